@@ -1,0 +1,7 @@
+//! featherm, the feature-learning thermometer.
+
+pub mod config;
+pub mod data;
+pub mod model;
+pub mod stats;
+pub mod theory;
