@@ -3,5 +3,6 @@
 pub mod config;
 pub mod data;
 pub mod model;
+pub mod noise;
 pub mod stats;
 pub mod theory;
