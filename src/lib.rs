@@ -1,5 +1,6 @@
 //! featherm, the feature-learning thermometer.
 
+pub mod backend;
 pub mod config;
 pub mod data;
 pub mod model;

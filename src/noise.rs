@@ -23,6 +23,10 @@ pub enum Purpose {
     Length = 5,
     /// Bootstrap resampling of chains.
     Bootstrap = 6,
+    /// Synthetic data and the random choice of points.
+    Data = 7,
+    /// The uniform of an exchange between two temperatures.
+    Exchange = 8,
 }
 
 /// The address of a block of random numbers: one chain, one trajectory, one step inside it, one purpose.

@@ -11,6 +11,9 @@ use crate::model::{Network, Problem};
 /// Chains of one temperature are accumulated in at most this many independent blocks, whose spread is the error of ⟨G⟩.
 pub const GRAM_BLOCKS: usize = 8;
 
+/// Energy errors above this count as divergences, as in Stan.
+pub const DIVERGENCE: f64 = 1000.0;
+
 /// The ensemble a backend holds: every replica of every temperature, all on the same data.
 #[derive(Debug, Clone)]
 pub struct Ensemble {
@@ -25,15 +28,36 @@ pub struct Ensemble {
     pub directions: Vec<Vec<f64>>,
     /// Consecutive batches into which the test predictions of one chain are accumulated.
     pub batches: usize,
-    /// Whether ⟨G⟩ is accumulated.
-    pub gram: bool,
+}
+
+impl Ensemble {
+    /// Chains in all.
+    pub fn chains(&self) -> usize {
+        self.temperatures * self.replicas
+    }
+
+    /// The name under which a chain draws its noise. It does not change when replicas or temperatures are added, so a chain's
+    /// draws do not depend on how many others run beside it.
+    pub fn chain_id(temperature: usize, replica: usize) -> u32 {
+        (temperature as u32) << 20 | replica as u32
+    }
+
+    /// Blocks into which the replicas of one temperature are divided for the error of ⟨G⟩.
+    pub fn gram_blocks(&self) -> usize {
+        self.replicas.min(GRAM_BLOCKS)
+    }
+
+    /// Block of a replica: consecutive replicas share one.
+    pub fn gram_block(&self, replica: usize) -> usize {
+        replica * self.gram_blocks() / self.replicas
+    }
 }
 
 /// Diagonal mass: one value per rotated input direction, shared by all units, and one for the readout.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Mass {
-    pub weights: Vec<f32>,
-    pub readout: f32,
+    pub weights: Vec<f64>,
+    pub readout: f64,
 }
 
 /// How one step of length h is composed.
@@ -48,7 +72,7 @@ pub enum Scheme {
     Ula,
 }
 
-/// One trajectory of all chains of one temperature.
+/// How all chains of one temperature move.
 #[derive(Debug, Clone)]
 pub struct Move {
     /// 1/T; 0 samples the prior.
@@ -56,9 +80,45 @@ pub struct Move {
     pub scheme: Scheme,
     /// Step length h.
     pub step_size: f64,
-    /// Steps, each one gradient.
-    pub steps: u32,
     pub mass: Mass,
+}
+
+/// Which neighbours on the ladder try to exchange states: (0,1), (2,3), … or (1,2), (3,4), ….
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Parity {
+    Even,
+    Odd,
+}
+
+impl Parity {
+    /// The lower member of every pair on a ladder of `temperatures`.
+    pub fn pairs(self, temperatures: usize) -> impl Iterator<Item = usize> {
+        let first = match self {
+            Self::Even => 0,
+            Self::Odd => 1,
+        };
+        (first..temperatures.saturating_sub(1)).step_by(2)
+    }
+}
+
+/// What is measured at the end of a round.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Observation {
+    /// Batch that receives the test predictions.
+    pub batch: usize,
+    /// Whether ⟨G⟩ is accumulated too.
+    pub gram: bool,
+}
+
+/// One round of the ensemble: a trajectory of every chain, then an exchange, then a measurement, the last two if asked for.
+#[derive(Debug, Clone)]
+pub struct Round {
+    /// Number of the trajectory in the run: with the chain it names the noise, so no two rounds may share it.
+    pub trajectory: u32,
+    /// Steps, each one gradient, of the chains of every temperature.
+    pub steps: Vec<u32>,
+    pub exchange: Option<Parity>,
+    pub observe: Option<Observation>,
 }
 
 /// What a trajectory did to one chain.
@@ -66,14 +126,14 @@ pub struct Move {
 pub struct Transition {
     /// min(1, exp(−energy error)); 1 for unadjusted schemes.
     pub acceptance: f64,
+    /// Change of the Hamiltonian over the trajectory's deterministic parts; 0 for [`Scheme::Ula`], which has none.
     pub energy_error: f64,
+    /// The Hamiltonian βL + ½λ0‖W′‖² + ½λ1‖v‖² + ½ pᵀm⁻¹p at the start, after the full momentum refreshment; NaN for [`Scheme::Ula`].
+    pub energy: f64,
     /// The energy error was not finite or above [`DIVERGENCE`] (adjusted: the move was rejected), or the state itself is no longer
     /// finite (unadjusted: the chain is lost and stays where it was last finite).
     pub diverged: bool,
 }
-
-/// Energy errors above this count as divergences, as in Stan.
-pub const DIVERGENCE: f64 = 1000.0;
 
 /// Primitive statistics of one chain, from which the observables are formed.
 #[derive(Debug, Clone, PartialEq)]
@@ -100,6 +160,36 @@ pub struct Measurement {
     pub lost: bool,
 }
 
+/// What one round did. Chains are ordered by temperature, then replica.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    pub transitions: Vec<Transition>,
+    /// For each attempted exchange whether it was accepted: pairs in the order of [`Parity::pairs`], then replica.
+    pub exchanged: Vec<bool>,
+    /// Empty when the round did not observe.
+    pub measurements: Vec<Measurement>,
+}
+
+/// Moments of the weights of one temperature, pooled over chains and hidden units at one instant.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Moments {
+    /// Mean of W'_ij for every rotated direction j.
+    pub weight_mean: Vec<f64>,
+    /// Mean of W'_ij².
+    pub weight_square: Vec<f64>,
+    pub readout_mean: f64,
+    pub readout_square: f64,
+}
+
+/// The state of one chain.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Weights {
+    /// v, length N1.
+    pub readout: Vec<f64>,
+    /// W′, (N1, r) row-major.
+    pub rotated: Vec<f64>,
+}
+
 /// Sums of f* and f*² over the draws of one batch of one chain, per test point.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PredictiveBatch {
@@ -111,7 +201,7 @@ pub struct PredictiveBatch {
 /// What a backend accumulated over all observed draws.
 #[derive(Debug, Clone)]
 pub struct Accumulated {
-    /// For each temperature, for each block of chains, the mean Gram matrix (P×P, row-major); empty when not asked for.
+    /// For each temperature, for each block of chains, the mean Gram matrix (P×P, row-major); empty when never asked for.
     pub gram: Vec<Vec<Vec<f64>>>,
     /// For each temperature and replica, its batches.
     pub predictive: Vec<Vec<Vec<PredictiveBatch>>>,
@@ -129,25 +219,40 @@ pub struct Device {
 #[error("{0}")]
 pub struct BackendError(pub String);
 
-/// An ensemble on a device. Results are ordered by temperature, then replica.
+/// An ensemble on a device, started from the prior.
+///
+/// Lists over chains are ordered by temperature, then replica. A backend runs the rounds it is handed without coming back to the
+/// host in between, so that a device is never left waiting for one.
 pub trait Backend {
     fn device(&self) -> Device;
 
-    /// Moves every chain by one trajectory; `moves` has one entry per temperature, `trajectory` numbers the call.
+    /// Plays the rounds in order; `moves` has one entry per temperature and holds for all of them.
     ///
     /// # Errors
     /// When the device fails.
-    fn advance(&mut self, moves: &[Move], trajectory: u32) -> Result<Vec<Transition>, BackendError>;
+    fn run(&mut self, moves: &[Move], rounds: &[Round]) -> Result<Vec<Outcome>, BackendError>;
 
-    /// Measures every chain where it stands and adds ⟨G⟩ and the predictions to the accumulators of `batch`.
+    /// Pooled moments of the weights where they stand, one entry per temperature; lost chains are left out.
     ///
     /// # Errors
     /// When the device fails.
-    fn observe(&mut self, trajectory: u32, batch: usize) -> Result<Vec<Measurement>, BackendError>;
+    fn moments(&self) -> Result<Vec<Moments>, BackendError>;
 
     /// The accumulators so far.
     ///
     /// # Errors
     /// When the device fails.
     fn accumulated(&self) -> Result<Accumulated, BackendError>;
+
+    /// The state of every chain.
+    ///
+    /// # Errors
+    /// When the device fails.
+    fn weights(&self) -> Result<Vec<Weights>, BackendError>;
+
+    /// Replaces the state of every chain, rounded to the device's precision.
+    ///
+    /// # Errors
+    /// When the device fails.
+    fn set_weights(&mut self, weights: &[Weights]) -> Result<(), BackendError>;
 }

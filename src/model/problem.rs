@@ -32,8 +32,8 @@ pub enum ProblemError {
 ///
 /// With the thin SVD X = U S Vᵀ of rank r ≤ min(P, N0), the likelihood sees the weights only through W' = W V (N1×r), whose
 /// prior is the same isotropic Gaussian; h = Z W'ᵀ with Z = X V/√N0 = U S/√N0. A test point has
-/// h* = W' z* + ξ, z* = Vᵀx*/√N0, ξ ~ N(0, ‖x*_⊥‖²/(λ0 N0)) independent per unit: the part of W outside the data's span keeps its
-/// prior (exact at any width and temperature).
+/// h* = W' z* + W⊥ z*⊥ with z* = Vᵀx*/√N0: the part W⊥ (N1×k) of the weights outside the data's span keeps its prior N(0, 1/λ0), so
+/// that over units the second term has covariance X*⊥X*⊥ᵀ/(λ0 N0) (exact at any width and temperature).
 #[derive(Debug, Clone)]
 pub struct Problem {
     /// Training inputs X, (P, N0).
@@ -56,8 +56,9 @@ pub struct Problem {
     pub basis: Mat<f64>,
     /// Singular values s_1 ≥ … ≥ s_r of X.
     pub singular_values: Vec<f64>,
-    /// ‖x*_⊥‖²/N0 of every test point: the squared length outside the span of the training inputs.
-    pub complement: Vec<f64>,
+    /// (P*, k): the test inputs outside the span of the training inputs, in an orthonormal basis of what they span there and divided
+    /// by √N0.
+    pub z_complement: Mat<f64>,
 }
 
 impl Problem {
@@ -81,22 +82,8 @@ impl Problem {
         let basis = svd.V().subcols(0, rank).to_owned();
         let z_train = Mat::from_fn(points, rank, |i, j| svd.U()[(i, j)] * all[j] * scale);
         let projection = &x_test * &basis;
-        let parallel = &projection * basis.transpose();
-        let complement = (0..x_test.nrows())
-            .map(|i| {
-                let outside: f64 = (0..dimension)
-                    .map(|j| (x_test[(i, j)] - parallel[(i, j)]).powi(2))
-                    .sum();
-                let whole: f64 = (0..dimension).map(|j| x_test[(i, j)].powi(2)).sum();
-                // Rounding leaves a residue of order ε² in points that lie in the span.
-                let rounding = whole * (dimension as f64 * f64::EPSILON).powi(2);
-                if outside <= rounding {
-                    0.0
-                } else {
-                    outside / dimension as f64
-                }
-            })
-            .collect();
+        let outside = &x_test - &(&projection * basis.transpose());
+        let z_complement = complement(outside, &x_test, scale)?;
         Ok(Self {
             x_train,
             y_train: task.y_train.to_vec(),
@@ -110,8 +97,13 @@ impl Problem {
             z_test: projection * faer::Scale(scale),
             basis,
             singular_values: all[..rank].to_vec(),
-            complement,
+            z_complement,
         })
+    }
+
+    /// Directions k outside the span of the training inputs that the test points need.
+    pub fn complement_rank(&self) -> usize {
+        self.z_complement.ncols()
     }
 
     /// Training points P.
@@ -137,5 +129,72 @@ impl Problem {
     /// Number of classes.
     pub fn classes(&self) -> usize {
         self.class_names.len()
+    }
+}
+
+/// Coordinates of the rows of `outside` in an orthonormal basis of their span, times `scale`. Singular values of the size of the
+/// rounding in `x_test` are dropped: points that lie in the training span have no complement.
+fn complement(outside: Mat<f64>, x_test: &Mat<f64>, scale: f64) -> Result<Mat<f64>, ProblemError> {
+    let (points, dimension) = (outside.nrows(), outside.ncols());
+    if points == 0 {
+        return Ok(Mat::zeros(0, 0));
+    }
+    let svd = Svd::new_thin(outside.as_ref()).map_err(|_| ProblemError::Svd { points, dimension })?;
+    let s = svd.S().column_vector();
+    let threshold = 10.0 * points.max(dimension) as f64 * f64::EPSILON * x_test.norm_l2();
+    let rank = s.iter().take_while(|&&s| s > threshold).count();
+    Ok(Mat::from_fn(points, rank, |i, j| svd.U()[(i, j)] * s[j] * scale))
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::{Array1, Array2};
+
+    use super::*;
+
+    fn task(train: usize, test: usize, dimension: usize) -> Task {
+        let entry = |i: usize, j: usize| ((i * 7 + j * 13 + i * j * 5 + 3) % 17) as f64 / 4.0 - 2.0;
+        Task {
+            name: "fixed".into(),
+            x_train: Array2::from_shape_fn((train, dimension), |(i, j)| entry(i, j)),
+            y_train: Array1::from_shape_fn(train, |i| if i % 2 == 0 { 1.0 } else { -1.0 }),
+            class_train: (0..train).map(|i| i % 2).collect(),
+            x_test: Array2::from_shape_fn((test, dimension), |(i, j)| entry(i + train, 3 * j)),
+            y_test: Array1::ones(test),
+            class_test: vec![0; test],
+            class_names: vec!["a".into(), "b".into()],
+        }
+    }
+
+    /// The rotated basis must reproduce every inner product that pre-activations depend on.
+    #[test]
+    fn rotated_inputs_have_the_inner_products_of_the_original_ones() {
+        for (train, test, dimension) in [(5, 4, 12), (12, 3, 5), (6, 20, 9)] {
+            let mut task = task(train, test, dimension);
+            let twin = task.x_train.row(0).to_owned();
+            task.x_train.row_mut(1).assign(&twin);
+            let problem = Problem::new(&task).unwrap();
+            assert!(problem.rank() <= train.min(dimension));
+            let n0 = dimension as f64;
+            let close = |a: &Mat<f64>, b: &Mat<f64>| (a - b).norm_max() < 1e-12;
+            let (x, xt) = (&problem.x_train, &problem.x_test);
+            let (z, zt, zc) = (&problem.z_train, &problem.z_test, &problem.z_complement);
+            assert!(close(&(x * x.transpose() * faer::Scale(1.0 / n0)), &(z * z.transpose())));
+            assert!(close(&(xt * x.transpose() * faer::Scale(1.0 / n0)), &(zt * z.transpose())));
+            let whole = xt * xt.transpose() * faer::Scale(1.0 / n0);
+            assert!(close(&whole, &(zt * zt.transpose() + zc * zc.transpose())));
+            if train >= dimension {
+                assert_eq!(problem.complement_rank(), 0, "the training inputs span everything");
+            } else {
+                assert!(!close(&whole, &(zt * zt.transpose())), "without the complement the test block is wrong");
+            }
+        }
+    }
+
+    #[test]
+    fn zero_inputs_are_refused() {
+        let mut task = task(3, 0, 4);
+        task.x_train.fill(0.0);
+        assert!(matches!(Problem::new(&task), Err(ProblemError::ZeroInputs)));
     }
 }
