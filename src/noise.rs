@@ -57,8 +57,8 @@ impl Address {
         (bits as f64 + 0.5) * (1.0 / (1u64 << 53) as f64)
     }
 
-    /// Fills `out` with standard normals in float32: Box–Muller on uniforms (⌊x/2⁹⌋ + ½)/2²³.
-    pub fn normals(&self, out: &mut [f32]) {
+    /// Fills `out` with standard normals of float32 accuracy: Box–Muller on uniforms (⌊x/2⁹⌋ + ½)/2²³.
+    pub fn normals<S: From<f32> + Copy>(&self, out: &mut [S]) {
         Arch::new().dispatch(|| normals_lanes(self, out));
     }
 
@@ -104,7 +104,7 @@ fn philox_lanes<const N: usize>(mut c: [[u32; N]; 4], mut key: [u32; 2]) -> [[u3
 const LANES: usize = 8;
 
 #[inline(always)]
-fn normals_lanes(address: &Address, out: &mut [f32]) {
+fn normals_lanes<S: From<f32> + Copy>(address: &Address, out: &mut [S]) {
     let key = address.key();
     for (group, chunk) in out.chunks_mut(4 * LANES).enumerate() {
         let [_, c1, c2, c3] = address.counter(0);
@@ -122,10 +122,10 @@ fn normals_lanes(address: &Address, out: &mut [f32]) {
                 normals[2 * pair + 1][l] = radius * sin;
             }
         }
-        let mut interleaved = [0f32; 4 * LANES];
+        let mut interleaved = [S::from(0.0); 4 * LANES];
         for l in 0..LANES {
             for w in 0..4 {
-                interleaved[4 * l + w] = normals[w][l];
+                interleaved[4 * l + w] = S::from(normals[w][l]);
             }
         }
         chunk.copy_from_slice(&interleaved[..chunk.len()]);

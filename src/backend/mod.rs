@@ -1,4 +1,15 @@
 //! Where an ensemble of chains lives and moves: the interface that every device implements, and the CPU's implementation.
+//!
+//! Noise is shared by all backends. A normal is named by seed, [`Ensemble::chain_id`], trajectory, purpose, step and index
+//! ([`crate::noise::Address`]); blocks of weights take two steps, 2·slot for v (N1 normals) and 2·slot + 1 for W′ (N1·r, row-major):
+//!
+//! | purpose | trajectory | slot |
+//! |---|---|---|
+//! | `Prior` | 0 | 0 |
+//! | `Momentum` | its number | 0 |
+//! | `Friction` | its number | the step, from 0, *after* whose second B (OBABO), in whose middle (BAOAB) or at whose start (ULA) it acts |
+//! | `Complement` | its number | step 0, index i·k + j for unit i and complement direction j |
+//! | `Accept`, `Exchange` | its number | step 0, one uniform; an exchange is named by the chain at the lower index |
 
 pub mod cpu;
 

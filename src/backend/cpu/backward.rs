@@ -5,19 +5,20 @@ use faer::{Accum, MatMut, MatRef, Par};
 use pulp::Arch;
 
 use super::forward::Inputs;
+use super::scalar::Scalar;
 
 /// ∂L/∂v_i = (1/√N1) Σ_μ e_μ φ_iμ and ∂L/∂W′ = g Z with g_iμ = e_μ v_i σ′(h_iμ)/√N1; `slope` holds σ′(H) and is overwritten by g.
-pub fn backward(
-    readout: &[f32],
-    inputs: &Inputs,
-    residual: &[f32],
-    features: &[f32],
-    slope: &mut [f32],
-    gradient_readout: &mut [f32],
-    gradient_weights: &mut [f32],
+pub fn backward<S: Scalar>(
+    readout: &[S],
+    inputs: &Inputs<S>,
+    residual: &[S],
+    features: &[S],
+    slope: &mut [S],
+    gradient_readout: &mut [S],
+    gradient_weights: &mut [S],
 ) {
     let (units, points) = (readout.len(), inputs.count);
-    let scale = 1.0 / (units as f32).sqrt();
+    let scale = S::round(1.0 / (units as f64).sqrt());
     Arch::new().dispatch(|| {
         for i in 0..units {
             let row = i * points..(i + 1) * points;
@@ -33,22 +34,22 @@ pub fn backward(
         Accum::Replace,
         MatRef::from_row_major_slice(slope, units, points),
         inputs.as_mat(),
-        1.0,
+        S::round(1.0),
         Par::Seq,
     );
 }
 
 /// Dot product in sixteen partial sums: a fixed order that vectorises.
 #[inline(always)]
-fn dot(a: &[f32], b: &[f32]) -> f32 {
+pub fn dot<S: Scalar>(a: &[S], b: &[S]) -> S {
     const LANES: usize = 16;
-    let mut sums = [0f32; LANES];
+    let mut sums = [S::default(); LANES];
     let (a_chunks, b_chunks) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
-    let tail: f32 = a_chunks.remainder().iter().zip(b_chunks.remainder()).map(|(x, y)| x * y).sum();
+    let tail: S = a_chunks.remainder().iter().zip(b_chunks.remainder()).map(|(&x, &y)| x * y).sum();
     for (x, y) in a_chunks.zip(b_chunks) {
         for l in 0..LANES {
             sums[l] += x[l] * y[l];
         }
     }
-    sums.iter().sum::<f32>() + tail
+    sums.into_iter().sum::<S>() + tail
 }

@@ -1,59 +1,65 @@
 //! Stage forward: pre-activations H = W′Zᵀ, features Φ = σ(H) and the network's output.
 
 use faer::linalg::matmul::matmul;
-use faer::{Accum, MatMut, MatRef, Par};
+use faer::{Accum, Mat, MatMut, MatRef, Par};
 use pulp::Arch;
 
-use super::activation::activate;
+use super::scalar::Scalar;
 use crate::model::Activation;
 
 /// Inputs in the rotated basis: `count` rows of length `rank`.
 #[derive(Debug, Clone)]
-pub struct Inputs {
-    pub rows: Vec<f32>,
+pub struct Inputs<S> {
+    pub rows: Vec<S>,
     pub count: usize,
     pub rank: usize,
 }
 
-impl Inputs {
-    pub fn as_mat(&self) -> MatRef<'_, f32> {
+impl<S: Scalar> Inputs<S> {
+    pub fn new(z: &Mat<f64>) -> Self {
+        let (count, rank) = (z.nrows(), z.ncols());
+        let rows = (0..count).flat_map(|i| (0..rank).map(move |j| S::round(z[(i, j)]))).collect();
+        Self { rows, count, rank }
+    }
+
+    pub fn as_mat(&self) -> MatRef<'_, S> {
         MatRef::from_row_major_slice(&self.rows, self.count, self.rank)
     }
 }
 
-/// H = W′Zᵀ, shape (units, points), row-major.
-pub fn preactivations(weights: &[f32], inputs: &Inputs, h: &mut [f32]) {
-    let units = weights.len() / inputs.rank;
+/// H = W′Zᵀ, or H += W′Zᵀ, shape (units, points), row-major.
+pub fn preactivations<S: Scalar>(weights: &[S], inputs: &Inputs<S>, h: &mut [S], accum: Accum) {
+    let units = h.len() / inputs.count;
     matmul(
         MatMut::from_row_major_slice_mut(h, units, inputs.count),
-        Accum::Replace,
+        accum,
         MatRef::from_row_major_slice(weights, units, inputs.rank),
         inputs.as_mat().transpose(),
-        1.0,
+        S::round(1.0),
         Par::Seq,
     );
 }
 
 /// On return `features` holds Φ, `h` holds σ′(H), both (units, points), and `output` the network's f = (1/√N1) Σ_i v_i φ_i.
-pub fn forward(
+pub fn forward<S: Scalar>(
     activation: Activation,
-    weights: &[f32],
-    readout: &[f32],
-    inputs: &Inputs,
-    h: &mut [f32],
-    features: &mut [f32],
-    output: &mut [f32],
+    weights: &[S],
+    readout: &[S],
+    inputs: &Inputs<S>,
+    h: &mut [S],
+    features: &mut [S],
+    output: &mut [S],
 ) {
-    preactivations(weights, inputs, h);
-    activate(activation, h, features);
+    preactivations(weights, inputs, h, Accum::Replace);
+    S::activate(activation, h, features);
     combine(readout, features, output);
 }
 
 /// f = (1/√N1) Σ_i v_i φ_i.
-pub fn combine(readout: &[f32], features: &[f32], output: &mut [f32]) {
-    let scale = 1.0 / (readout.len() as f32).sqrt();
+pub fn combine<S: Scalar>(readout: &[S], features: &[S], output: &mut [S]) {
+    let scale = S::round(1.0 / (readout.len() as f64).sqrt());
     Arch::new().dispatch(|| {
-        output.fill(0.0);
+        output.fill(S::default());
         for (&v, row) in readout.iter().zip(features.chunks_exact(output.len())) {
             let v = v * scale;
             for (f, &phi) in output.iter_mut().zip(row) {

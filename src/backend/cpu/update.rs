@@ -4,22 +4,24 @@
 
 use pulp::Arch;
 
+use super::scalar::{Scalar, rounded};
+
 /// Mass of every coordinate of a row, with what the moves need of it.
 #[derive(Debug, Clone)]
-pub struct RowMass {
-    pub inverse: Vec<f32>,
-    pub root: Vec<f32>,
+pub struct RowMass<S> {
+    pub inverse: Vec<S>,
+    pub root: Vec<S>,
 }
 
-impl RowMass {
-    pub fn new(mass: &[f32]) -> Self {
-        Self { inverse: mass.iter().map(|m| 1.0 / m).collect(), root: mass.iter().map(|m| m.sqrt()).collect() }
+impl<S: Scalar> RowMass<S> {
+    pub fn new(mass: &[f64]) -> Self {
+        Self { inverse: rounded(mass.iter().map(|m| 1.0 / m)), root: rounded(mass.iter().map(|m| m.sqrt())) }
     }
 }
 
 /// B: p ← p − t (β ∂L + λ θ).
-pub fn kick(momentum: &mut [f32], position: &[f32], gradient: &[f32], time: f32, beta: f32, lambda: f32) {
-    let (force, prior) = (time * beta, time * lambda);
+pub fn kick<S: Scalar>(momentum: &mut [S], position: &[S], gradient: &[S], time: f64, beta: f64, lambda: f64) {
+    let (force, prior) = (S::round(time * beta), S::round(time * lambda));
     Arch::new().dispatch(|| {
         for ((p, &x), &g) in momentum.iter_mut().zip(position).zip(gradient) {
             *p -= force * g + prior * x;
@@ -28,7 +30,8 @@ pub fn kick(momentum: &mut [f32], position: &[f32], gradient: &[f32], time: f32,
 }
 
 /// A: θ ← θ + t p/m.
-pub fn drift(position: &mut [f32], momentum: &[f32], mass: &RowMass, time: f32) {
+pub fn drift<S: Scalar>(position: &mut [S], momentum: &[S], mass: &RowMass<S>, time: f64) {
+    let time = S::round(time);
     let row = mass.inverse.len();
     Arch::new().dispatch(|| {
         for (x, p) in position.chunks_exact_mut(row).zip(momentum.chunks_exact(row)) {
@@ -40,9 +43,9 @@ pub fn drift(position: &mut [f32], momentum: &[f32], mass: &RowMass, time: f32) 
 }
 
 /// O: p ← keep·p + √(1 − keep²) √m ξ. keep = 0 is a full refreshment.
-pub fn refresh(momentum: &mut [f32], noise: &[f32], mass: &RowMass, keep: f32) {
+pub fn refresh<S: Scalar>(momentum: &mut [S], noise: &[S], mass: &RowMass<S>, keep: f64) {
     let row = mass.root.len();
-    let fresh = (1.0 - keep * keep).sqrt();
+    let (keep, fresh) = (S::round(keep), S::round((1.0 - keep * keep).sqrt()));
     Arch::new().dispatch(|| {
         for (p, xi) in momentum.chunks_exact_mut(row).zip(noise.chunks_exact(row)) {
             for ((p, &xi), &root) in p.iter_mut().zip(xi).zip(&mass.root) {
@@ -53,49 +56,63 @@ pub fn refresh(momentum: &mut [f32], noise: &[f32], mass: &RowMass, keep: f32) {
 }
 
 /// ½ Σ p²/m in float64.
-pub fn kinetic(momentum: &[f32], mass: &RowMass) -> f64 {
+pub fn kinetic<S: Scalar>(momentum: &[S], mass: &RowMass<S>) -> f64 {
     let row = mass.inverse.len();
     if row == 1 {
-        return 0.5 * f64::from(mass.inverse[0]) * sum_of_squares(momentum);
+        return 0.5 * mass.inverse[0].into() * sum_of_squares(momentum);
     }
-    Arch::new().dispatch(|| {
-        let mut total = 0.0;
-        for p in momentum.chunks_exact(row) {
-            let mut sums = [0f64; 8];
-            let (chunks, inverse) = (p.chunks_exact(8), mass.inverse.chunks_exact(8));
-            for (&p, &inverse) in chunks.remainder().iter().zip(inverse.remainder()) {
-                total += f64::from(p) * f64::from(p) * f64::from(inverse);
-            }
-            for (p, inverse) in chunks.zip(inverse) {
-                for l in 0..8 {
-                    sums[l] += f64::from(p[l]) * f64::from(p[l]) * f64::from(inverse[l]);
-                }
-            }
-            total += sums.iter().sum::<f64>();
-        }
-        0.5 * total
-    })
+    Arch::new().dispatch(|| 0.5 * momentum.chunks_exact(row).map(|p| weighted_squares(p, &mass.inverse)).sum::<f64>())
 }
 
 /// Σ x² in float64.
-pub fn sum_of_squares(values: &[f32]) -> f64 {
+pub fn sum_of_squares<S: Scalar>(values: &[S]) -> f64 {
     Arch::new().dispatch(|| {
-        let mut sums = [0f64; 8];
-        let chunks = values.chunks_exact(8);
-        let tail: f64 = chunks.remainder().iter().map(|&x| f64::from(x) * f64::from(x)).sum();
+        let mut sums = [0f64; LANES];
+        let chunks = values.chunks_exact(LANES);
+        let tail: f64 = chunks.remainder().iter().map(|&x| square(x)).sum();
         for x in chunks {
-            for l in 0..8 {
-                sums[l] += f64::from(x[l]) * f64::from(x[l]);
+            for l in 0..LANES {
+                sums[l] += square(x[l]);
             }
         }
         sums.iter().sum::<f64>() + tail
     })
 }
 
+/// Partial sums that a reduction keeps: a fixed order that vectorises.
+const LANES: usize = 8;
+
+#[inline(always)]
+fn square<S: Scalar>(x: S) -> f64 {
+    let x: f64 = x.into();
+    x * x
+}
+
+#[inline(always)]
+fn weighted_squares<S: Scalar>(values: &[S], weights: &[S]) -> f64 {
+    let mut sums = [0f64; LANES];
+    let (chunks, weight_chunks) = (values.chunks_exact(LANES), weights.chunks_exact(LANES));
+    let tail: f64 = chunks.remainder().iter().zip(weight_chunks.remainder()).map(|(&x, &w)| square(x) * w.into()).sum();
+    for (x, w) in chunks.zip(weight_chunks) {
+        for l in 0..LANES {
+            sums[l] += square(x[l]) * w[l].into();
+        }
+    }
+    sums.iter().sum::<f64>() + tail
+}
+
 /// One Euler–Maruyama step of the overdamped dynamics in the field's convention: θ ← (1 − ηTλ)θ − η ∂L + √(2ηT) ξ.
-pub fn euler_maruyama(position: &mut [f32], gradient: &[f32], noise: &[f32], eta: f32, temperature: f32, lambda: f32) {
-    let shrink = 1.0 - eta * temperature * lambda;
-    let amplitude = (2.0 * eta * temperature).sqrt();
+pub fn euler_maruyama<S: Scalar>(
+    position: &mut [S],
+    gradient: &[S],
+    noise: &[S],
+    eta: f64,
+    temperature: f64,
+    lambda: f64,
+) {
+    let shrink = S::round(1.0 - eta * temperature * lambda);
+    let amplitude = S::round((2.0 * eta * temperature).sqrt());
+    let eta = S::round(eta);
     Arch::new().dispatch(|| {
         for ((x, &g), &xi) in position.iter_mut().zip(gradient).zip(noise) {
             *x = shrink * *x - eta * g + amplitude * xi;

@@ -1,0 +1,222 @@
+//! The ensemble on the processor: one sequential gradient per chain, chains spread over all cores.
+//!
+//! A chain's arithmetic does not depend on the others, so its bits do not depend on the size of the ensemble or on the threads.
+
+mod accept;
+mod activation;
+mod backward;
+mod forward;
+mod gram;
+mod observe;
+mod residual;
+mod scalar;
+mod trajectory;
+mod update;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rayon::prelude::*;
+
+use self::accept::exchange;
+use self::forward::Inputs;
+use self::gram::GramSum;
+use self::observe::{Observer, ObserverScratch, Subject};
+use self::scalar::rounded;
+use self::trajectory::{Chain, PreparedMove, Scratch, Target, name};
+use super::{
+    Accumulated, Backend, BackendError, Device, Ensemble, Measurement, Moments, Move, Observation, Outcome, Parity,
+    PredictiveBatch, Round, Scheme, Weights,
+};
+use crate::noise::{Address, Purpose};
+
+pub use self::scalar::Scalar;
+
+/// The CPU backend in precision S.
+#[derive(Debug)]
+pub struct Cpu<S: Scalar> {
+    ensemble: Ensemble,
+    target: Target<S>,
+    observer: Observer<S>,
+    chains: Vec<Chain<S>>,
+    /// One sum per temperature and block of replicas.
+    gram: Vec<GramSum<S>>,
+    /// The batches of every chain.
+    predictive: Vec<Vec<PredictiveBatch>>,
+    /// Buffers of every worker thread, and of the thread outside the pool.
+    scratch: Vec<Mutex<Workspace<S>>>,
+}
+
+#[derive(Debug)]
+struct Workspace<S> {
+    trajectory: Scratch<S>,
+    observer: ObserverScratch<S>,
+}
+
+/// The buffers of the current thread. They are overwritten before they are read, so what a panicked thread left does no harm.
+fn workspace<S>(pool: &[Mutex<Workspace<S>>]) -> MutexGuard<'_, Workspace<S>> {
+    let thread = rayon::current_thread_index().unwrap_or(pool.len() - 1);
+    pool[thread].lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl<S: Scalar> Cpu<S> {
+    /// Starts every chain at a draw from the prior.
+    pub fn new(ensemble: Ensemble) -> Self {
+        let problem = &ensemble.problem;
+        let target = Target {
+            network: ensemble.network,
+            inputs: Inputs::new(&problem.z_train),
+            labels: rounded(problem.y_train.iter().copied()),
+        };
+        let observer = Observer::new(&ensemble);
+        let scratch: Vec<_> = (0..=rayon::current_num_threads())
+            .map(|_| Mutex::new(Workspace { trajectory: Scratch::new(&target), observer: observer.scratch(&target) }))
+            .collect();
+        let chains = (0..ensemble.chains())
+            .into_par_iter()
+            .map(|chain| {
+                let (seed, id, _) = name(&ensemble, chain, 0);
+                Chain::from_prior(&target, seed, id, &mut workspace(&scratch).trajectory)
+            })
+            .collect();
+        let test = problem.test_points();
+        let batch = PredictiveBatch { draws: 0, sum: vec![0.0; test], sum_of_squares: vec![0.0; test] };
+        let gram =
+            (0..ensemble.temperatures * ensemble.gram_blocks()).map(|_| GramSum::new(problem.points())).collect();
+        let predictive = vec![vec![batch; ensemble.batches]; ensemble.chains()];
+        Self { target, observer, chains, gram, predictive, scratch, ensemble }
+    }
+
+    /// Exchanges neighbours; returns what became of every attempt.
+    fn exchange(&mut self, moves: &[Move], trajectory: u32, parity: Parity) -> Vec<bool> {
+        let replicas = self.ensemble.replicas;
+        let mut accepted = Vec::new();
+        for lower in parity.pairs(self.ensemble.temperatures) {
+            let beta = [moves[lower].beta, moves[lower + 1].beta];
+            for replica in 0..replicas {
+                let pair = [lower * replicas + replica, (lower + 1) * replicas + replica];
+                let (seed, chain, trajectory) = name(&self.ensemble, pair[0], trajectory);
+                let address = Address { seed, chain, trajectory, step: 0, purpose: Purpose::Exchange };
+                let loss = pair.map(|chain| self.chains[chain].loss);
+                let lost = pair.iter().any(|&chain| self.chains[chain].lost);
+                let swap = !lost && exchange(beta, loss, address.uniform());
+                if swap {
+                    self.chains.swap(pair[0], pair[1]);
+                }
+                accepted.push(swap);
+            }
+        }
+        accepted
+    }
+
+    /// Measures every chain; a block of replicas shares its Gram sum and is measured in order.
+    fn observe(&mut self, trajectory: u32, observation: Observation) -> Vec<Measurement> {
+        let Self { ensemble, target, observer, chains, gram, predictive, scratch } = self;
+        let (replicas, blocks) = (ensemble.replicas, ensemble.gram_blocks());
+        let mut members: Vec<Vec<(usize, &mut PredictiveBatch)>> = (0..gram.len()).map(|_| Vec::new()).collect();
+        for (chain, batches) in predictive.iter_mut().enumerate() {
+            let block = chain / replicas * blocks + ensemble.gram_block(chain % replicas);
+            members[block].push((chain, &mut batches[observation.batch]));
+        }
+        let measured: Vec<Vec<Measurement>> = gram
+            .par_iter_mut()
+            .zip(members)
+            .map(|(gram, members)| {
+                let scratch = &mut workspace(scratch).observer;
+                let measure = |(chain, batch): (usize, &mut PredictiveBatch)| {
+                    let gram = observation.gram.then_some(&mut *gram);
+                    let name = name(ensemble, chain, trajectory);
+                    let subject = Subject { chain: &chains[chain], temperature: chain / replicas, name };
+                    observer.observe(target, subject, gram, batch, scratch)
+                };
+                members.into_iter().map(measure).collect()
+            })
+            .collect();
+        measured.into_iter().flatten().collect()
+    }
+}
+
+impl<S: Scalar> Backend for Cpu<S> {
+    fn device(&self) -> Device {
+        let threads = rayon::current_num_threads();
+        let plural = if threads == 1 { "" } else { "s" };
+        Device { backend: "cpu".into(), name: format!("{threads} thread{plural}, {}", S::NAME) }
+    }
+
+    fn run(&mut self, moves: &[Move], rounds: &[Round]) -> Result<Vec<Outcome>, BackendError> {
+        if moves.iter().any(|m| m.scheme == Scheme::Ula && m.beta <= 0.0) {
+            return Err(BackendError("ULA needs a finite temperature: its noise is √(2ηT)".into()));
+        }
+        let prepared: Vec<PreparedMove<S>> = moves.iter().map(PreparedMove::new).collect();
+        let outcomes = rounds.iter().map(|round| {
+            let Self { ensemble, target, chains, scratch, .. } = self;
+            let transitions = chains
+                .par_iter_mut()
+                .enumerate()
+                .map(|(index, chain)| {
+                    let temperature = index / ensemble.replicas;
+                    let name = name(ensemble, index, round.trajectory);
+                    let scratch = &mut workspace(scratch).trajectory;
+                    chain.advance(target, &prepared[temperature], round.steps[temperature], name, scratch)
+                })
+                .collect();
+            let exchanged = round.exchange.map_or_else(Vec::new, |p| self.exchange(moves, round.trajectory, p));
+            let measurements = round.observe.map_or_else(Vec::new, |o| self.observe(round.trajectory, o));
+            Outcome { transitions, exchanged, measurements }
+        });
+        Ok(outcomes.collect())
+    }
+
+    fn moments(&self) -> Result<Vec<Moments>, BackendError> {
+        Ok(self
+            .chains
+            .chunks_exact(self.ensemble.replicas)
+            .map(|chains| pooled(chains, self.target.inputs.rank))
+            .collect())
+    }
+
+    fn accumulated(&self) -> Result<Accumulated, BackendError> {
+        let gram = self.gram.chunks_exact(self.ensemble.gram_blocks());
+        let gram = gram.map(|blocks| blocks.iter().map(GramSum::mean).filter(|g| !g.is_empty()).collect()).collect();
+        let predictive = self.predictive.chunks_exact(self.ensemble.replicas).map(<[_]>::to_vec).collect();
+        Ok(Accumulated { gram, predictive })
+    }
+
+    fn weights(&self) -> Result<Vec<Weights>, BackendError> {
+        Ok(self.chains.iter().map(Chain::to_weights).collect())
+    }
+
+    fn set_weights(&mut self, weights: &[Weights]) -> Result<(), BackendError> {
+        let scratch = &mut workspace(&self.scratch).trajectory;
+        self.chains = weights.iter().map(|w| Chain::from_weights(&self.target, w, scratch)).collect();
+        Ok(())
+    }
+}
+
+/// Mean and mean square over the units of all chains that are not lost.
+fn pooled<S: Scalar>(chains: &[Chain<S>], rank: usize) -> Moments {
+    let mut moments = Moments {
+        weight_mean: vec![0.0; rank],
+        weight_square: vec![0.0; rank],
+        readout_mean: 0.0,
+        readout_square: 0.0,
+    };
+    let mut units = 0.0;
+    for chain in chains.iter().filter(|chain| !chain.lost) {
+        for &v in &chain.position.readout {
+            let v: f64 = v.into();
+            moments.readout_mean += v;
+            moments.readout_square += v * v;
+            units += 1.0;
+        }
+        for row in chain.position.weights.chunks_exact(rank) {
+            for (j, &w) in row.iter().enumerate() {
+                let w: f64 = w.into();
+                moments.weight_mean[j] += w;
+                moments.weight_square[j] += w * w;
+            }
+        }
+    }
+    let Moments { weight_mean, weight_square, readout_mean, readout_square } = &mut moments;
+    weight_mean.iter_mut().chain(weight_square).chain([readout_mean, readout_square]).for_each(|m| *m /= units);
+    moments
+}

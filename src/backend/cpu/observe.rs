@@ -1,0 +1,172 @@
+//! Stage observe: the primitive statistics of one chain and its predictions on the test points.
+
+use faer::Accum;
+
+use super::forward::{Inputs, combine, preactivations};
+use super::gram::GramSum;
+use super::scalar::{Scalar, rounded};
+use super::trajectory::{Chain, Target};
+use super::update::sum_of_squares;
+use crate::backend::{Ensemble, Measurement, PredictiveBatch};
+use crate::noise::{Address, Purpose};
+
+/// What is needed to measure any chain.
+#[derive(Debug)]
+pub struct Observer<S> {
+    class: Vec<usize>,
+    class_sizes: Vec<f64>,
+    test: Inputs<S>,
+    /// The test inputs outside the span of the training inputs, (P*, k).
+    complement: Inputs<S>,
+    labels: Vec<f64>,
+    /// û of every temperature.
+    directions: Vec<Vec<S>>,
+}
+
+/// Buffers of one thread.
+#[derive(Debug)]
+pub struct ObserverScratch<S> {
+    h: Vec<S>,
+    features: Vec<S>,
+    test_h: Vec<S>,
+    test_features: Vec<S>,
+    test_output: Vec<S>,
+    noise: Vec<S>,
+}
+
+/// A chain to be measured.
+#[derive(Debug)]
+pub struct Subject<'a, S> {
+    pub chain: &'a Chain<S>,
+    /// Index of its temperature.
+    pub temperature: usize,
+    /// Seed, chain and trajectory that name its noise.
+    pub name: (u64, u32, u32),
+}
+
+impl<S: Scalar> Observer<S> {
+    pub fn new(ensemble: &Ensemble) -> Self {
+        let problem = &ensemble.problem;
+        let mut class_sizes = vec![0.0; problem.classes()];
+        problem.class_train.iter().for_each(|&class| class_sizes[class] += 1.0);
+        Self {
+            class: problem.class_train.clone(),
+            class_sizes,
+            test: Inputs::new(&problem.z_test),
+            complement: Inputs::new(&problem.z_complement),
+            labels: problem.y_test.clone(),
+            directions: ensemble.directions.iter().map(|u| rounded(u.iter().copied())).collect(),
+        }
+    }
+
+    pub fn scratch(&self, target: &Target<S>) -> ObserverScratch<S> {
+        let units = target.network.width;
+        let zeros = |n: usize| vec![S::default(); units * n];
+        ObserverScratch {
+            h: zeros(target.inputs.count),
+            features: zeros(target.inputs.count),
+            test_h: zeros(self.test.count),
+            test_features: zeros(self.test.count),
+            test_output: vec![S::default(); self.test.count],
+            noise: zeros(self.complement.rank),
+        }
+    }
+
+    /// Measures a chain; adds its predictions to `batch` and, if given, its features to `gram`.
+    pub fn observe(
+        &self,
+        target: &Target<S>,
+        Subject { chain, temperature, name: (seed, id, trajectory) }: Subject<S>,
+        gram: Option<&mut GramSum<S>>,
+        batch: &mut PredictiveBatch,
+        scratch: &mut ObserverScratch<S>,
+    ) -> Measurement {
+        let (readout, weights) = (&chain.position.readout, &chain.position.weights);
+        preactivations(weights, &target.inputs, &mut scratch.h, Accum::Replace);
+        S::activate(target.network.activation, &mut scratch.h, &mut scratch.features);
+        if let (Some(gram), false) = (gram, chain.lost) {
+            gram.add(&scratch.features);
+        }
+        let test_squared_error = (!self.labels.is_empty()).then(|| {
+            let noise = Address { seed, chain: id, trajectory, step: 0, purpose: Purpose::Complement };
+            self.predict(target, chain, &noise, batch, scratch)
+        });
+
+        let units = readout.len() as f64;
+        let (mut along, mut along_squared) = (0.0, 0.0);
+        for (&v, w) in readout.iter().zip(weights.chunks_exact(target.inputs.rank)) {
+            let w_u: f64 =
+                w.iter().zip(&self.directions[temperature]).map(|(&w, &u)| Into::<f64>::into(w) * u.into()).sum();
+            along += Into::<f64>::into(v) * w_u;
+            along_squared += w_u * w_u;
+        }
+        let (centroid_gram, mean_square_norm) = self.geometry(&scratch.features);
+        Measurement {
+            loss: chain.loss,
+            readout_mean: readout.iter().map(|&v| v.into()).sum::<f64>() / units,
+            readout_second_moment: sum_of_squares(readout) / units,
+            readout_weight_along_u: along / units,
+            weight_along_u_squared: along_squared / units,
+            weight_second_moment: sum_of_squares(weights) / weights.len() as f64,
+            centroid_gram,
+            mean_square_norm,
+            test_squared_error,
+            lost: chain.lost,
+        }
+    }
+
+    /// Gram matrix of the class centroids and the mean squared norm of every class, from features of shape (N1, P).
+    fn geometry(&self, features: &[S]) -> (Vec<f64>, Vec<f64>) {
+        let classes = self.class_sizes.len();
+        let units = (features.len() / self.class.len()) as f64;
+        let mut centroid_gram = vec![0.0; classes * classes];
+        let mut mean_square_norm = vec![0.0; classes];
+        let mut centroid = vec![0.0; classes];
+        for row in features.chunks_exact(self.class.len()) {
+            centroid.fill(0.0);
+            for (&phi, &class) in row.iter().zip(&self.class) {
+                let phi: f64 = phi.into();
+                centroid[class] += phi;
+                mean_square_norm[class] += phi * phi;
+            }
+            centroid.iter_mut().zip(&self.class_sizes).for_each(|(c, size)| *c /= size);
+            for (k, sum) in centroid_gram.iter_mut().enumerate() {
+                *sum += centroid[k / classes] * centroid[k % classes];
+            }
+        }
+        centroid_gram.iter_mut().for_each(|g| *g /= units);
+        mean_square_norm.iter_mut().zip(&self.class_sizes).for_each(|(m, size)| *m /= units * size);
+        (centroid_gram, mean_square_norm)
+    }
+
+    /// Predictions f* with H* = W′z* + W⊥z*⊥, W⊥ drawn afresh from its prior; returns (1/P*) Σ (f* − y*)².
+    fn predict(
+        &self,
+        target: &Target<S>,
+        chain: &Chain<S>,
+        noise: &Address,
+        batch: &mut PredictiveBatch,
+        scratch: &mut ObserverScratch<S>,
+    ) -> f64 {
+        let ObserverScratch { test_h: h, test_features: features, test_output: output, noise: outside, .. } = scratch;
+        preactivations(&chain.position.weights, &self.test, h, Accum::Replace);
+        if self.complement.rank > 0 {
+            noise.normals(outside);
+            let deviation = S::round(1.0 / target.network.lambda0.sqrt());
+            outside.iter_mut().for_each(|x| *x *= deviation);
+            preactivations(outside, &self.complement, h, Accum::Add);
+        }
+        S::activate(target.network.activation, h, features);
+        combine(&chain.position.readout, features, output);
+        let mut squared_error = 0.0;
+        let sums = batch.sum.iter_mut().zip(&mut batch.sum_of_squares);
+        for ((&f, &y), (sum, sum_of_squares)) in output.iter().zip(&self.labels).zip(sums) {
+            let f: f64 = f.into();
+            *sum += f;
+            *sum_of_squares += f * f;
+            squared_error += (f - y) * (f - y);
+        }
+        batch.draws += 1;
+        squared_error / self.labels.len() as f64
+    }
+}

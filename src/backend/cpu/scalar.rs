@@ -1,0 +1,51 @@
+//! The precision of the CPU backend: float32 by default, float64 to check it.
+
+use std::iter::Sum;
+
+use faer::traits::RealField;
+
+use super::activation::activate;
+use crate::model::Activation;
+
+/// A floating-point type in which chains can be moved.
+pub trait Scalar: RealField + Copy + Default + From<f32> + Into<f64> + Sum + Send + Sync + 'static {
+    /// Name in reports.
+    const NAME: &'static str;
+
+    /// Rounds to this precision.
+    fn round(x: f64) -> Self;
+
+    /// Replaces pre-activations `h` by σ′(h) and writes σ(h) to `features`.
+    fn activate(activation: Activation, h: &mut [Self], features: &mut [Self]);
+}
+
+impl Scalar for f32 {
+    const NAME: &'static str = "float32";
+
+    fn round(x: f64) -> Self {
+        x as f32
+    }
+
+    fn activate(activation: Activation, h: &mut [Self], features: &mut [Self]) {
+        activate(activation, h, features);
+    }
+}
+
+impl Scalar for f64 {
+    const NAME: &'static str = "float64";
+
+    fn round(x: f64) -> Self {
+        x
+    }
+
+    fn activate(activation: Activation, h: &mut [Self], features: &mut [Self]) {
+        for (h, feature) in h.iter_mut().zip(features) {
+            (*feature, *h) = (activation.sigma(*h), activation.sigma_prime(*h));
+        }
+    }
+}
+
+/// `values` rounded to the precision S.
+pub fn rounded<S: Scalar>(values: impl IntoIterator<Item = f64>) -> Vec<S> {
+    values.into_iter().map(S::round).collect()
+}

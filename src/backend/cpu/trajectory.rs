@@ -1,0 +1,333 @@
+//! A chain and its trajectories: the stages of one gradient composed into OBABO, BAOAB and Euler–Maruyama steps.
+
+use super::accept::metropolis;
+use super::backward::backward;
+use super::forward::{Inputs, forward};
+use super::residual::residual;
+use super::scalar::{Scalar, rounded};
+use super::update::{RowMass, drift, euler_maruyama, kick, kinetic, refresh, sum_of_squares};
+use crate::backend::{DIVERGENCE, Ensemble, Move, Scheme, Transition, Weights};
+use crate::model::Network;
+use crate::noise::{Address, Purpose};
+
+/// What all chains share: the network and the training data.
+#[derive(Debug)]
+pub struct Target<S> {
+    pub network: Network,
+    pub inputs: Inputs<S>,
+    pub labels: Vec<S>,
+}
+
+/// A [`Move`] with its mass in the chain's precision.
+#[derive(Debug)]
+pub struct PreparedMove<S> {
+    beta: f64,
+    scheme: Scheme,
+    step_size: f64,
+    weights: RowMass<S>,
+    readout: RowMass<S>,
+}
+
+impl<S: Scalar> PreparedMove<S> {
+    pub fn new(motion: &Move) -> Self {
+        Self {
+            beta: motion.beta,
+            scheme: motion.scheme,
+            step_size: motion.step_size,
+            weights: RowMass::new(&motion.mass.weights),
+            readout: RowMass::new(&[motion.mass.readout]),
+        }
+    }
+}
+
+/// Weights of one network, or anything of their shape: v, length N1, and W′, (N1, r) row-major.
+#[derive(Debug, Clone, Default)]
+pub struct Blocks<S> {
+    pub readout: Vec<S>,
+    pub weights: Vec<S>,
+}
+
+impl<S: Scalar> Blocks<S> {
+    fn zeros(units: usize, rank: usize) -> Self {
+        Self { readout: vec![S::default(); units], weights: vec![S::default(); units * rank] }
+    }
+
+    fn copy_from(&mut self, other: &Self) {
+        self.readout.copy_from_slice(&other.readout);
+        self.weights.copy_from_slice(&other.weights);
+    }
+}
+
+/// One chain where it stands, with the gradient of L there.
+#[derive(Debug, Clone)]
+pub struct Chain<S> {
+    pub position: Blocks<S>,
+    gradient: Blocks<S>,
+    /// L at `position`.
+    pub loss: f64,
+    /// An unadjusted trajectory ended in a non-finite state; `position` is the last finite one and no longer moves.
+    pub lost: bool,
+}
+
+/// Buffers that a trajectory needs beside the chain, reused by one thread for all its chains.
+#[derive(Debug)]
+pub struct Scratch<S> {
+    momentum: Blocks<S>,
+    noise: Blocks<S>,
+    saved: Blocks<S>,
+    saved_gradient: Blocks<S>,
+    /// H, then σ′(H), then g: (N1, P).
+    slope: Vec<S>,
+    /// Φ, (N1, P).
+    features: Vec<S>,
+    /// f, then f − y.
+    output: Vec<S>,
+}
+
+impl<S: Scalar> Scratch<S> {
+    pub fn new(target: &Target<S>) -> Self {
+        let (units, points, rank) = (target.network.width, target.inputs.count, target.inputs.rank);
+        let blocks = || Blocks::zeros(units, rank);
+        Self {
+            momentum: blocks(),
+            noise: blocks(),
+            saved: blocks(),
+            saved_gradient: blocks(),
+            slope: vec![S::default(); units * points],
+            features: vec![S::default(); units * points],
+            output: vec![S::default(); points],
+        }
+    }
+}
+
+/// The noise of one chain in one trajectory: `readout` and `weights` of a slot are two streams.
+struct Stream {
+    seed: u64,
+    chain: u32,
+    trajectory: u32,
+}
+
+impl Stream {
+    fn address(&self, purpose: Purpose, step: u32) -> Address {
+        Address { seed: self.seed, chain: self.chain, trajectory: self.trajectory, step, purpose }
+    }
+
+    /// Normals for slot `slot`: readout at step 2·slot, weights at 2·slot + 1.
+    fn fill<S: Scalar>(&self, purpose: Purpose, slot: u32, noise: &mut Blocks<S>) {
+        self.address(purpose, 2 * slot).normals(&mut noise.readout);
+        self.address(purpose, 2 * slot + 1).normals(&mut noise.weights);
+    }
+}
+
+impl<S: Scalar> Chain<S> {
+    /// A draw from the prior, named by the seed and the chain.
+    pub fn from_prior(target: &Target<S>, seed: u64, chain: u32, scratch: &mut Scratch<S>) -> Self {
+        let (units, rank) = (target.network.width, target.inputs.rank);
+        let mut position = Blocks::zeros(units, rank);
+        Stream { seed, chain, trajectory: 0 }.fill(Purpose::Prior, 0, &mut position);
+        let scale = |values: &mut [S], lambda: f64| {
+            let deviation = S::round(1.0 / lambda.sqrt());
+            values.iter_mut().for_each(|x| *x *= deviation);
+        };
+        scale(&mut position.readout, target.network.lambda1);
+        scale(&mut position.weights, target.network.lambda0);
+        Self::at(target, position, scratch)
+    }
+
+    /// A chain at given weights.
+    pub fn from_weights(target: &Target<S>, weights: &Weights, scratch: &mut Scratch<S>) -> Self {
+        let position = Blocks {
+            readout: rounded(weights.readout.iter().copied()),
+            weights: rounded(weights.rotated.iter().copied()),
+        };
+        Self::at(target, position, scratch)
+    }
+
+    fn at(target: &Target<S>, position: Blocks<S>, scratch: &mut Scratch<S>) -> Self {
+        let gradient = Blocks::zeros(target.network.width, target.inputs.rank);
+        let mut chain = Self { position, gradient, loss: 0.0, lost: false };
+        chain.differentiate(target, scratch);
+        chain
+    }
+
+    pub fn to_weights(&self) -> Weights {
+        let widen = |values: &[S]| values.iter().map(|&x| x.into()).collect();
+        Weights { readout: widen(&self.position.readout), rotated: widen(&self.position.weights) }
+    }
+
+    /// Loss and gradient at the current position.
+    fn differentiate(&mut self, target: &Target<S>, scratch: &mut Scratch<S>) {
+        let Scratch { slope, features, output, .. } = scratch;
+        let Blocks { readout, weights } = &self.position;
+        forward(target.network.activation, weights, readout, &target.inputs, slope, features, output);
+        self.loss = residual(output, &target.labels);
+        let gradient = &mut self.gradient;
+        backward(readout, &target.inputs, output, features, slope, &mut gradient.readout, &mut gradient.weights);
+    }
+
+    /// β L + ½ λ0 ‖W′‖² + ½ λ1 ‖v‖².
+    fn potential(&self, network: &Network, beta: f64) -> f64 {
+        beta * self.loss
+            + 0.5 * network.lambda0 * sum_of_squares(&self.position.weights)
+            + 0.5 * network.lambda1 * sum_of_squares(&self.position.readout)
+    }
+
+    /// B for time t on both blocks.
+    fn kick(&self, network: &Network, beta: f64, time: f64, momentum: &mut Blocks<S>) {
+        let (x, g) = (&self.position, &self.gradient);
+        kick(&mut momentum.readout, &x.readout, &g.readout, time, beta, network.lambda1);
+        kick(&mut momentum.weights, &x.weights, &g.weights, time, beta, network.lambda0);
+    }
+
+    /// A for time t on both blocks.
+    fn drift(&mut self, motion: &PreparedMove<S>, time: f64, momentum: &Blocks<S>) {
+        drift(&mut self.position.readout, &momentum.readout, &motion.readout, time);
+        drift(&mut self.position.weights, &momentum.weights, &motion.weights, time);
+    }
+
+    /// Plays one trajectory of `steps` steps, with a full momentum refreshment before it.
+    ///
+    /// The two half refreshments that meet between OBABO steps are one refreshment with e^{−γh}, and those at the ends fall into
+    /// the full refreshments there: the law of the trajectory is the same and half the noise is saved.
+    pub fn advance(
+        &mut self,
+        target: &Target<S>,
+        motion: &PreparedMove<S>,
+        steps: u32,
+        (seed, chain, trajectory): (u64, u32, u32),
+        scratch: &mut Scratch<S>,
+    ) -> Transition {
+        let still = Transition { acceptance: 0.0, energy_error: 0.0, energy: f64::NAN, diverged: false };
+        if self.lost || steps == 0 {
+            return still;
+        }
+        let stream = Stream { seed, chain, trajectory };
+        let (network, beta, h) = (&target.network, motion.beta, motion.step_size);
+        let saved_loss = self.loss;
+        scratch.saved.copy_from(&self.position);
+        scratch.saved_gradient.copy_from(&self.gradient);
+
+        let (adjusted, transition) = match motion.scheme {
+            Scheme::Ula => {
+                self.ula(target, motion, steps, &stream, scratch);
+                (false, Transition { acceptance: 1.0, ..still })
+            }
+            Scheme::Obabo { friction, metropolis } => {
+                let energy = self.start(network, motion, &stream, scratch);
+                let heat = self.obabo(target, motion, friction, steps, &stream, scratch);
+                let end = self.potential(network, beta) + total_kinetic(motion, &scratch.momentum);
+                (metropolis, Transition { acceptance: 1.0, energy_error: end - energy - heat, energy, diverged: false })
+            }
+            Scheme::Baoab { friction } => {
+                let energy = self.start(network, motion, &stream, scratch);
+                let mut heat = 0.0;
+                for step in 0..steps {
+                    self.kick(network, beta, 0.5 * h, &mut scratch.momentum);
+                    self.drift(motion, 0.5 * h, &scratch.momentum);
+                    heat += thermostat(motion, (-friction * h).exp(), &stream, step, scratch);
+                    self.drift(motion, 0.5 * h, &scratch.momentum);
+                    self.differentiate(target, scratch);
+                    self.kick(network, beta, 0.5 * h, &mut scratch.momentum);
+                }
+                let end = self.potential(network, beta) + total_kinetic(motion, &scratch.momentum);
+                (false, Transition { acceptance: 1.0, energy_error: end - energy - heat, energy, diverged: false })
+            }
+        };
+
+        let (keep, transition) = if adjusted {
+            let uniform = stream.address(Purpose::Accept, 0).uniform();
+            metropolis(transition, uniform)
+        } else {
+            self.lost = !self.loss.is_finite();
+            let wild = transition.energy_error.abs() > DIVERGENCE;
+            (!self.lost, Transition { diverged: self.lost || wild, ..transition })
+        };
+        if !keep {
+            self.position.copy_from(&scratch.saved);
+            self.gradient.copy_from(&scratch.saved_gradient);
+            self.loss = saved_loss;
+        }
+        transition
+    }
+
+    /// Draws the momentum from N(0, m) and returns the Hamiltonian.
+    fn start(&self, network: &Network, motion: &PreparedMove<S>, stream: &Stream, scratch: &mut Scratch<S>) -> f64 {
+        stream.fill(Purpose::Momentum, 0, &mut scratch.noise);
+        refresh(&mut scratch.momentum.readout, &scratch.noise.readout, &motion.readout, 0.0);
+        refresh(&mut scratch.momentum.weights, &scratch.noise.weights, &motion.weights, 0.0);
+        self.potential(network, motion.beta) + total_kinetic(motion, &scratch.momentum)
+    }
+
+    /// BAB steps with refreshments between them; returns the kinetic energy that these brought in.
+    fn obabo(
+        &mut self,
+        target: &Target<S>,
+        motion: &PreparedMove<S>,
+        friction: f64,
+        steps: u32,
+        stream: &Stream,
+        scratch: &mut Scratch<S>,
+    ) -> f64 {
+        let (network, beta, h) = (&target.network, motion.beta, motion.step_size);
+        let mut heat = 0.0;
+        self.kick(network, beta, 0.5 * h, &mut scratch.momentum);
+        for step in 0..steps {
+            self.drift(motion, h, &scratch.momentum);
+            self.differentiate(target, scratch);
+            if step + 1 == steps {
+                self.kick(network, beta, 0.5 * h, &mut scratch.momentum);
+            } else if friction > 0.0 {
+                self.kick(network, beta, 0.5 * h, &mut scratch.momentum);
+                heat += thermostat(motion, (-friction * h).exp(), stream, step, scratch);
+                self.kick(network, beta, 0.5 * h, &mut scratch.momentum);
+            } else {
+                self.kick(network, beta, h, &mut scratch.momentum);
+            }
+        }
+        heat
+    }
+
+    /// Euler–Maruyama steps with T = 1/β.
+    fn ula(
+        &mut self,
+        target: &Target<S>,
+        motion: &PreparedMove<S>,
+        steps: u32,
+        stream: &Stream,
+        scratch: &mut Scratch<S>,
+    ) {
+        let (network, eta, temperature) = (&target.network, motion.step_size, 1.0 / motion.beta);
+        for step in 0..steps {
+            stream.fill(Purpose::Friction, step, &mut scratch.noise);
+            let (x, g, xi) = (&mut self.position, &self.gradient, &scratch.noise);
+            euler_maruyama(&mut x.readout, &g.readout, &xi.readout, eta, temperature, network.lambda1);
+            euler_maruyama(&mut x.weights, &g.weights, &xi.weights, eta, temperature, network.lambda0);
+            self.differentiate(target, scratch);
+        }
+    }
+}
+
+/// The chain's name for its noise and the trajectory's number.
+pub fn name(ensemble: &Ensemble, chain: usize, trajectory: u32) -> (u64, u32, u32) {
+    let (temperature, replica) = (chain / ensemble.replicas, chain % ensemble.replicas);
+    (ensemble.seed, Ensemble::chain_id(temperature, replica), trajectory)
+}
+
+fn total_kinetic<S: Scalar>(motion: &PreparedMove<S>, momentum: &Blocks<S>) -> f64 {
+    kinetic(&momentum.readout, &motion.readout) + kinetic(&momentum.weights, &motion.weights)
+}
+
+/// O with `keep` = e^{−γt} in friction slot `slot`; returns the kinetic energy gained.
+fn thermostat<S: Scalar>(
+    motion: &PreparedMove<S>,
+    keep: f64,
+    stream: &Stream,
+    slot: u32,
+    scratch: &mut Scratch<S>,
+) -> f64 {
+    let before = total_kinetic(motion, &scratch.momentum);
+    stream.fill(Purpose::Friction, slot, &mut scratch.noise);
+    refresh(&mut scratch.momentum.readout, &scratch.noise.readout, &motion.readout, keep);
+    refresh(&mut scratch.momentum.weights, &scratch.noise.weights, &motion.weights, keep);
+    total_kinetic(motion, &scratch.momentum) - before
+}
