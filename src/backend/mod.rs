@@ -115,8 +115,8 @@ impl Parity {
 /// What is measured at the end of a round.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Observation {
-    /// Batch that receives the test predictions.
-    pub batch: usize,
+    /// Batch that receives the test predictions; without one the test points are left out, as warm-up needs nothing of them.
+    pub batch: Option<usize>,
     /// Whether ⟨G⟩ is accumulated too.
     pub gram: bool,
 }
@@ -165,7 +165,7 @@ pub struct Measurement {
     pub centroid_gram: Vec<f64>,
     /// For each class the mean of G_μμ over its points.
     pub mean_square_norm: Vec<f64>,
-    /// (1/P*) Σ (f* − y*)² over the test points.
+    /// (1/P*) Σ (f* − y*)² over the test points, if they were predicted.
     pub test_squared_error: Option<f64>,
     /// The chain was lost (see [`Transition::diverged`]) and must not be averaged.
     pub lost: bool,

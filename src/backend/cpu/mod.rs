@@ -52,6 +52,9 @@ struct Workspace<S> {
     observer: ObserverScratch<S>,
 }
 
+/// A chain and where its predictions go.
+type Member<'a> = (usize, Option<&'a mut PredictiveBatch>);
+
 /// The buffers of the current thread. They are overwritten before they are read, so what a panicked thread left does no harm.
 fn workspace<S>(pool: &[Mutex<Workspace<S>>]) -> MutexGuard<'_, Workspace<S>> {
     let thread = rayon::current_thread_index().unwrap_or(pool.len() - 1);
@@ -112,17 +115,17 @@ impl<S: Scalar> Cpu<S> {
     fn observe(&mut self, trajectory: u32, observation: Observation) -> Vec<Measurement> {
         let Self { ensemble, target, observer, chains, gram, predictive, scratch } = self;
         let (replicas, blocks) = (ensemble.replicas, ensemble.gram_blocks());
-        let mut members: Vec<Vec<(usize, &mut PredictiveBatch)>> = (0..gram.len()).map(|_| Vec::new()).collect();
+        let mut members: Vec<Vec<Member>> = (0..gram.len()).map(|_| Vec::new()).collect();
         for (chain, batches) in predictive.iter_mut().enumerate() {
             let block = chain / replicas * blocks + ensemble.gram_block(chain % replicas);
-            members[block].push((chain, &mut batches[observation.batch]));
+            members[block].push((chain, observation.batch.map(|batch| &mut batches[batch])));
         }
         let measured: Vec<Vec<Measurement>> = gram
             .par_iter_mut()
             .zip(members)
             .map(|(gram, members)| {
                 let scratch = &mut workspace(scratch).observer;
-                let measure = |(chain, batch): (usize, &mut PredictiveBatch)| {
+                let measure = |(chain, batch): Member| {
                     let gram = observation.gram.then_some(&mut *gram);
                     let name = name(ensemble, chain, trajectory);
                     let subject = Subject { chain: &chains[chain], temperature: chain / replicas, name };

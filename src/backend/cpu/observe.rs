@@ -72,13 +72,13 @@ impl<S: Scalar> Observer<S> {
         }
     }
 
-    /// Measures a chain; adds its predictions to `batch` and, if given, its features to `gram`.
+    /// Measures a chain; adds its predictions to `batch` and its features to `gram` where these are given.
     pub fn observe(
         &self,
         target: &Target<S>,
         Subject { chain, temperature, name: (seed, id, trajectory) }: Subject<S>,
         gram: Option<&mut GramSum<S>>,
-        batch: &mut PredictiveBatch,
+        batch: Option<&mut PredictiveBatch>,
         scratch: &mut ObserverScratch<S>,
     ) -> Measurement {
         let (readout, weights) = (&chain.position.readout, &chain.position.weights);
@@ -87,7 +87,7 @@ impl<S: Scalar> Observer<S> {
         if let (Some(gram), false) = (gram, chain.lost) {
             gram.add(&scratch.features);
         }
-        let test_squared_error = (!self.labels.is_empty()).then(|| {
+        let test_squared_error = batch.filter(|_| !self.labels.is_empty() && !chain.lost).map(|batch| {
             let noise = Address { seed, chain: id, trajectory, step: 0, purpose: Purpose::Complement };
             self.predict(target, chain, &noise, batch, scratch)
         });
