@@ -1,5 +1,14 @@
 //! `Experiment`: the validated, fully resolved description of a run; knows nothing of files or devices.
 
 mod data;
+mod error;
+mod experiment;
+mod parse;
+mod presets;
+mod settings;
 
 pub use data::{ClassGroup, DataConfig, Order, Standardize, Teacher, TeacherKind};
+pub use error::ConfigError;
+pub use experiment::{BackendChoice, Experiment, Precision, SamplerConfig, SamplerKind};
+pub use presets::preset;
+pub use settings::{DataSettings, NetworkSettings, OutputSettings, SamplerSettings, Settings, TemperatureSettings};

@@ -1,0 +1,117 @@
+//! What a user may say, from any side: a preset, a TOML file and the command line all fill the same optional [`Settings`].
+
+use serde::{Deserialize, Serialize};
+
+use super::{BackendChoice, Order, Precision, SamplerKind, Standardize};
+use crate::model::Activation;
+
+/// One source of settings, in the shape of the TOML file. What is `None` is left to the source below.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    pub data: DataSettings,
+    pub network: NetworkSettings,
+    pub temperature: TemperatureSettings,
+    pub sampler: SamplerSettings,
+    pub output: OutputSettings,
+}
+
+macro_rules! section {
+    ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty,)* }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+        #[serde(deny_unknown_fields, default)]
+        pub struct $name {
+            $($(#[$field_doc])* #[serde(skip_serializing_if = "Option::is_none")] pub $field: Option<$type>,)*
+        }
+
+        impl $name {
+            /// Takes from `other` what it sets.
+            fn override_with(&mut self, other: Self) {
+                $(if other.$field.is_some() { self.$field = other.$field; })*
+            }
+        }
+    };
+}
+
+section! {
+    /// `[data]`.
+    DataSettings {
+        /// A name, `teacher:KIND`, or a path.
+        source: String,
+        /// `a,b` or, for groups, `a,b/c,d`.
+        classes: String,
+        train: usize,
+        test: usize,
+        order: Order,
+        standardize: Standardize,
+        teacher_dimension: usize,
+        teacher_width: usize,
+        teacher_degree: usize,
+        teacher_noise: f64,
+    }
+}
+
+section! {
+    /// `[network]`.
+    NetworkSettings {
+        width: usize,
+        activation: Activation,
+        lambda0: f64,
+        lambda1: f64,
+    }
+}
+
+/// `[temperature]`: one of the two forms.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TemperatureSettings {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub values: Option<Vec<f64>>,
+    /// `LO:HI:COUNT`, log-spaced.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub range: Option<String>,
+}
+
+section! {
+    /// `[sampler]`.
+    SamplerSettings {
+        kind: SamplerKind,
+        /// Chains per temperature.
+        chains: usize,
+        /// Warm-up trajectories.
+        warmup: usize,
+        /// Trajectories measured.
+        draws: usize,
+        /// Fixed step length h (the learning rate η of `ula`); adapted in warm-up when left out.
+        step_size: f64,
+        /// Fixed number of steps of a trajectory; adapted in warm-up when left out.
+        steps: usize,
+        /// Whether neighbouring temperatures exchange states.
+        tempering: bool,
+        seed: u64,
+        backend: BackendChoice,
+        precision: Precision,
+    }
+}
+
+section! {
+    /// `[output]`.
+    OutputSettings {
+        /// Run directory.
+        dir: String,
+    }
+}
+
+impl Settings {
+    /// Takes from `other` everything that it sets. Setting the temperatures in one form forgets the other form.
+    pub fn override_with(&mut self, other: Self) {
+        self.data.override_with(other.data);
+        self.network.override_with(other.network);
+        if other.temperature.values.is_some() || other.temperature.range.is_some() {
+            self.temperature = other.temperature;
+        }
+        self.sampler.override_with(other.sampler);
+        self.output.override_with(other.output);
+    }
+}

@@ -1,0 +1,123 @@
+//! The table of observables: what each is called, how it is measured from a chain, and which value of the theory it meets; knows
+//! nothing of devices.
+
+mod recorder;
+
+use crate::backend::Measurement;
+use crate::theory::Prediction;
+
+pub use recorder::{Recorder, SampledTemperature};
+
+/// A scalar measured once per draw and chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Observable {
+    /// ⟨L⟩/P.
+    TrainLoss,
+    /// (1/P*) Σ (f* − y*)².
+    TestMse,
+    /// ⟨v²⟩ = Q̄/λ1.
+    ReadoutSecondMoment,
+    /// ⟨v⟩.
+    ReadoutMean,
+    /// ⟨v w·û⟩.
+    ReadoutWeightCorrelation,
+    /// ⟨(w·û)²⟩.
+    WeightSecondMomentAlongU,
+    /// D²_ab, the squared distance between the centroids of two classes, a < b.
+    CentroidDistanceSq(usize, usize),
+    /// R²_a, the mean squared distance of a class's points to their centroid.
+    GyrationRadiusSq(usize),
+}
+
+impl Observable {
+    /// All observables of a problem with `classes` classes.
+    pub fn all(classes: usize, test_points: bool) -> Vec<Self> {
+        let mut all = vec![Self::TrainLoss];
+        all.extend(test_points.then_some(Self::TestMse));
+        all.extend([
+            Self::ReadoutSecondMoment,
+            Self::ReadoutMean,
+            Self::ReadoutWeightCorrelation,
+            Self::WeightSecondMomentAlongU,
+        ]);
+        all.extend(class_pairs(classes).map(|(a, b)| Self::CentroidDistanceSq(a, b)));
+        all.extend((0..classes).map(Self::GyrationRadiusSq));
+        all
+    }
+
+    /// Machine-readable name, the same in every output, without the classes it refers to.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::TrainLoss => "train_loss",
+            Self::TestMse => "test_mse",
+            Self::ReadoutSecondMoment => "readout_second_moment",
+            Self::ReadoutMean => "readout_mean",
+            Self::ReadoutWeightCorrelation => "readout_weight_correlation_norm",
+            Self::WeightSecondMomentAlongU => "weight_second_moment_along_u",
+            Self::CentroidDistanceSq(..) => "centroid_distance_sq",
+            Self::GyrationRadiusSq(_) => "gyration_radius_sq",
+        }
+    }
+
+    /// The symbol of THEORY and of the tables.
+    pub fn symbol(self) -> &'static str {
+        match self {
+            Self::TrainLoss => "⟨L⟩/P",
+            Self::TestMse => "test MSE",
+            Self::ReadoutSecondMoment => "⟨v²⟩",
+            Self::ReadoutMean => "⟨v⟩",
+            Self::ReadoutWeightCorrelation => "⟨v w·û⟩",
+            Self::WeightSecondMomentAlongU => "⟨(w·û)²⟩",
+            Self::CentroidDistanceSq(..) => "D²",
+            Self::GyrationRadiusSq(_) => "R²",
+        }
+    }
+
+    /// The classes it refers to, as indices.
+    pub fn classes(self) -> Vec<usize> {
+        match self {
+            Self::CentroidDistanceSq(a, b) => vec![a, b],
+            Self::GyrationRadiusSq(a) => vec![a],
+            _ => Vec::new(),
+        }
+    }
+
+    /// Its value in one draw of a chain; NaN where it was not measured. D²_ab = c_aa + c_bb − 2c_ab and R²_a = ⟨G_μμ⟩_a − c_aa with c the
+    /// Gram matrix of the class centroids.
+    pub fn measure(self, m: &Measurement, points: usize) -> f64 {
+        let classes = m.mean_square_norm.len();
+        let c = |a: usize, b: usize| m.centroid_gram[a * classes + b];
+        match self {
+            Self::TrainLoss => m.loss / points as f64,
+            Self::TestMse => m.test_squared_error.unwrap_or(f64::NAN),
+            Self::ReadoutSecondMoment => m.readout_second_moment,
+            Self::ReadoutMean => m.readout_mean,
+            Self::ReadoutWeightCorrelation => m.readout_weight_along_u,
+            Self::WeightSecondMomentAlongU => m.weight_along_u_squared,
+            Self::CentroidDistanceSq(a, b) => c(a, a) + c(b, b) - 2.0 * c(a, b),
+            Self::GyrationRadiusSq(a) => m.mean_square_norm[a] - c(a, a),
+        }
+    }
+
+    /// What a theory predicts for it; `None` where the theory is silent.
+    pub fn predicted(self, p: &Prediction) -> Option<f64> {
+        match self {
+            Self::TrainLoss => Some(p.train_loss),
+            Self::TestMse => p.test_mse,
+            Self::ReadoutSecondMoment => Some(p.readout_second_moment),
+            Self::ReadoutMean => Some(p.readout_mean),
+            Self::ReadoutWeightCorrelation => Some(p.readout_weight_correlation_norm),
+            Self::WeightSecondMomentAlongU => Some(p.weight_second_moment_along_u),
+            Self::CentroidDistanceSq(a, b) => {
+                let pair = class_pairs(p.gyration_radius_sq.len()).position(|pair| pair == (a, b))?;
+                p.centroid_distance_sq.get(pair).copied()
+            }
+            Self::GyrationRadiusSq(a) => p.gyration_radius_sq.get(a).copied(),
+        }
+    }
+}
+
+/// Pairs a < b in the order (0,1), (0,2), …, (1,2), ….
+pub fn class_pairs(classes: usize) -> impl Iterator<Item = (usize, usize)> {
+    (0..classes).flat_map(move |a| (a + 1..classes).map(move |b| (a, b)))
+}

@@ -1,0 +1,58 @@
+//! Collects the draws of every observable, chain by chain.
+
+use super::Observable;
+use crate::backend::Measurement;
+
+/// Draws of all observables at one temperature.
+#[derive(Debug, Clone, Default)]
+pub struct SampledTemperature {
+    /// For every observable, the draws of all chains that were not lost: row-major, one row per chain.
+    pub draws: Vec<Vec<f64>>,
+    /// Chains recorded.
+    pub chains: usize,
+}
+
+/// Turns measurements into columns of draws.
+#[derive(Debug)]
+pub struct Recorder {
+    observables: Vec<Observable>,
+    points: usize,
+    temperatures: usize,
+    /// [temperature · replica][observable][draw].
+    chains: Vec<Vec<Vec<f64>>>,
+    lost: Vec<bool>,
+}
+
+impl Recorder {
+    pub fn new(observables: Vec<Observable>, points: usize, temperatures: usize) -> Self {
+        Self { observables, points, temperatures, chains: Vec::new(), lost: Vec::new() }
+    }
+
+    /// Adds one draw of every chain.
+    pub fn record(&mut self, measurements: &[Measurement]) {
+        if self.chains.is_empty() {
+            self.chains = vec![vec![Vec::new(); self.observables.len()]; measurements.len()];
+            self.lost = vec![false; measurements.len()];
+        }
+        for ((chain, lost), measurement) in self.chains.iter_mut().zip(&mut self.lost).zip(measurements) {
+            *lost |= measurement.lost;
+            for (column, observable) in chain.iter_mut().zip(&self.observables) {
+                column.push(observable.measure(measurement, self.points));
+            }
+        }
+    }
+
+    /// What was recorded, per temperature; a lost chain is left out whole.
+    pub fn finish(self) -> Vec<SampledTemperature> {
+        let replicas = self.chains.len() / self.temperatures.max(1);
+        let mut sampled = Vec::new();
+        for temperature in 0..self.temperatures {
+            let members = temperature * replicas..(temperature + 1) * replicas;
+            let kept: Vec<usize> = members.filter(|&chain| !self.lost[chain]).collect();
+            let column = |o: usize| kept.iter().flat_map(|&chain| self.chains[chain][o].iter().copied()).collect();
+            let draws = (0..self.observables.len()).map(column).collect();
+            sampled.push(SampledTemperature { draws, chains: kept.len() });
+        }
+        sampled
+    }
+}

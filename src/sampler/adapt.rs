@@ -1,0 +1,321 @@
+//! Warm-up that needs no hand: mass, step length and trajectory length of every temperature, learnt from all its chains together.
+//!
+//! Four stages: chains settle while the step length follows the acceptance; the mass is set to the pooled inverse variance and the
+//! step length follows again; trajectory lengths are tried out; the step length settles for the chosen one. Then everything is frozen.
+
+use super::mass::PooledVariance;
+use super::schedule::{self, Tuning};
+use super::tempering::Ladder;
+use super::{Plan, SamplerError};
+use crate::backend::{Backend, Measurement, Move, Observation, Outcome, Round};
+use crate::config::SamplerKind;
+
+/// Ends of the stages as fractions of the warm-up.
+const SETTLED: f64 = 0.35;
+const MASS_ADAPTED: f64 = 0.5;
+const LENGTH_CHOSEN: f64 = 0.8;
+
+/// Durations hL that are tried. With a mass of inverse variances a free coordinate has the period 2π, so this spans
+/// trajectories from a small fraction to a half of it.
+const DURATIONS: [f64; 8] = [0.15, 0.3, 0.5, 0.75, 1.1, 1.6, 2.3, 3.2];
+
+/// Duration before one is chosen.
+const FIRST_DURATION: f64 = 1.0;
+
+/// Longest trajectory, in steps: while settling, and at all.
+const FIRST_MAX_STEPS: u32 = 24;
+const MAX_STEPS: u32 = 256;
+
+/// Cost of a trajectory beside its gradients (momentum, acceptance, measurement), in gradients.
+const OVERHEAD: f64 = 1.0;
+
+/// Acceptance that the step length is steered to.
+fn target_acceptance(kind: SamplerKind) -> f64 {
+    match kind {
+        SamplerKind::Malt | SamplerKind::Hmc => 0.8,
+        // Roberts & Rosenthal 1998.
+        SamplerKind::Mala => 0.574,
+        // What the unadjusted scheme would have if it were adjusted: keeps its energy error, hence its bias, small.
+        SamplerKind::Baoab | SamplerKind::Ula => 0.95,
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Settle,
+    AdaptMass,
+    ChooseLength,
+    Finish,
+}
+
+/// Warm-up of all temperatures in lockstep.
+#[derive(Debug)]
+pub struct WarmUp<'a> {
+    plan: &'a Plan,
+    done: usize,
+    tunings: Vec<Tuning>,
+    /// Updates of the step length since the stage began.
+    updates: usize,
+    /// Log step lengths of the last stage, summed from its second third on.
+    log_step_sum: Vec<f64>,
+    averaged: usize,
+    variance: Vec<PooledVariance>,
+    lengths: Option<LengthSearch>,
+}
+
+impl<'a> WarmUp<'a> {
+    pub fn new(plan: &'a Plan) -> Self {
+        Self {
+            plan,
+            done: 0,
+            tunings: plan.initial.clone(),
+            updates: 0,
+            log_step_sum: vec![0.0; plan.initial.len()],
+            averaged: 0,
+            variance: vec![PooledVariance::default(); plan.initial.len()],
+            lengths: None,
+        }
+    }
+
+    /// Trajectories played.
+    pub fn done(&self) -> usize {
+        self.done
+    }
+
+    fn boundary(&self, fraction: f64) -> usize {
+        (fraction * self.plan.warmup as f64).round() as usize
+    }
+
+    fn stage(&self) -> Stage {
+        if self.done < self.boundary(SETTLED) {
+            Stage::Settle
+        } else if self.done < self.boundary(MASS_ADAPTED) {
+            Stage::AdaptMass
+        } else if self.done < self.boundary(LENGTH_CHOSEN) && self.plan.adapt_steps {
+            Stage::ChooseLength
+        } else {
+            Stage::Finish
+        }
+    }
+
+    /// The next few rounds, all with the same moves.
+    pub fn next_rounds(&mut self, trajectory: u32, ladder: &mut Ladder) -> (Vec<Move>, Vec<Round>) {
+        let stage = self.stage();
+        let rounds = match stage {
+            Stage::ChooseLength => {
+                let lengths = self.lengths.get_or_insert_with(|| {
+                    let available = self.plan.warmup - self.done - (self.plan.warmup - (LENGTH_CHOSEN * self.plan.warmup as f64).round() as usize);
+                    LengthSearch::new(&self.tunings, available)
+                });
+                lengths.apply(&mut self.tunings);
+                lengths.block
+            }
+            _ => 1,
+        };
+        let moves = self.tunings.iter().zip(&self.plan.betas).map(|(t, &beta)| t.motion(self.plan.kind, beta)).collect();
+        let observe = (stage == Stage::ChooseLength).then_some(Observation { batch: None, gram: false });
+        let rounds = (0..rounds as u32)
+            .map(|k| schedule::round(self.plan.kind, &self.tunings, trajectory + k, ladder, observe))
+            .collect();
+        (moves, rounds)
+    }
+
+    /// Learns from the rounds just played.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn learn(&mut self, outcomes: &[Outcome], backend: &dyn Backend) -> Result<(), SamplerError> {
+        let stage = self.stage();
+        match stage {
+            Stage::ChooseLength => {
+                if let Some(lengths) = &mut self.lengths {
+                    lengths.learn(outcomes);
+                }
+            }
+            Stage::Settle | Stage::AdaptMass | Stage::Finish => self.steer_step_size(stage, outcomes),
+        }
+        // The first half of the settling is forgotten: chains still come in from the prior.
+        if stage == Stage::Settle && 2 * self.done >= self.boundary(SETTLED) {
+            for (variance, moments) in self.variance.iter_mut().zip(backend.moments()?) {
+                variance.add(&moments);
+            }
+        }
+        self.done += outcomes.len();
+        let next = self.stage();
+        if next != stage {
+            self.leave(stage);
+            self.updates = 0;
+        }
+        Ok(())
+    }
+
+    fn leave(&mut self, stage: Stage) {
+        match stage {
+            Stage::Settle => {
+                for (tuning, variance) in self.tunings.iter_mut().zip(&self.variance) {
+                    if let Some(mass) = variance.mass() {
+                        tuning.mass = mass;
+                    }
+                }
+            }
+            Stage::ChooseLength => {
+                if let Some(lengths) = &self.lengths {
+                    lengths.choose(&mut self.tunings);
+                }
+            }
+            Stage::AdaptMass | Stage::Finish => {}
+        }
+    }
+
+    /// Robbins–Monro on log h with the acceptance averaged over the chains of a temperature.
+    fn steer_step_size(&mut self, stage: Stage, outcomes: &[Outcome]) {
+        if !self.plan.adapt_step_size {
+            return;
+        }
+        let Some(outcome) = outcomes.last() else { return };
+        let replicas = outcome.transitions.len() / self.tunings.len();
+        let target = target_acceptance(self.plan.kind);
+        let gain = 1.5 / (self.updates as f64 + 1.0).powf(0.6);
+        let remaining = self.plan.warmup - self.boundary(LENGTH_CHOSEN);
+        let average = stage == Stage::Finish && 3 * self.updates >= remaining;
+        for (t, (tuning, transitions)) in
+            self.tunings.iter_mut().zip(outcome.transitions.chunks_exact(replicas)).enumerate()
+        {
+            let acceptance = transitions.iter().map(|t| pseudo_acceptance(t.energy_error)).sum::<f64>() / replicas as f64;
+            let duration = tuning.duration();
+            tuning.step_size *= (gain * (acceptance - target)).exp();
+            if self.plan.adapt_steps {
+                let (duration, most) =
+                    if stage == Stage::Finish { (duration, MAX_STEPS) } else { (FIRST_DURATION, FIRST_MAX_STEPS) };
+                tuning.steps = steps_for(duration, tuning.step_size, most);
+            }
+            if average {
+                self.log_step_sum[t] += tuning.step_size.ln();
+            }
+        }
+        self.averaged += usize::from(average);
+        self.updates += 1;
+    }
+
+    /// The tuning for the draws.
+    pub fn freeze(mut self) -> Vec<Tuning> {
+        if self.averaged > 0 {
+            for (tuning, sum) in self.tunings.iter_mut().zip(&self.log_step_sum) {
+                tuning.step_size = (sum / self.averaged as f64).exp();
+            }
+        }
+        self.tunings
+    }
+}
+
+/// min(1, e^{−ΔE}), 0 when the error is not a number.
+fn pseudo_acceptance(energy_error: f64) -> f64 {
+    if energy_error.is_nan() { 0.0 } else { (-energy_error).exp().min(1.0) }
+}
+
+fn steps_for(duration: f64, step_size: f64, most: u32) -> u32 {
+    (duration / step_size).round().clamp(1.0, f64::from(most)) as u32
+}
+
+/// Tries trajectory lengths and keeps, for every temperature, the one with the largest expected squared jump per gradient (Pasarica &
+/// Gelman 2010; the criterion that ChEES-HMC, Hoffman, Radul & Sountsov 2021, maximises for one observable and many chains). Jumps
+/// are taken in the measured observables themselves, and the slowest of them decides.
+#[derive(Debug)]
+struct LengthSearch {
+    /// Rounds per length.
+    block: usize,
+    current: usize,
+    /// Steps tried, per length and temperature.
+    steps: Vec<Vec<u32>>,
+    jumps: Vec<Vec<[f64; CRITERIA]>>,
+    spread: Vec<Spread>,
+}
+
+/// Observables whose jumps are followed: loss, ⟨v²⟩, v w·û, (w·û)², the summed squared distances between class centroids.
+const CRITERIA: usize = 5;
+
+fn criteria(m: &Measurement) -> [f64; CRITERIA] {
+    let classes = m.mean_square_norm.len();
+    let trace: f64 = (0..classes).map(|a| m.centroid_gram[a * (classes + 1)]).sum();
+    let distances = classes as f64 * trace - m.centroid_gram.iter().sum::<f64>();
+    [m.loss, m.readout_second_moment, m.readout_weight_along_u, m.weight_along_u_squared, distances]
+}
+
+#[derive(Debug, Clone, Default)]
+struct Spread {
+    count: f64,
+    sum: [f64; CRITERIA],
+    squares: [f64; CRITERIA],
+}
+
+impl LengthSearch {
+    fn new(tunings: &[Tuning], available: usize) -> Self {
+        let steps = DURATIONS
+            .iter()
+            .map(|&d| tunings.iter().map(|tuning| steps_for(d, tuning.step_size, MAX_STEPS)).collect())
+            .collect();
+        Self {
+            block: (available / DURATIONS.len()).max(2),
+            current: 0,
+            steps,
+            jumps: Vec::new(),
+            spread: vec![Spread::default(); tunings.len()],
+        }
+    }
+
+    fn apply(&self, tunings: &mut [Tuning]) {
+        for (tuning, &steps) in tunings.iter_mut().zip(&self.steps[self.current.min(self.steps.len() - 1)]) {
+            tuning.steps = steps;
+        }
+    }
+
+    /// Mean squared jumps of the block just played. Jumps stay within a temperature: an exchange between two draws counts as a
+    /// move, as it does for the estimates.
+    fn learn(&mut self, outcomes: &[Outcome]) {
+        let temperatures = self.spread.len();
+        let mut jumps = vec![[0.0; CRITERIA]; temperatures];
+        for (k, outcome) in outcomes.iter().enumerate() {
+            let replicas = outcome.measurements.len() / temperatures;
+            for (chain, measurement) in outcome.measurements.iter().enumerate().filter(|(_, m)| !m.lost) {
+                let temperature = chain / replicas;
+                let now = criteria(measurement);
+                let spread = &mut self.spread[temperature];
+                spread.count += 1.0;
+                for c in 0..CRITERIA {
+                    spread.sum[c] += now[c];
+                    spread.squares[c] += now[c] * now[c];
+                }
+                if k > 0 {
+                    let before = criteria(&outcomes[k - 1].measurements[chain]);
+                    for c in 0..CRITERIA {
+                        jumps[temperature][c] += (now[c] - before[c]).powi(2) / ((outcomes.len() - 1) * replicas) as f64;
+                    }
+                }
+            }
+        }
+        self.jumps.push(jumps);
+        self.current += 1;
+    }
+
+    fn choose(&self, tunings: &mut [Tuning]) {
+        for (t, (tuning, spread)) in tunings.iter_mut().zip(&self.spread).enumerate() {
+            let efficiency = |length: usize| {
+                let worst = (0..CRITERIA)
+                    .map(|c| {
+                        let mean = spread.sum[c] / spread.count;
+                        let variance = spread.squares[c] / spread.count - mean * mean;
+                        // Half the squared jump over the variance is 1 − ρ with ρ the autocorrelation at lag one.
+                        let decay = (0.5 * self.jumps[length][t][c] / variance).clamp(0.0, 1.5);
+                        decay / (2.0 - decay)
+                    })
+                    .fold(f64::INFINITY, f64::min);
+                worst / (f64::from(self.steps[length][t]) + OVERHEAD)
+            };
+            let tried = 0..self.jumps.len().min(self.steps.len());
+            let best = tried.map(|l| (efficiency(l), l)).filter(|(e, _)| e.is_finite()).max_by(|a, b| a.0.total_cmp(&b.0));
+            if let Some((_, length)) = best {
+                tuning.steps = self.steps[length][t];
+            }
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! The loop over an ensemble of chains: warm-up with adaptation, then draws; knows nothing of the device it drives.
+
+mod adapt;
+mod mass;
+mod schedule;
+mod tempering;
+
+use std::ops::ControlFlow;
+
+use thiserror::Error;
+
+use self::adapt::WarmUp;
+use self::tempering::Ladder;
+use crate::backend::{Backend, BackendError, Measurement, Move, Observation, Outcome, Transition};
+use crate::config::SamplerKind;
+
+pub use self::mass::informed_mass;
+pub use self::schedule::Tuning;
+pub use self::tempering::ExchangeReport;
+
+/// What the loop is asked to do.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    pub kind: SamplerKind,
+    /// 1/T of every temperature, in the ensemble's order; 0 samples the prior.
+    pub betas: Vec<f64>,
+    pub warmup: usize,
+    pub draws: usize,
+    /// Consecutive batches of draws, for the test predictions; as in the ensemble.
+    pub batches: usize,
+    /// Start of every temperature's tuning. With `adapt_*` off it is also the end.
+    pub initial: Vec<Tuning>,
+    pub adapt_step_size: bool,
+    pub adapt_steps: bool,
+    pub tempering: bool,
+    /// Whether ⟨G⟩ is accumulated.
+    pub gram: bool,
+}
+
+/// Where the loop stands, for a progress display.
+#[derive(Debug, Clone, Copy)]
+pub struct Progress {
+    pub phase: Phase,
+    /// Trajectories played in this phase, of `total`.
+    pub done: usize,
+    pub total: usize,
+    /// Gradients of one chain evaluated so far, summed over chains.
+    pub gradients: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    WarmUp,
+    Sampling,
+}
+
+/// Why a run could not be finished.
+#[derive(Debug, Error)]
+pub enum SamplerError {
+    #[error(transparent)]
+    Backend(#[from] BackendError),
+    #[error(
+        "{lost} of {chains} chains at T = {temperature} left the finite numbers, more than the tenth that may be left out: \
+         lower --step-size (it was {step_size}) or use an adjusted sampler"
+    )]
+    Diverged { lost: usize, chains: usize, temperature: f64, step_size: f64 },
+}
+
+/// Fraction of lost chains above which a run fails.
+pub const LOST_FRACTION: f64 = 0.1;
+
+/// How the chains of one temperature fared over the draws.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ChainReport {
+    /// The frozen tuning.
+    pub tuning: Tuning,
+    pub acceptance_rate: f64,
+    /// Root mean square of the energy error.
+    pub energy_error: f64,
+    /// Trajectories whose energy error was not finite or enormous.
+    pub divergences: usize,
+    /// Chains left out because they were lost.
+    pub lost_chains: usize,
+    /// Hamiltonian at the start of every trajectory, one list per chain; for the E-BFMI.
+    pub energy: Vec<Vec<f64>>,
+}
+
+/// What the loop leaves beside the measurements handed to its recorder.
+#[derive(Debug, Clone)]
+pub struct RunReport {
+    pub chains: Vec<ChainReport>,
+    pub exchange: Option<ExchangeReport>,
+    /// Draws recorded; fewer than planned when interrupted.
+    pub draws: usize,
+    pub interrupted: bool,
+    /// Gradients of one chain, over the whole run and over its draws.
+    pub gradients: u64,
+    pub sampling_gradients: u64,
+}
+
+/// Draws handed to the backend at once: long enough to keep a device busy, short enough to answer an interrupt. It changes no result.
+const CHUNK: usize = 8;
+
+/// Warms up, freezes the tuning and draws. Every draw's measurements go to `record`; `progress` may stop the run.
+///
+/// # Errors
+/// When the device fails, or when more than [`LOST_FRACTION`] of the chains of a temperature are lost.
+pub fn sample(
+    backend: &mut dyn Backend,
+    plan: &Plan,
+    mut record: impl FnMut(&[Measurement]),
+    mut progress: impl FnMut(Progress) -> ControlFlow<()>,
+) -> Result<RunReport, SamplerError> {
+    let mut ladder = Ladder::new(plan);
+    let mut warm_up = WarmUp::new(plan);
+    let mut gradients = 0;
+    let mut trajectory = 0u32;
+    let mut interrupted = false;
+    while warm_up.done() < plan.warmup {
+        let (moves, rounds) = warm_up.next_rounds(trajectory, &mut ladder);
+        let outcomes = backend.run(&moves, &rounds)?;
+        trajectory += rounds.len() as u32;
+        gradients += rounds.iter().map(|round| gradients_of(plan, &round.steps, &outcomes)).sum::<u64>();
+        ladder.record(&outcomes, false);
+        warm_up.learn(&outcomes, backend)?;
+        let state = Progress { phase: Phase::WarmUp, done: warm_up.done(), total: plan.warmup, gradients };
+        if progress(state).is_break() {
+            interrupted = true;
+            break;
+        }
+    }
+
+    let tunings = warm_up.freeze();
+    let moves: Vec<Move> = tunings.iter().zip(&plan.betas).map(|(t, &beta)| t.motion(plan.kind, beta)).collect();
+    let mut tallies = vec![Tally::default(); plan.betas.len()];
+    let mut draws = 0;
+    let before = gradients;
+    while draws < plan.draws && !interrupted {
+        let chunk = CHUNK.min(plan.draws - draws);
+        let rounds: Vec<_> = (draws..draws + chunk)
+            .map(|draw| {
+                let observe = Observation { batch: Some(draw * plan.batches / plan.draws), gram: plan.gram };
+                schedule::round(plan.kind, &tunings, trajectory + (draw - draws) as u32, &mut ladder, Some(observe))
+            })
+            .collect();
+        let outcomes = backend.run(&moves, &rounds)?;
+        trajectory += chunk as u32;
+        gradients += rounds.iter().map(|round| gradients_of(plan, &round.steps, &outcomes)).sum::<u64>();
+        ladder.record(&outcomes, true);
+        for outcome in &outcomes {
+            let replicas = outcome.transitions.len() / tallies.len();
+            for (tally, transitions) in tallies.iter_mut().zip(outcome.transitions.chunks_exact(replicas)) {
+                tally.add(transitions);
+            }
+            record(&outcome.measurements);
+        }
+        refuse_lost(plan, &tunings, &outcomes)?;
+        draws += chunk;
+        interrupted = progress(Progress { phase: Phase::Sampling, done: draws, total: plan.draws, gradients }).is_break()
+            && draws < plan.draws;
+    }
+    let chains = tallies.into_iter().zip(tunings).map(|(tally, tuning)| tally.report(tuning)).collect();
+    Ok(RunReport {
+        chains,
+        exchange: ladder.report(),
+        draws,
+        interrupted,
+        gradients,
+        sampling_gradients: gradients - before,
+    })
+}
+
+/// Gradients of one chain in a round.
+fn gradients_of(plan: &Plan, steps: &[u32], outcomes: &[Outcome]) -> u64 {
+    let replicas = outcomes.first().map_or(0, |outcome| outcome.transitions.len() / plan.betas.len());
+    steps.iter().map(|&steps| u64::from(steps) * replicas as u64).sum()
+}
+
+/// Fails the run once too many chains of one temperature are lost.
+fn refuse_lost(plan: &Plan, tunings: &[Tuning], outcomes: &[Outcome]) -> Result<(), SamplerError> {
+    let Some(last) = outcomes.last() else { return Ok(()) };
+    let replicas = last.measurements.len() / plan.betas.len();
+    for (t, measurements) in last.measurements.chunks_exact(replicas.max(1)).enumerate() {
+        let lost = measurements.iter().filter(|m| m.lost).count();
+        if lost as f64 > LOST_FRACTION * replicas as f64 {
+            return Err(SamplerError::Diverged {
+                lost,
+                chains: replicas,
+                temperature: 1.0 / plan.betas[t],
+                step_size: tunings[t].step_size,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Running sums over the transitions of one temperature.
+#[derive(Debug, Clone, Default)]
+struct Tally {
+    transitions: usize,
+    acceptance: f64,
+    squared_error: f64,
+    divergences: usize,
+    lost_chains: usize,
+    energy: Vec<Vec<f64>>,
+}
+
+impl Tally {
+    fn add(&mut self, transitions: &[Transition]) {
+        self.energy.resize(transitions.len(), Vec::new());
+        self.lost_chains = 0;
+        for (transition, energy) in transitions.iter().zip(&mut self.energy) {
+            self.transitions += 1;
+            self.acceptance += transition.acceptance;
+            if transition.energy_error.is_finite() {
+                self.squared_error += transition.energy_error.powi(2);
+            }
+            self.divergences += usize::from(transition.diverged);
+            energy.push(transition.energy);
+        }
+    }
+
+    fn report(self, tuning: Tuning) -> ChainReport {
+        let n = self.transitions.max(1) as f64;
+        ChainReport {
+            tuning,
+            acceptance_rate: self.acceptance / n,
+            energy_error: (self.squared_error / n).sqrt(),
+            divergences: self.divergences,
+            lost_chains: self.lost_chains,
+            energy: self.energy,
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! From the tuning of a temperature to the rounds that the backend plays.
+
+use super::tempering::Ladder;
+use crate::backend::{Mass, Move, Observation, Round, Scheme};
+use crate::config::SamplerKind;
+
+/// How the chains of one temperature move, frozen after warm-up.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tuning {
+    /// Step length h.
+    pub step_size: f64,
+    /// Steps L per trajectory.
+    pub steps: u32,
+    pub mass: Mass,
+}
+
+impl Tuning {
+    /// Duration hL of a trajectory.
+    pub fn duration(&self) -> f64 {
+        self.step_size * f64::from(self.steps)
+    }
+
+    /// Friction γ. Malt forgets its momentum about once per trajectory, which takes the place of a jittered length; for the unadjusted
+    /// `baoab` the unit of time is that of a prior-like direction, where γ = 1 is near critical damping.
+    pub fn friction(&self, kind: SamplerKind) -> f64 {
+        match kind {
+            SamplerKind::Malt => 1.0 / self.duration(),
+            SamplerKind::Baoab => 1.0,
+            SamplerKind::Hmc | SamplerKind::Mala | SamplerKind::Ula => 0.0,
+        }
+    }
+
+    /// The move that this tuning describes.
+    pub fn motion(&self, kind: SamplerKind, beta: f64) -> Move {
+        let friction = self.friction(kind);
+        let scheme = match kind {
+            SamplerKind::Malt | SamplerKind::Hmc | SamplerKind::Mala => Scheme::Obabo { friction, metropolis: true },
+            SamplerKind::Baoab => Scheme::Baoab { friction },
+            SamplerKind::Ula => Scheme::Ula,
+        };
+        Move { beta, scheme, step_size: self.step_size, mass: self.mass.clone() }
+    }
+}
+
+/// The round of `trajectory`: the steps of every temperature, and what follows the trajectory.
+pub fn round(
+    kind: SamplerKind,
+    tunings: &[Tuning],
+    trajectory: u32,
+    ladder: &mut Ladder,
+    observe: Option<Observation>,
+) -> Round {
+    let steps = tunings.iter().map(|tuning| jittered(kind, tuning.steps, trajectory)).collect();
+    Round { trajectory, steps, exchange: ladder.next(), observe }
+}
+
+/// Without friction a fixed duration can resonate with a mode of the target, so `hmc` takes ⌈2uL⌉ steps with u from the base-2 van
+/// der Corput sequence (as in ChEES-HMC, Hoffman, Radul & Sountsov 2021). The length does not depend on the chain's state, so the
+/// target stays exact.
+fn jittered(kind: SamplerKind, steps: u32, trajectory: u32) -> u32 {
+    if kind != SamplerKind::Hmc {
+        return steps;
+    }
+    let u = (f64::from(trajectory.wrapping_add(1).reverse_bits()) + 0.5) / 2f64.powi(32);
+    ((2.0 * u * f64::from(steps)).ceil() as u32).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn jittered_lengths_have_the_wanted_mean_and_spread() {
+        let lengths: Vec<u32> = (0..1024).map(|t| jittered(SamplerKind::Hmc, 10, t)).collect();
+        let mean = lengths.iter().sum::<u32>() as f64 / 1024.0;
+        assert!((mean - 10.5).abs() < 0.1, "{mean}");
+        assert_eq!((lengths.iter().min(), lengths.iter().max()), (Some(&1), Some(&20)));
+        assert_eq!(jittered(SamplerKind::Malt, 10, 3), 10);
+    }
+}
