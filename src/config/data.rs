@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Order {
-    /// A random subset drawn from the run's seed.
+    /// A random subset drawn from the run's seed, kept in the order of the file.
     Seeded,
     /// The first points in the order of the file.
     File,
@@ -47,6 +47,7 @@ pub enum TeacherKind {
 /// Gaussian inputs x ~ N(0, 1) labelled by a teacher.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Teacher {
+    /// The KIND of `source`, which decides.
     pub kind: TeacherKind,
     /// Input dimension N0.
     pub dimension: usize,
@@ -66,10 +67,10 @@ pub struct DataConfig {
     pub source: String,
     /// The two groups of labels; empty for sources that bring their own ±1 labels (teachers, npz).
     pub classes: Vec<ClassGroup>,
-    /// Training points P; `None` for an npz problem means all it holds.
+    /// Training points P. `None` means all that an npz problem holds; every other source needs the number.
     pub train: Option<usize>,
-    /// Test points.
-    pub test: usize,
+    /// Test points P*. `None` means all that an npz problem holds, and none from every other source.
+    pub test: Option<usize>,
     pub order: Order,
     pub standardize: Standardize,
     /// Parameters of `teacher:KIND` sources; ignored otherwise.
