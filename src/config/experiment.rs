@@ -128,7 +128,8 @@ impl Experiment {
             .source
             .filter(|source| !source.trim().is_empty())
             .ok_or(ConfigError::Missing { setting: "data", example: "--data digits, a path, or teacher:linear" })?;
-        let labelled = !(source.starts_with("teacher:") || source.ends_with(".npz"));
+        let is_npz = source.ends_with(".npz");
+        let labelled = !(source.starts_with("teacher:") || is_npz);
         let classes = match (&data.classes, labelled) {
             (Some(text), true) => parse::classes(text)?,
             (None, true) => {
@@ -139,7 +140,7 @@ impl Experiment {
             }
             (_, false) => Vec::new(),
         };
-        let train = match (data.train, source.ends_with(".npz")) {
+        let train = match (data.train, is_npz) {
             (None, true) => None,
             (None, false) => return Err(ConfigError::Missing { setting: "train", example: "--train 100" }),
             (Some(train), _) => Some(count("train", train, 1)?),
@@ -155,12 +156,15 @@ impl Experiment {
             degree: count("teacher-degree", data.teacher_degree.unwrap_or(2), 1)?,
             noise,
         };
-        let default_standardize = if source.ends_with(".npz") { Standardize::None } else { Standardize::Global };
+        let default_standardize = if is_npz { Standardize::None } else { Standardize::Global };
         let data = DataConfig {
             teacher: Teacher { kind: teacher_kind(&source)?, ..teacher },
             classes,
             train,
-            test: count("test", data.test.unwrap_or(0), 0)?,
+            test: match (data.test, is_npz) {
+                (None, true) => None,
+                (test, _) => Some(count("test", test.unwrap_or(0), 0)?),
+            },
             order: data.order.unwrap_or(Order::Seeded),
             standardize: data.standardize.unwrap_or(default_standardize),
             source,
@@ -210,7 +214,7 @@ impl Experiment {
                 source: Some(data.source.clone()),
                 classes: (!data.classes.is_empty()).then(|| classes_text(&data.classes)),
                 train: data.train,
-                test: Some(data.test),
+                test: data.test,
                 order: Some(data.order),
                 standardize: Some(data.standardize),
                 teacher_dimension: is_teacher.then_some(data.teacher.dimension),

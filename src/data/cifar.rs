@@ -36,38 +36,23 @@ pub(super) fn load(folder: &Path, name: &str, with_test: bool) -> Result<Source,
         let file = folder.join("test_batch.bin");
         append(&mut test, &read(&file)?, &file)?;
     }
-    Ok(Source {
-        name: format!("{name} ({})", folder.display()),
-        dimension: DIMENSION,
-        train,
-        test: Some(test),
-    })
+    Ok(Source { name: format!("{name} ({})", folder.display()), dimension: DIMENSION, train, test: Some(test) })
 }
 
 fn read(file: &Path) -> Result<Vec<u8>, DataError> {
-    fs::read(file).map_err(|cause| DataError::Unreadable {
-        file: file.into(),
-        cause,
-    })
+    fs::read(file).map_err(|cause| DataError::Unreadable { file: file.into(), cause })
 }
 
 /// Appends the records of one batch.
 fn append(images: &mut Images, bytes: &[u8], file: &Path) -> Result<(), DataError> {
     let (records, rest) = bytes.as_chunks::<{ 1 + DIMENSION }>();
     if records.is_empty() || !rest.is_empty() {
-        let problem = format!(
-            "is {} bytes long, not a whole number of {}-byte records",
-            bytes.len(),
-            1 + DIMENSION
-        );
+        let problem = format!("is {} bytes long, not a whole number of {}-byte records", bytes.len(), 1 + DIMENSION);
         return Err(malformed(file, problem));
     }
     for (i, [label, pixels @ ..]) in records.iter().enumerate() {
         if *label >= LABELS {
-            return Err(malformed(
-                file,
-                format!("record {i} has label {label}, beyond the ten classes"),
-            ));
+            return Err(malformed(file, format!("record {i} has label {label}, beyond the ten classes")));
         }
         images.labels.push(*label);
         images.pixels.extend_from_slice(pixels);
@@ -100,14 +85,7 @@ mod tests {
         assert_eq!(source.dimension, 3072);
         assert_eq!(source.train.labels, [0, 1, 2, 3, 4]);
         assert_eq!(source.train.pixels.len(), 5 * 3072);
-        assert!(
-            source
-                .train
-                .pixels
-                .chunks(3072)
-                .zip(100..)
-                .all(|(image, pixel)| image.iter().all(|&p| p == pixel))
-        );
+        assert!(source.train.pixels.chunks(3072).zip(100..).all(|(image, pixel)| image.iter().all(|&p| p == pixel)));
         assert_eq!(source.test.unwrap().labels, [8, 9]);
     }
 
@@ -121,11 +99,7 @@ mod tests {
             ),
             ("data_batch_2.bin", [record(1), vec![0]].concat(), "is 3074 bytes long"),
             ("data_batch_1.bin", vec![], "is 0 bytes long"),
-            (
-                "test_batch.bin",
-                [record(1), record(10)].concat(),
-                "record 1 has label 10",
-            ),
+            ("test_batch.bin", [record(1), record(10)].concat(), "record 1 has label 10"),
         ] {
             let folder = folder();
             fs::write(folder.path().join(name), bytes).unwrap();
@@ -136,10 +110,7 @@ mod tests {
         let folder = folder();
         fs::remove_file(folder.path().join("data_batch_4.bin")).unwrap();
         let message = load(folder.path(), "made up", false).unwrap_err().to_string();
-        assert!(
-            message.contains("data_batch_4.bin") && message.contains("check that the file exists"),
-            "{message}"
-        );
+        assert!(message.contains("data_batch_4.bin") && message.contains("check that the file exists"), "{message}");
     }
 
     proptest! {

@@ -22,9 +22,7 @@ pub(super) fn load() -> Result<Source, DataError> {
         mend: "the program was built from a damaged source tree: build it again".into(),
     };
     let mut text = String::new();
-    GzDecoder::new(FILE)
-        .read_to_string(&mut text)
-        .map_err(|cause| malformed(cause.to_string()))?;
+    GzDecoder::new(FILE).read_to_string(&mut text).map_err(|cause| malformed(cause.to_string()))?;
     let mut images = Images::default();
     for (i, line) in text.lines().enumerate() {
         let numbers: Result<Vec<u8>, _> = line.split(',').map(str::parse).collect();
@@ -34,19 +32,11 @@ pub(super) fn load() -> Result<Source, DataError> {
                 images.labels.push(*label);
             }
             _ => {
-                return Err(malformed(format!(
-                    "line {} is not {DIMENSION} pixels and a label",
-                    i + 1
-                )));
+                return Err(malformed(format!("line {} is not {DIMENSION} pixels and a label", i + 1)));
             }
         }
     }
-    Ok(Source {
-        name: "digits (built in)".into(),
-        dimension: DIMENSION,
-        train: images,
-        test: None,
-    })
+    Ok(Source { name: "digits (built in)".into(), dimension: DIMENSION, train: images, test: None })
 }
 
 #[cfg(test)]
@@ -65,10 +55,6 @@ mod tests {
         // The first image, a zero, as scikit-learn's documentation prints it.
         assert_eq!(pixels[..16], [0, 0, 5, 13, 9, 1, 0, 0, 0, 0, 13, 15, 10, 15, 5, 0]);
         assert_eq!(labels[..10], [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
-        assert_eq!(
-            pixels.iter().map(|&p| u64::from(p)).sum::<u64>(),
-            561_718,
-            "sum of all pixels"
-        );
+        assert_eq!(pixels.iter().map(|&p| u64::from(p)).sum::<u64>(), 561_718, "sum of all pixels");
     }
 }

@@ -69,11 +69,7 @@ impl Draws {
 pub(super) fn choose(n: usize, count: usize, order: Order, seed: u64, part: Part) -> Vec<usize> {
     let mut indices: Vec<usize> = (0..n).collect();
     if order == Order::Seeded {
-        let draws = Draws {
-            seed,
-            stream: Stream::Shuffle,
-            part,
-        };
+        let draws = Draws { seed, stream: Stream::Shuffle, part };
         for i in 0..count {
             let remaining = n - i;
             // A 53-bit uniform may round up to 1.

@@ -22,11 +22,7 @@ pub enum DataError {
 
     /// The file is there, but it is not what its format says.
     #[error("{}: {problem}; {mend}", file.display())]
-    Malformed {
-        file: PathBuf,
-        problem: String,
-        mend: String,
-    },
+    Malformed { file: PathBuf, problem: String, mend: String },
 
     #[error("{name} brings its own labels: leave --classes out")]
     ClassesNotWanted { name: String },
@@ -44,12 +40,7 @@ pub enum DataError {
     AbsentClass { name: String, class: u32, present: String },
 
     #[error("class {class} has no training point among the {points} of {name}: {mend}")]
-    EmptyClass {
-        name: String,
-        class: String,
-        points: usize,
-        mend: String,
-    },
+    EmptyClass { name: String, class: String, points: usize, mend: String },
 
     #[error("{name} needs the number of training points: say for instance --train 100")]
     TrainNotGiven { name: String },
@@ -60,25 +51,13 @@ pub enum DataError {
     #[error(
         "{name} has {available} points to train on but {asked} were asked for: lower --train to at most {available}"
     )]
-    TooFewTrain {
-        name: String,
-        asked: usize,
-        available: usize,
-    },
+    TooFewTrain { name: String, asked: usize, available: usize },
 
     #[error("{name} has {available} points to test on but {asked} were asked for: lower --test to at most {available}")]
-    TooFewTest {
-        name: String,
-        asked: usize,
-        available: usize,
-    },
+    TooFewTest { name: String, asked: usize, available: usize },
 
     #[error("{name}: NaN or infinity in {array} at {position}: remove or replace such entries")]
-    NotFinite {
-        name: String,
-        array: &'static str,
-        position: String,
-    },
+    NotFinite { name: String, array: &'static str, position: String },
 
     #[error(
         "all training inputs of {name} are the same number (standard deviation zero): choose other points, or --standardize none"

@@ -13,10 +13,7 @@ const GZIP_MAGIC: &[u8] = &[0x1f, 0x8b];
 
 /// A reader of the file's content, inflated where the content, whatever the name, is gzip.
 pub(super) fn open(file: &Path) -> Result<Box<dyn Read>, DataError> {
-    let unreadable = |cause| DataError::Unreadable {
-        file: file.into(),
-        cause,
-    };
+    let unreadable = |cause| DataError::Unreadable { file: file.into(), cause };
     let mut reader = BufReader::new(File::open(file).map_err(unreadable)?);
     Ok(if reader.fill_buf().map_err(unreadable)?.starts_with(GZIP_MAGIC) {
         Box::new(MultiGzDecoder::new(reader))
@@ -27,11 +24,7 @@ pub(super) fn open(file: &Path) -> Result<Box<dyn Read>, DataError> {
 
 /// A file that is not what its format says.
 pub(super) fn malformed(file: &Path, problem: impl Into<String>) -> DataError {
-    DataError::Malformed {
-        file: file.into(),
-        problem: problem.into(),
-        mend: "fetch the file again".into(),
-    }
+    DataError::Malformed { file: file.into(), problem: problem.into(), mend: "fetch the file again".into() }
 }
 
 /// The rest of the reader, which must be `expected` bytes.
@@ -42,19 +35,12 @@ pub(super) fn read_body(reader: impl Read, expected: u64, file: &Path) -> Result
     reader
         .take(expected.saturating_add(1))
         .read_to_end(&mut body)
-        .map_err(|cause| DataError::Unreadable {
-            file: file.into(),
-            cause,
-        })?;
+        .map_err(|cause| DataError::Unreadable { file: file.into(), cause })?;
     match (body.len() as u64).cmp(&expected) {
         Ordering::Equal => Ok(body),
-        Ordering::Less => Err(malformed(
-            file,
-            format!("ends after {} of the {expected} bytes its header announces", body.len()),
-        )),
-        Ordering::Greater => Err(malformed(
-            file,
-            format!("goes on after the {expected} bytes its header announces"),
-        )),
+        Ordering::Less => {
+            Err(malformed(file, format!("ends after {} of the {expected} bytes its header announces", body.len())))
+        }
+        Ordering::Greater => Err(malformed(file, format!("goes on after the {expected} bytes its header announces"))),
     }
 }

@@ -27,10 +27,7 @@ pub(super) fn load(folder: &Path, name: &str, with_test: bool) -> Result<Source,
         let (file, test_size, test) = images(folder, "t10k")?;
         if test_size != size {
             let ([a, b], [c, d]) = (test_size, size);
-            let problem = format!(
-                "holds images of {a}×{b} pixels, but those of {} are {c}×{d}",
-                train_file.display()
-            );
+            let problem = format!("holds images of {a}×{b} pixels, but those of {} are {c}×{d}", train_file.display());
             return Err(malformed(&file, problem));
         }
         test
@@ -38,37 +35,20 @@ pub(super) fn load(folder: &Path, name: &str, with_test: bool) -> Result<Source,
         Images::default()
     };
     let dimension = size.into_iter().map(|n| n as usize).product();
-    Ok(Source {
-        name: format!("{name} ({})", folder.display()),
-        dimension,
-        train,
-        test: Some(test),
-    })
+    Ok(Source { name: format!("{name} ({})", folder.display()), dimension, train, test: Some(test) })
 }
 
 /// The images of `part` with their labels, the file they come from, and the size of one.
 fn images(folder: &Path, part: &str) -> Result<(PathBuf, [u32; 2], Images), DataError> {
     let file = find(folder, &format!("{part}-images"), 3)?;
-    let Idx {
-        sizes: [count, rows, columns],
-        body: pixels,
-    } = parse(open(&file)?, &file)?;
+    let Idx { sizes: [count, rows, columns], body: pixels } = parse(open(&file)?, &file)?;
     if rows == 0 || columns == 0 {
-        return Err(malformed(
-            &file,
-            format!("its header announces images of {rows}×{columns} pixels"),
-        ));
+        return Err(malformed(&file, format!("its header announces images of {rows}×{columns} pixels")));
     }
     let label_file = find(folder, &format!("{part}-labels"), 1)?;
-    let Idx {
-        sizes: [label_count],
-        body: labels,
-    } = parse(open(&label_file)?, &label_file)?;
+    let Idx { sizes: [label_count], body: labels } = parse(open(&label_file)?, &label_file)?;
     if label_count != count {
-        let problem = format!(
-            "holds {label_count} labels for the {count} images of {}",
-            file.display()
-        );
+        let problem = format!("holds {label_count} labels for the {count} images of {}", file.display());
         return Err(malformed(&label_file, problem));
     }
     Ok((file, [rows, columns], Images { pixels, labels }))
@@ -98,10 +78,7 @@ fn parse<const RANK: usize>(mut reader: impl Read, file: &Path) -> Result<Idx<RA
         match reader.read_exact(&mut bytes) {
             Ok(()) => Ok(bytes),
             Err(cause) if cause.kind() == ErrorKind::UnexpectedEof => Err(malformed(file, "ends inside its header")),
-            Err(cause) => Err(DataError::Unreadable {
-                file: file.into(),
-                cause,
-            }),
+            Err(cause) => Err(DataError::Unreadable { file: file.into(), cause }),
         }
     };
     let magic = word()?;
@@ -114,14 +91,9 @@ fn parse<const RANK: usize>(mut reader: impl Read, file: &Path) -> Result<Idx<RA
     for size in &mut sizes {
         *size = u32::from_be_bytes(word()?);
     }
-    let length = sizes
-        .iter()
-        .try_fold(1u64, |product, &size| product.checked_mul(u64::from(size)));
+    let length = sizes.iter().try_fold(1u64, |product, &size| product.checked_mul(u64::from(size)));
     let length = length.ok_or_else(|| malformed(file, format!("its header announces an array of {sizes:?} bytes")))?;
-    Ok(Idx {
-        sizes,
-        body: read_body(reader, length, file)?,
-    })
+    Ok(Idx { sizes, body: read_body(reader, length, file)? })
 }
 
 #[cfg(test)]
@@ -164,30 +136,12 @@ mod tests {
         let folder = folder();
         let source = load(folder.path(), "made up", true).unwrap();
         assert_eq!(source.dimension, 2);
-        assert_eq!(
-            source.train,
-            Images {
-                pixels: vec![1, 2, 3, 4, 5, 6],
-                labels: vec![7, 8, 7]
-            }
-        );
-        assert_eq!(
-            source.test,
-            Some(Images {
-                pixels: vec![9, 9],
-                labels: vec![8]
-            })
-        );
+        assert_eq!(source.train, Images { pixels: vec![1, 2, 3, 4, 5, 6], labels: vec![7, 8, 7] });
+        assert_eq!(source.test, Some(Images { pixels: vec![9, 9], labels: vec![8] }));
         fs::remove_file(folder.path().join("t10k-labels.idx1-ubyte")).unwrap();
-        assert!(
-            load(folder.path(), "made up", false).is_ok(),
-            "test files are not needed without test points"
-        );
+        assert!(load(folder.path(), "made up", false).is_ok(), "test files are not needed without test points");
         let message = load(folder.path(), "made up", true).unwrap_err().to_string();
-        assert!(
-            message.contains("holds no t10k-labels-idx1-ubyte or t10k-labels-idx1-ubyte.gz or"),
-            "{message}"
-        );
+        assert!(message.contains("holds no t10k-labels-idx1-ubyte or t10k-labels-idx1-ubyte.gz or"), "{message}");
     }
 
     #[test]
@@ -198,58 +152,18 @@ mod tests {
             whole[..whole.len() - 4].to_vec()
         };
         for (name, bytes, told) in [
-            (
-                "train-images-idx3-ubyte",
-                images[..21].to_vec(),
-                "ends after 5 of the 6 bytes",
-            ),
-            (
-                "train-images-idx3-ubyte",
-                [&images[..], &[0]].concat(),
-                "goes on after the 6 bytes",
-            ),
-            (
-                "train-images-idx3-ubyte",
-                gzip(&[&images[..], &[0; 100_000]].concat()),
-                "goes on after the 6 bytes",
-            ),
-            (
-                "train-images-idx3-ubyte",
-                images[..9].to_vec(),
-                "ends inside its header",
-            ),
+            ("train-images-idx3-ubyte", images[..21].to_vec(), "ends after 5 of the 6 bytes"),
+            ("train-images-idx3-ubyte", [&images[..], &[0]].concat(), "goes on after the 6 bytes"),
+            ("train-images-idx3-ubyte", gzip(&[&images[..], &[0; 100_000]].concat()), "goes on after the 6 bytes"),
+            ("train-images-idx3-ubyte", images[..9].to_vec(), "ends inside its header"),
             ("train-images-idx3-ubyte", vec![], "ends inside its header"),
             ("train-images-idx3-ubyte", cut_gzip, "is whole"),
-            (
-                "train-images-idx3-ubyte",
-                encode(&[6], &[0; 6]),
-                "starts with the bytes [00, 00, 08, 01]",
-            ),
-            (
-                "train-images-idx3-ubyte",
-                encode(&[u32::MAX; 3], &[0; 6]),
-                "announces an array",
-            ),
-            (
-                "train-images-idx3-ubyte",
-                encode(&[u32::MAX, 1 << 10, 1 << 10], &[0; 6]),
-                "ends after 6 of the",
-            ),
-            (
-                "train-images-idx3-ubyte",
-                encode(&[3, 0, 2], &[]),
-                "images of 0×2 pixels",
-            ),
-            (
-                "train-labels-idx1-ubyte",
-                encode(&[2], &[7, 8]),
-                "holds 2 labels for the 3 images",
-            ),
-            (
-                "t10k-images-idx3-ubyte",
-                encode(&[1, 2, 1], &[9, 9]),
-                "images of 2×1 pixels, but those of",
-            ),
+            ("train-images-idx3-ubyte", encode(&[6], &[0; 6]), "starts with the bytes [00, 00, 08, 01]"),
+            ("train-images-idx3-ubyte", encode(&[u32::MAX; 3], &[0; 6]), "announces an array"),
+            ("train-images-idx3-ubyte", encode(&[u32::MAX, 1 << 10, 1 << 10], &[0; 6]), "ends after 6 of the"),
+            ("train-images-idx3-ubyte", encode(&[3, 0, 2], &[]), "images of 0×2 pixels"),
+            ("train-labels-idx1-ubyte", encode(&[2], &[7, 8]), "holds 2 labels for the 3 images"),
+            ("t10k-images-idx3-ubyte", encode(&[1, 2, 1], &[9, 9]), "images of 2×1 pixels, but those of"),
         ] {
             let folder = folder();
             fs::write(folder.path().join(name), bytes).unwrap();

@@ -23,9 +23,7 @@ pub(super) enum Named {
 
 impl Named {
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Mnist, Self::FashionMnist, Self::Cifar10]
-            .into_iter()
-            .find(|named| named.name() == name)
+        [Self::Mnist, Self::FashionMnist, Self::Cifar10].into_iter().find(|named| named.name() == name)
     }
 
     pub fn name(self) -> &'static str {
@@ -81,11 +79,7 @@ impl Environment {
             places.push(own);
         }
         // The XDG base directory specification has relative paths ignored.
-        let xdg = self
-            .xdg_data_home
-            .as_ref()
-            .map(PathBuf::from)
-            .filter(|path| path.is_absolute());
+        let xdg = self.xdg_data_home.as_ref().map(PathBuf::from).filter(|path| path.is_absolute());
         let default = || self.home.as_ref().map(|home| Path::new(home).join(".local/share"));
         if let Some(data_home) = xdg.or_else(default) {
             places.push(data_home.join("featherm").join(named.name()));
@@ -94,10 +88,7 @@ impl Environment {
             Named::Mnist => {}
             Named::FashionMnist => places.push("/usr/share/datasets/fashion-mnist".into()),
             Named::Cifar10 => {
-                places = places
-                    .into_iter()
-                    .flat_map(|p| [p.join("cifar-10-batches-bin"), p])
-                    .collect();
+                places = places.into_iter().flat_map(|p| [p.join("cifar-10-batches-bin"), p]).collect();
             }
         }
         places
@@ -114,21 +105,13 @@ pub(super) fn find(named: Named, environment: &Environment) -> Result<PathBuf, D
         Some(place) => Ok(place.clone()),
         None => {
             let listed: Vec<_> = places.iter().map(|place| place.display().to_string()).collect();
-            let places = if listed.is_empty() {
-                "no folder, for HOME is not set".into()
-            } else {
-                listed.join(", ")
-            };
+            let places = if listed.is_empty() { "no folder, for HOME is not set".into() } else { listed.join(", ") };
             let unset = if environment.featherm_data.is_none() {
                 ", or set FEATHERM_DATA to the folder that holds them"
             } else {
                 ""
             };
-            Err(DataError::NotFound {
-                name: named.name().into(),
-                places,
-                mend: format!("{}{unset}", named.mend()),
-            })
+            Err(DataError::NotFound { name: named.name().into(), places, mend: format!("{}{unset}", named.mend()) })
         }
     }
 }
@@ -177,15 +160,8 @@ mod tests {
     #[test]
     fn a_relative_or_missing_xdg_folder_means_the_default() {
         for xdg in [None, Some("relative".into())] {
-            let with = Environment {
-                featherm_data: None,
-                xdg_data_home: xdg,
-                home: Some("/home/ada".into()),
-            };
-            assert_eq!(
-                with.places(Named::Mnist),
-                [PathBuf::from("/home/ada/.local/share/featherm/mnist")]
-            );
+            let with = Environment { featherm_data: None, xdg_data_home: xdg, home: Some("/home/ada".into()) };
+            assert_eq!(with.places(Named::Mnist), [PathBuf::from("/home/ada/.local/share/featherm/mnist")]);
         }
     }
 

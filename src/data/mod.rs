@@ -109,11 +109,9 @@ fn read(config: &DataConfig, seed: u64) -> Result<Task, DataError> {
 fn check_finite<D: Dimension>(name: &str, array: &'static str, values: &Array<f64, D>) -> Result<(), DataError> {
     match values.indexed_iter().find(|(_, value)| !value.is_finite()) {
         None => Ok(()),
-        Some((position, _)) => Err(DataError::NotFinite {
-            name: name.into(),
-            array,
-            position: format!("{position:?}"),
-        }),
+        Some((position, _)) => {
+            Err(DataError::NotFinite { name: name.into(), array, position: format!("{position:?}") })
+        }
     }
 }
 

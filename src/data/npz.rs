@@ -41,31 +41,16 @@ pub(super) fn load(file: &Path, config: &DataConfig, seed: u64) -> Result<Task, 
     if !config.classes.is_empty() {
         return Err(DataError::ClassesNotWanted { name });
     }
-    let opened = File::open(file).map_err(|cause| DataError::Unreadable {
-        file: file.into(),
-        cause,
-    })?;
+    let opened = File::open(file).map_err(|cause| DataError::Unreadable { file: file.into(), cause })?;
     let whole = read(BufReader::new(opened), file)?;
 
-    let train =
-        subset(whole.y_train.len(), config.train, config.order, seed, Part::Train).map_err(|(asked, available)| {
-            DataError::TooFewTrain {
-                name: name.clone(),
-                asked,
-                available,
-            }
-        })?;
+    let train = subset(whole.y_train.len(), config.train, config.order, seed, Part::Train)
+        .map_err(|(asked, available)| DataError::TooFewTrain { name: name.clone(), asked, available })?;
     if train.is_empty() {
         return Err(DataError::ZeroTrain);
     }
-    let test =
-        subset(whole.y_test.len(), config.test, config.order, seed, Part::Test).map_err(|(asked, available)| {
-            DataError::TooFewTest {
-                name: name.clone(),
-                asked,
-                available,
-            }
-        })?;
+    let test = subset(whole.y_test.len(), config.test, config.order, seed, Part::Test)
+        .map_err(|(asked, available)| DataError::TooFewTest { name: name.clone(), asked, available })?;
     let class_train: Vec<_> = train.iter().map(|&i| whole.class_train[i]).collect();
     check_filled(&name, &class_train, &whole.class_names, NO_TRAINING_POINT)?;
     Ok(Task {
@@ -108,10 +93,7 @@ fn read(archive: impl Read + Seek, file: &Path) -> Result<Task, DataError> {
     let y_train: Array1<f64> = archive.required("y_train")?;
     let (points, dimension) = x_train.dim();
     if points == 0 || dimension == 0 {
-        return Err(malformed(
-            file,
-            format!("x_train is empty: {points} rows of {dimension} columns"),
-        ));
+        return Err(malformed(file, format!("x_train is empty: {points} rows of {dimension} columns")));
     }
     archive.same_length("y_train", y_train.len(), "x_train", points)?;
     let (x_test, y_test) = match (archive.optional("x_test")?, archive.optional("y_test")?) {
@@ -128,13 +110,7 @@ fn read(archive: impl Read + Seek, file: &Path) -> Result<Task, DataError> {
     let class_test = archive.classes("class_test", y_test.len())?;
     let classes = match (class_train, class_test) {
         (Some(train), test) => numbered_classes(&train, test.as_deref(), y_train.view(), y_test.view()),
-        (None, None) => sign_classes(
-            &name,
-            y_train.view(),
-            y_test.view(),
-            Signs::Occurring,
-            NO_TRAINING_POINT,
-        )?,
+        (None, None) => sign_classes(&name, y_train.view(), y_test.view(), Signs::Occurring, NO_TRAINING_POINT)?,
         (None, Some(_)) => return Err(malformed(file, "holds class_test without class_train")),
     };
     Ok(Task {
@@ -169,11 +145,7 @@ fn numbered_classes(train: &[i64], test: Option<&[i64]>, y_train: ArrayView1<f64
             y_test.iter().map(|y| nearest(y).unwrap_or(0)).collect()
         }
     };
-    Classes {
-        train,
-        test,
-        names: numbers.iter().map(i64::to_string).collect(),
-    }
+    Classes { train, test, names: numbers.iter().map(i64::to_string).collect() }
 }
 
 fn malformed(file: &Path, problem: impl Into<String>) -> DataError {
@@ -200,18 +172,12 @@ impl<R: Read + Seek> Archive<'_, R> {
 
     /// The array of a name as float64, all finite.
     fn optional<D: Dimension>(&mut self, name: &'static str) -> Result<Option<Array<f64, D>>, DataError> {
-        let Some(index) = self
-            .zip
-            .index_for_name(&format!("{name}.npy"))
-            .or_else(|| self.zip.index_for_name(name))
+        let Some(index) = self.zip.index_for_name(&format!("{name}.npy")).or_else(|| self.zip.index_for_name(name))
         else {
             return Ok(None);
         };
         let mut bytes = Vec::new();
-        let entry = self
-            .zip
-            .by_index(index)
-            .map_err(|e| malformed(self.file, format!("{name}: {e}")))?;
+        let entry = self.zip.by_index(index).map_err(|e| malformed(self.file, format!("{name}: {e}")))?;
         let size = entry.size();
         entry
             .take(size.saturating_add(1))
@@ -229,10 +195,7 @@ impl<R: Read + Seek> Archive<'_, R> {
         let inputs = if name == "class_train" { "x_train" } else { "x_test" };
         self.same_length(name, numbers.len(), inputs, points)?;
         match numbers.iter().find(|n| n.fract() != 0.0 || n.abs() > 2f64.powi(53)) {
-            Some(number) => Err(malformed(
-                self.file,
-                format!("{name} holds {number}, which is no class number"),
-            )),
+            Some(number) => Err(malformed(self.file, format!("{name} holds {number}, which is no class number"))),
             None => Ok(Some(numbers.iter().map(|&n| n as i64).collect())),
         }
     }
@@ -241,10 +204,7 @@ impl<R: Read + Seek> Archive<'_, R> {
         if a_length == b_length {
             return Ok(());
         }
-        Err(malformed(
-            self.file,
-            format!("{a} has {a_length} entries, {b} has {b_length} rows"),
-        ))
+        Err(malformed(self.file, format!("{a} has {a_length} entries, {b} has {b_length} rows")))
     }
 }
 
@@ -260,11 +220,7 @@ fn decode<D: Dimension>(bytes: &[u8]) -> Result<Array<f64, D>, String> {
     }
     let descriptor = header.type_descriptor.as_string().map_or("", String::as_str);
     let kind = descriptor.trim_start_matches(['<', '>', '|']);
-    let npy = Npy {
-        bytes,
-        shape: &shape,
-        body: body.len(),
-    };
+    let npy = Npy { bytes, shape: &shape, body: body.len() };
     match kind {
         "f8" => npy.read(|x: f64| x),
         "f4" => npy.read(|x: f32| x.into()),
@@ -276,9 +232,7 @@ fn decode<D: Dimension>(bytes: &[u8]) -> Result<Array<f64, D>, String> {
         "u2" => npy.read(|x: u16| x.into()),
         "u4" => npy.read(|x: u32| x.into()),
         "u8" => npy.read(|x: u64| x as f64),
-        _ => Err(format!(
-            "has type {descriptor:?}: only float64, float32 and integers are read"
-        )),
+        _ => Err(format!("has type {descriptor:?}: only float64, float32 and integers are read")),
     }
 }
 
@@ -293,14 +247,9 @@ struct Npy<'a> {
 impl Npy<'_> {
     fn read<T: ReadableElement + Clone, D: Dimension>(&self, to: impl Fn(T) -> f64) -> Result<Array<f64, D>, String> {
         let Self { bytes, shape, body } = self;
-        let length = shape
-            .iter()
-            .try_fold(size_of::<T>(), |product, &n| product.checked_mul(n));
+        let length = shape.iter().try_fold(size_of::<T>(), |product, &n| product.checked_mul(n));
         if shape.iter().any(|&n| n > LONGEST_AXIS) || length != Some(*body) {
-            return Err(format!(
-                "has shape {shape:?} of {}-byte numbers, but {body} bytes",
-                size_of::<T>()
-            ));
+            return Err(format!("has shape {shape:?} of {}-byte numbers, but {body} bytes", size_of::<T>()));
         }
         let array = Array::<T, D>::read_npy(*bytes).map_err(|_| "is damaged")?;
         Ok(array.mapv(to))

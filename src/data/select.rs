@@ -51,21 +51,13 @@ pub(super) fn split(source: &Source, config: &DataConfig, seed: u64) -> Result<T
     let candidates = members(&source.train, &classes);
     let available = candidates.len();
     if asked > available {
-        return Err(DataError::TooFewTrain {
-            name: name(),
-            asked,
-            available,
-        });
+        return Err(DataError::TooFewTrain { name: name(), asked, available });
     }
     let (train, test_images, test) = match &source.test {
         None => {
             let left = available - asked;
             if asked_test > left {
-                return Err(DataError::TooFewTest {
-                    name: name(),
-                    asked: asked_test,
-                    available: left,
-                });
+                return Err(DataError::TooFewTest { name: name(), asked: asked_test, available: left });
             }
             let mut chosen = choose(available, asked + asked_test, config.order, seed, Part::Train);
             let test = chosen.split_off(asked);
@@ -75,11 +67,7 @@ pub(super) fn split(source: &Source, config: &DataConfig, seed: u64) -> Result<T
             let test_candidates = members(images, &classes);
             let available_test = test_candidates.len();
             if asked_test > available_test {
-                return Err(DataError::TooFewTest {
-                    name: name(),
-                    asked: asked_test,
-                    available: available_test,
-                });
+                return Err(DataError::TooFewTest { name: name(), asked: asked_test, available: available_test });
             }
             let train = choose(available, asked, config.order, seed, Part::Train);
             let test = choose(available_test, asked_test, config.order, seed, Part::Test);
@@ -89,12 +77,7 @@ pub(super) fn split(source: &Source, config: &DataConfig, seed: u64) -> Result<T
     let class_names: Vec<_> = classes.iter().map(|class| class.label.to_string()).collect();
     let indices = |points: &[(usize, usize)]| points.iter().map(|&(_, c)| c).collect::<Vec<_>>();
     let class_train = indices(&train);
-    check_filled(
-        &source.name,
-        &class_train,
-        &class_names,
-        "raise --train, or change --order or --seed",
-    )?;
+    check_filled(&source.name, &class_train, &class_names, "raise --train, or change --order or --seed")?;
     let labels = |points: &[(usize, usize)]| points.iter().map(|&(_, c)| classes[c].y).collect::<Array1<f64>>();
     Ok(Task {
         name: source.name.clone(),
@@ -111,16 +94,10 @@ pub(super) fn split(source: &Source, config: &DataConfig, seed: u64) -> Result<T
 /// The classes in the order named: the first group has y = +1, the second −1.
 fn classes(groups: &[ClassGroup], source: &Source) -> Result<Vec<Class>, DataError> {
     let [ClassGroup(positive), ClassGroup(negative)] = groups else {
-        return Err(DataError::ClassGroups {
-            name: source.name.clone(),
-            given: groups.len(),
-        });
+        return Err(DataError::ClassGroups { name: source.name.clone(), given: groups.len() });
     };
     if positive.is_empty() || negative.is_empty() {
-        return Err(DataError::ClassGroups {
-            name: source.name.clone(),
-            given: 1,
-        });
+        return Err(DataError::ClassGroups { name: source.name.clone(), given: 1 });
     }
     let sided = |group: &[u32], y| group.iter().map(|&label| Class { label, y }).collect::<Vec<_>>();
     let classes = [sided(positive, 1.0), sided(negative, -1.0)].concat();
@@ -146,12 +123,7 @@ fn classes(groups: &[ClassGroup], source: &Source) -> Result<Vec<Class>, DataErr
 /// The images of the classes, in file order: index of the image and of its class.
 fn members(images: &Images, classes: &[Class]) -> Vec<(usize, usize)> {
     let class_of = |label: u8| classes.iter().position(|class| class.label == u32::from(label));
-    images
-        .labels
-        .iter()
-        .enumerate()
-        .filter_map(|(i, &label)| Some((i, class_of(label)?)))
-        .collect()
+    images.labels.iter().enumerate().filter_map(|(i, &label)| Some((i, class_of(label)?))).collect()
 }
 
 /// The chosen candidates, in file order.
@@ -161,9 +133,7 @@ fn pick(candidates: &[(usize, usize)], mut chosen: Vec<usize>) -> Vec<(usize, us
 }
 
 fn inputs(images: &Images, points: &[(usize, usize)], dimension: usize) -> Array2<f64> {
-    Array2::from_shape_fn((points.len(), dimension), |(i, j)| {
-        f64::from(images.pixels[points[i].0 * dimension + j])
-    })
+    Array2::from_shape_fn((points.len(), dimension), |(i, j)| f64::from(images.pixels[points[i].0 * dimension + j]))
 }
 
 #[cfg(test)]
@@ -177,21 +147,11 @@ mod tests {
             pixels: (0..12).map(|i| i + offset).collect(),
             labels: (0..12).map(|i| i % 3).collect(),
         };
-        Source {
-            name: "twelve".into(),
-            dimension: 1,
-            train: images(0),
-            test: separate_test.then(|| images(100)),
-        }
+        Source { name: "twelve".into(), dimension: 1, train: images(0), test: separate_test.then(|| images(100)) }
     }
 
     fn file_order(train: usize, test: usize, named: &[&[u32]]) -> DataConfig {
-        DataConfig {
-            classes: groups(named),
-            train: Some(train),
-            test: Some(test),
-            ..config("twelve")
-        }
+        DataConfig { classes: groups(named), train: Some(train), test: Some(test), ..config("twelve") }
     }
 
     #[test]
@@ -216,19 +176,13 @@ mod tests {
     #[test]
     fn test_points_come_from_the_test_file_where_there_is_one() {
         let task = split(&source(true), &file_order(8, 8, &[&[0], &[1]]), 1).unwrap();
-        assert_eq!(
-            task.x_test.as_slice().unwrap(),
-            [100.0, 101.0, 103.0, 104.0, 106.0, 107.0, 109.0, 110.0]
-        );
+        assert_eq!(task.x_test.as_slice().unwrap(), [100.0, 101.0, 103.0, 104.0, 106.0, 107.0, 109.0, 110.0]);
         assert_eq!(task.class_test, [0, 1, 0, 1, 0, 1, 0, 1]);
     }
 
     #[test]
     fn a_seeded_split_is_disjoint_reproducible_and_depends_on_the_seed() {
-        let config = DataConfig {
-            order: crate::config::Order::Seeded,
-            ..file_order(5, 3, &[&[0], &[1]])
-        };
+        let config = DataConfig { order: crate::config::Order::Seeded, ..file_order(5, 3, &[&[0], &[1]]) };
         let of = |seed| split(&source(false), &config, seed).unwrap();
         let first = of(1);
         let points: Vec<f64> = first.x_train.iter().chain(&first.x_test).copied().collect();
@@ -244,52 +198,22 @@ mod tests {
     fn bad_requests_say_what_and_how_to_mend() {
         let refuse = |separate, config: DataConfig| split(&source(separate), &config, 1).unwrap_err().to_string();
         let two: &[&[u32]] = &[&[0], &[1]];
-        let none = DataConfig {
-            train: None,
-            ..file_order(1, 0, two)
-        };
+        let none = DataConfig { train: None, ..file_order(1, 0, two) };
         for (message, told) in [
             (refuse(false, file_order(0, 0, two)), "--train must be at least 1"),
             (refuse(false, none), "say for instance --train 100"),
-            (
-                refuse(false, file_order(9, 0, two)),
-                "has 8 points to train on but 9 were asked for",
-            ),
-            (
-                refuse(false, file_order(6, 3, two)),
-                "has 2 points to test on but 3 were asked for",
-            ),
-            (
-                refuse(true, file_order(6, 9, two)),
-                "has 8 points to test on but 9 were asked for",
-            ),
-            (
-                refuse(false, file_order(1, 0, two)),
-                "class 1 has no training point among the 1",
-            ),
-            (
-                refuse(false, file_order(2, 0, &[&[0], &[7]])),
-                "no class 7: choose --classes among 0, 1, 2",
-            ),
+            (refuse(false, file_order(9, 0, two)), "has 8 points to train on but 9 were asked for"),
+            (refuse(false, file_order(6, 3, two)), "has 2 points to test on but 3 were asked for"),
+            (refuse(true, file_order(6, 9, two)), "has 8 points to test on but 9 were asked for"),
+            (refuse(false, file_order(1, 0, two)), "class 1 has no training point among the 1"),
+            (refuse(false, file_order(2, 0, &[&[0], &[7]])), "no class 7: choose --classes among 0, 1, 2"),
             (refuse(false, file_order(2, 0, &[&[0], &[256]])), "no class 256"),
-            (
-                refuse(false, file_order(2, 0, &[&[0], &[1, 0]])),
-                "class 0 is named twice",
-            ),
-            (
-                refuse(false, file_order(2, 0, &[&[1, 1], &[0]])),
-                "class 1 is named twice",
-            ),
+            (refuse(false, file_order(2, 0, &[&[0], &[1, 0]])), "class 0 is named twice"),
+            (refuse(false, file_order(2, 0, &[&[1, 1], &[0]])), "class 1 is named twice"),
             (refuse(false, file_order(2, 0, &[&[1]])), "two groups of class labels"),
-            (
-                refuse(false, file_order(2, 0, &[&[1], &[]])),
-                "two groups of class labels",
-            ),
+            (refuse(false, file_order(2, 0, &[&[1], &[]])), "two groups of class labels"),
         ] {
-            assert!(
-                message.contains(told) && !message.contains('\n'),
-                "{message:?} does not say {told:?}"
-            );
+            assert!(message.contains(told) && !message.contains('\n'), "{message:?} does not say {told:?}");
         }
     }
 }

@@ -13,11 +13,7 @@ pub(super) fn apply(task: &mut Task, how: Standardize) -> Result<(), DataError> 
     let name = task.name.clone();
     let constant = || DataError::Constant { name: name.clone() };
     // An infinite deviation would quietly send every input to zero.
-    let finite = |sd: f64| {
-        sd.is_finite()
-            .then_some(())
-            .ok_or_else(|| DataError::Overflow { name: name.clone() })
-    };
+    let finite = |sd: f64| sd.is_finite().then_some(()).ok_or_else(|| DataError::Overflow { name: name.clone() });
     match how {
         Standardize::None => {}
         Standardize::Global => {

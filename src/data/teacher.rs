@@ -19,14 +19,9 @@ const HIGHEST_DEGREE: usize = 100;
 
 /// `linear`, `network`, `hermite` or `random`.
 pub(super) fn kind_from_name(name: &str) -> Option<TeacherKind> {
-    [
-        TeacherKind::Linear,
-        TeacherKind::Network,
-        TeacherKind::Hermite,
-        TeacherKind::Random,
-    ]
-    .into_iter()
-    .find(|&kind| kind_name(kind) == name)
+    [TeacherKind::Linear, TeacherKind::Network, TeacherKind::Hermite, TeacherKind::Random]
+        .into_iter()
+        .find(|&kind| kind_name(kind) == name)
 }
 
 fn kind_name(kind: TeacherKind) -> &'static str {
@@ -48,17 +43,13 @@ pub(super) fn load(kind: TeacherKind, config: &DataConfig, seed: u64) -> Result<
     if !config.classes.is_empty() {
         return Err(DataError::ClassesNotWanted { name });
     }
-    let points = config
-        .train
-        .ok_or_else(|| DataError::TrainNotGiven { name: name.clone() })?;
+    let points = config.train.ok_or_else(|| DataError::TrainNotGiven { name: name.clone() })?;
     if points == 0 {
         return Err(DataError::ZeroTrain);
     }
     let test_points = config.test.unwrap_or(0);
-    check(kind, teacher, points, test_points).map_err(|problem| DataError::Teacher {
-        teacher: name.clone(),
-        problem,
-    })?;
+    check(kind, teacher, points, test_points)
+        .map_err(|problem| DataError::Teacher { teacher: name.clone(), problem })?;
 
     let rule = Rule::draw(kind, teacher, seed);
     let part = |part, points| {
@@ -66,20 +57,10 @@ pub(super) fn load(kind: TeacherKind, config: &DataConfig, seed: u64) -> Result<
         let x = rows(draws(Stream::Inputs), points, teacher.dimension);
         let y = match &rule {
             Some(rule) => {
-                let noise = (0..points)
-                    .map(|i| draws(Stream::Labels).normals(i, 1)[0])
-                    .collect::<Array1<f64>>();
+                let noise = (0..points).map(|i| draws(Stream::Labels).normals(i, 1)[0]).collect::<Array1<f64>>();
                 rule.labels(x.view()) + noise * teacher.noise
             }
-            None => (0..points)
-                .map(|i| {
-                    if draws(Stream::Labels).uniform(i) < 0.5 {
-                        1.0
-                    } else {
-                        -1.0
-                    }
-                })
-                .collect(),
+            None => (0..points).map(|i| if draws(Stream::Labels).uniform(i) < 0.5 { 1.0 } else { -1.0 }).collect(),
         };
         (x, y)
     };
@@ -100,13 +81,7 @@ pub(super) fn load(kind: TeacherKind, config: &DataConfig, seed: u64) -> Result<
 }
 
 fn check(kind: TeacherKind, teacher: &Teacher, points: usize, test_points: usize) -> Result<(), String> {
-    let &Teacher {
-        dimension,
-        width,
-        degree,
-        noise,
-        ..
-    } = teacher;
+    let &Teacher { dimension, width, degree, noise, .. } = teacher;
     if dimension == 0 {
         return Err("the input dimension must be at least 1".into());
     }
@@ -117,9 +92,7 @@ fn check(kind: TeacherKind, teacher: &Teacher, points: usize, test_points: usize
         return Err(format!("the degree must be from 1 to {HIGHEST_DEGREE}, not {degree}"));
     }
     if !(noise.is_finite() && noise >= 0.0) {
-        return Err(format!(
-            "the noise is a standard deviation and must be finite and not negative, not {noise}"
-        ));
+        return Err(format!("the noise is a standard deviation and must be finite and not negative, not {noise}"));
     }
     let hidden = if kind == TeacherKind::Network { width } else { 1 };
     for rows in [points, test_points, hidden] {
@@ -143,11 +116,7 @@ enum Rule {
 impl Rule {
     /// `None` for `random`, whose labels are drawn and not computed.
     fn draw(kind: TeacherKind, teacher: &Teacher, seed: u64) -> Option<Self> {
-        let draws = |stream| Draws {
-            seed,
-            stream,
-            part: Part::Train,
-        };
+        let draws = |stream| Draws { seed, stream, part: Part::Train };
         let weights = |count| rows(draws(Stream::TeacherWeights), count, teacher.dimension);
         let beta = || weights(1).row(0).to_owned();
         Some(match kind {
@@ -159,10 +128,7 @@ impl Rule {
             TeacherKind::Hermite => {
                 let beta = beta();
                 let norm = beta.dot(&beta).sqrt();
-                Self::Hermite {
-                    direction: beta / norm,
-                    degree: teacher.degree,
-                }
+                Self::Hermite { direction: beta / norm, degree: teacher.degree }
             }
             TeacherKind::Random => return None,
         })
@@ -208,49 +174,28 @@ mod tests {
     use crate::data::tests::config;
 
     fn teacher(kind: TeacherKind) -> Teacher {
-        Teacher {
-            kind,
-            dimension: 40,
-            width: 30,
-            degree: 3,
-            noise: 0.0,
-        }
+        Teacher { kind, dimension: 40, width: 30, degree: 3, noise: 0.0 }
     }
 
     fn draw(kind: TeacherKind, train: usize, test: usize, seed: u64) -> Task {
-        let config = DataConfig {
-            train: Some(train),
-            test: Some(test),
-            teacher: teacher(kind),
-            ..config("teacher")
-        };
+        let config = DataConfig { train: Some(train), test: Some(test), teacher: teacher(kind), ..config("teacher") };
         load(kind, &config, seed).unwrap()
     }
 
-    const KINDS: [TeacherKind; 4] = [
-        TeacherKind::Linear,
-        TeacherKind::Network,
-        TeacherKind::Hermite,
-        TeacherKind::Random,
-    ];
+    const KINDS: [TeacherKind; 4] =
+        [TeacherKind::Linear, TeacherKind::Network, TeacherKind::Hermite, TeacherKind::Random];
 
     #[test]
     fn one_seed_gives_one_task_whose_points_do_not_depend_on_their_number() {
         for kind in KINDS {
             let (a, b) = (draw(kind, 30, 20, 1), draw(kind, 30, 20, 1));
-            assert_eq!(
-                (&a.x_train, &a.y_train, &a.x_test, &a.y_test),
-                (&b.x_train, &b.y_train, &b.x_test, &b.y_test)
-            );
+            assert_eq!((&a.x_train, &a.y_train, &a.x_test, &a.y_test), (&b.x_train, &b.y_train, &b.x_test, &b.y_test));
             let longer = draw(kind, 60, 10, 1);
             assert_eq!(longer.x_train.slice(ndarray::s![..30, ..]), a.x_train);
             assert_eq!(longer.x_test, a.x_test.slice(ndarray::s![..10, ..]));
             assert_eq!(longer.y_train.slice(ndarray::s![..30]), a.y_train);
             let other = draw(kind, 30, 20, 2);
-            assert!(
-                other.x_train != a.x_train && other.y_train != a.y_train,
-                "{kind:?} ignores the seed"
-            );
+            assert!(other.x_train != a.x_train && other.y_train != a.y_train, "{kind:?} ignores the seed");
         }
     }
 
@@ -275,10 +220,7 @@ mod tests {
         assert!(relative < 0.03, "{relative}");
         let other = draw(TeacherKind::Linear, 20, 100, 5);
         let error = other.x_test.dot(&estimate) - &other.y_test;
-        assert!(
-            error.dot(&error) / other.y_test.dot(&other.y_test) > 0.5,
-            "another seed has another teacher"
-        );
+        assert!(error.dot(&error) / other.y_test.dot(&other.y_test) > 0.5, "another seed has another teacher");
     }
 
     #[test]
@@ -311,23 +253,11 @@ mod tests {
     fn noise_has_the_asked_deviation_and_random_ignores_it() {
         let with = |kind, noise| {
             let teacher = Teacher { noise, ..teacher(kind) };
-            load(
-                kind,
-                &DataConfig {
-                    train: Some(4000),
-                    teacher,
-                    ..config("teacher")
-                },
-                6,
-            )
-            .unwrap()
+            load(kind, &DataConfig { train: Some(4000), teacher, ..config("teacher") }, 6).unwrap()
         };
         let noise = with(TeacherKind::Linear, 0.5).y_train - with(TeacherKind::Linear, 0.0).y_train;
         let variance = noise.dot(&noise) / 4000.0;
-        assert!(
-            (variance - 0.25).abs() < 4.5 * 0.25 * (2.0f64 / 4000.0).sqrt(),
-            "{variance}"
-        );
+        assert!((variance - 0.25).abs() < 4.5 * 0.25 * (2.0f64 / 4000.0).sqrt(), "{variance}");
         let random = with(TeacherKind::Random, 0.5);
         assert!(random.y_train.iter().all(|y| y.abs() == 1.0));
         assert!(random.y_train.sum().abs() < 4.5 * 4000f64.sqrt());
@@ -337,12 +267,7 @@ mod tests {
     fn classes_are_the_signs_of_the_labels() {
         let task = draw(TeacherKind::Network, 50, 50, 7);
         assert_eq!(task.class_names, ["+1", "-1"]);
-        for (y, class) in task
-            .y_train
-            .iter()
-            .zip(&task.class_train)
-            .chain(task.y_test.iter().zip(&task.class_test))
-        {
+        for (y, class) in task.y_train.iter().zip(&task.class_train).chain(task.y_test.iter().zip(&task.class_test)) {
             assert_eq!(*y < 0.0, *class == 1);
         }
     }
@@ -350,49 +275,27 @@ mod tests {
     #[test]
     fn bad_parameters_say_what_and_how_to_mend() {
         let refuse = |kind, change: &dyn Fn(&mut DataConfig)| {
-            let mut config = DataConfig {
-                train: Some(50),
-                teacher: teacher(kind),
-                ..config("teacher")
-            };
+            let mut config = DataConfig { train: Some(50), teacher: teacher(kind), ..config("teacher") };
             change(&mut config);
             load(kind, &config, 8).unwrap_err().to_string()
         };
         use TeacherKind::{Hermite, Linear, Network};
         for (message, told) in [
-            (
-                refuse(Linear, &|c| c.teacher.dimension = 0),
-                "dimension must be at least 1",
-            ),
-            (
-                refuse(Linear, &|c| c.teacher.dimension = usize::MAX),
-                "lower the points",
-            ),
+            (refuse(Linear, &|c| c.teacher.dimension = 0), "dimension must be at least 1"),
+            (refuse(Linear, &|c| c.teacher.dimension = usize::MAX), "lower the points"),
             (refuse(Linear, &|c| c.test = Some(usize::MAX)), "lower the points"),
             (refuse(Network, &|c| c.teacher.width = 0), "width"),
             (refuse(Network, &|c| c.teacher.width = usize::MAX), "lower the points"),
-            (
-                refuse(Hermite, &|c| c.teacher.degree = 0),
-                "degree must be from 1 to 100, not 0",
-            ),
+            (refuse(Hermite, &|c| c.teacher.degree = 0), "degree must be from 1 to 100, not 0"),
             (refuse(Hermite, &|c| c.teacher.degree = 101), "not 101"),
             (refuse(Linear, &|c| c.teacher.noise = -0.1), "not -0.1"),
             (refuse(Linear, &|c| c.teacher.noise = f64::NAN), "not NaN"),
             (refuse(Linear, &|c| c.train = None), "--train 100"),
             (refuse(Linear, &|c| c.train = Some(0)), "at least 1"),
-            (
-                refuse(Linear, &|c| c.train = Some(1)),
-                "has no training point among the 1",
-            ),
-            (
-                refuse(Linear, &|c| c.classes = vec![crate::config::ClassGroup(vec![1])]),
-                "leave --classes out",
-            ),
+            (refuse(Linear, &|c| c.train = Some(1)), "has no training point among the 1"),
+            (refuse(Linear, &|c| c.classes = vec![crate::config::ClassGroup(vec![1])]), "leave --classes out"),
         ] {
-            assert!(
-                message.contains(told) && !message.contains('\n'),
-                "{message:?} does not say {told:?}"
-            );
+            assert!(message.contains(told) && !message.contains('\n'), "{message:?} does not say {told:?}");
         }
     }
 }

@@ -15,13 +15,7 @@ pub(super) fn config(source: &str) -> DataConfig {
         test: None,
         order: Order::File,
         standardize: Standardize::None,
-        teacher: Teacher {
-            kind: TeacherKind::Linear,
-            dimension: 10,
-            width: 10,
-            degree: 2,
-            noise: 0.0,
-        },
+        teacher: Teacher { kind: TeacherKind::Linear, dimension: 10, width: 10, degree: 2, noise: 0.0 },
     }
 }
 
@@ -44,11 +38,8 @@ fn images(source: &str, labels: [u32; 2], train: usize, test: usize) -> DataConf
 fn infinite_width_centroid_distance_squared(task: &Task) -> f64 {
     let c = task.x_train.dot(&task.x_train.t()) / task.x_train.ncols() as f64;
     let size = |class| task.class_train.iter().filter(|&&c| c == class).count() as f64;
-    let u: Vec<f64> = task
-        .class_train
-        .iter()
-        .map(|&class| if class == 0 { 1.0 / size(0) } else { -1.0 / size(1) })
-        .collect();
+    let u: Vec<f64> =
+        task.class_train.iter().map(|&class| if class == 0 { 1.0 / size(0) } else { -1.0 / size(1) }).collect();
     c.indexed_iter()
         .map(|((i, j), &c_ij)| {
             let k = 2.0 * c_ij / ((1.0 + 2.0 * c[[i, i]]) * (1.0 + 2.0 * c[[j, j]])).sqrt();
@@ -66,45 +57,23 @@ fn fashion_mnist_gives_the_known_centroid_distance() {
     let known = |d: f64| (d - 0.0316).abs() < 5e-5;
     let d = distance(&fashion);
     assert!(known(d), "D² = {d}");
-    let per_feature = distance(&DataConfig {
-        standardize: Standardize::PerFeature,
-        ..fashion.clone()
-    });
-    let other_points = distance(&DataConfig {
-        order: Order::Seeded,
-        ..fashion.clone()
-    });
-    assert!(
-        !known(per_feature) && !known(other_points),
-        "{per_feature}, {other_points}"
-    );
+    let per_feature = distance(&DataConfig { standardize: Standardize::PerFeature, ..fashion.clone() });
+    let other_points = distance(&DataConfig { order: Order::Seeded, ..fashion.clone() });
+    assert!(!known(per_feature) && !known(other_points), "{per_feature}, {other_points}");
 
     let task = load(&fashion, 1).unwrap();
     assert_eq!((task.x_train.dim(), task.x_test.dim()), ((100, 784), (50, 784)));
     assert_eq!(task.class_names, ["2", "4"]);
     let whole = load(&images("fashion-mnist", [2, 4], 12_000, 2_000), 1).unwrap();
-    assert_eq!(
-        whole.y_train.sum() + whole.y_test.sum(),
-        0.0,
-        "6000 + 1000 images of each class"
-    );
-    let message = load(&images("fashion-mnist", [2, 4], 12_001, 0), 1)
-        .unwrap_err()
-        .to_string();
+    assert_eq!(whole.y_train.sum() + whole.y_test.sum(), 0.0, "6000 + 1000 images of each class");
+    let message = load(&images("fashion-mnist", [2, 4], 12_001, 0), 1).unwrap_err().to_string();
     assert!(message.contains("lower --train to at most 12000"), "{message}");
 }
 
 #[test]
 fn digits_are_split_and_standardised() {
     for order in [Order::File, Order::Seeded] {
-        let task = load(
-            &DataConfig {
-                order,
-                ..images("digits", [3, 8], 200, 157)
-            },
-            5,
-        )
-        .unwrap();
+        let task = load(&DataConfig { order, ..images("digits", [3, 8], 200, 157) }, 5).unwrap();
         assert_eq!((task.x_train.dim(), task.x_test.dim()), ((200, 64), (157, 64)));
         assert_eq!(task.class_names, ["3", "8"]);
         let n = task.x_train.len() as f64;
@@ -113,12 +82,7 @@ fn digits_are_split_and_standardised() {
         // All 183 + 174 images are used, each once.
         let positive = task.y_train.iter().chain(&task.y_test).filter(|&&y| y == 1.0).count();
         assert_eq!(positive, 183);
-        for (y, class) in task
-            .y_train
-            .iter()
-            .zip(&task.class_train)
-            .chain(task.y_test.iter().zip(&task.class_test))
-        {
+        for (y, class) in task.y_train.iter().zip(&task.class_train).chain(task.y_test.iter().zip(&task.class_test)) {
             assert_eq!(*y, if *class == 0 { 1.0 } else { -1.0 });
         }
     }
@@ -127,14 +91,7 @@ fn digits_are_split_and_standardised() {
 /// Pixels are raw: the first three digits of classes 0 and 1 in the file are its lines 1, 2 and 11.
 #[test]
 fn digits_without_standardisation_are_raw_pixels() {
-    let task = load(
-        &DataConfig {
-            standardize: Standardize::None,
-            ..images("digits", [0, 1], 3, 0)
-        },
-        5,
-    )
-    .unwrap();
+    let task = load(&DataConfig { standardize: Standardize::None, ..images("digits", [0, 1], 3, 0) }, 5).unwrap();
     assert_eq!(task.x_train.slice(ndarray::s![0, 2..6]), array![5.0, 13.0, 9.0, 1.0]);
     assert_eq!(task.x_train.slice(ndarray::s![1, 3..6]), array![12.0, 13.0, 5.0]);
     assert_eq!(task.class_train, [0, 1, 0]);
@@ -145,10 +102,7 @@ fn folders_are_recognised_by_what_they_hold() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().to_str().unwrap();
     let message = load(&images(path, [0, 1], 2, 0), 1).unwrap_err().to_string();
-    assert!(
-        message.contains("holds neither train-images-idx3-ubyte[.gz] nor data_batch_1.bin"),
-        "{message}"
-    );
+    assert!(message.contains("holds neither train-images-idx3-ubyte[.gz] nor data_batch_1.bin"), "{message}");
     for i in 1..=5u8 {
         let record = [vec![i % 2], vec![10 * i; 3072]].concat();
         std::fs::write(folder.path().join(format!("data_batch_{i}.bin")), record).unwrap();
@@ -162,10 +116,7 @@ fn folders_are_recognised_by_what_they_hold() {
 fn unknown_sources_are_told_what_there_is() {
     for source in ["", "digit", "teacher:", "teacher:cubic", "/nonexistent/folder"] {
         let message = load(&config(source), 1).unwrap_err().to_string();
-        assert!(
-            message.starts_with(&format!("unknown data source `{source}`: use digits, mnist")),
-            "{message}"
-        );
+        assert!(message.starts_with(&format!("unknown data source `{source}`: use digits, mnist")), "{message}");
     }
     let message = load(&config("/nonexistent/problem.npz"), 1).unwrap_err().to_string();
     assert!(message.starts_with("/nonexistent/problem.npz: ") && message.contains("check that the file exists"));
@@ -183,35 +134,14 @@ fn test_inputs_that_overflow_on_the_way_are_refused() {
     npz.finish().unwrap();
     let config = config(file.to_str().unwrap());
     assert!(load(&config, 1).is_ok());
-    let message = load(
-        &DataConfig {
-            standardize: Standardize::Global,
-            ..config
-        },
-        1,
-    )
-    .unwrap_err()
-    .to_string();
-    assert!(
-        message.contains("NaN or infinity in the standardised test inputs at (0, 0)"),
-        "{message}"
-    );
+    let message = load(&DataConfig { standardize: Standardize::Global, ..config }, 1).unwrap_err().to_string();
+    assert!(message.contains("NaN or infinity in the standardised test inputs at (0, 0)"), "{message}");
 }
 
 #[test]
 fn label_noise_that_overflows_is_refused() {
-    let teacher = Teacher {
-        noise: f64::MAX,
-        ..config("").teacher
-    };
-    let config = DataConfig {
-        train: Some(50),
-        teacher,
-        ..config("teacher:linear")
-    };
+    let teacher = Teacher { noise: f64::MAX, ..config("").teacher };
+    let config = DataConfig { train: Some(50), teacher, ..config("teacher:linear") };
     let message = load(&config, 1).unwrap_err().to_string();
-    assert!(
-        message.contains("NaN or infinity in the training labels at"),
-        "{message}"
-    );
+    assert!(message.contains("NaN or infinity in the training labels at"), "{message}");
 }

@@ -104,7 +104,9 @@ impl<'a> WarmUp<'a> {
         let rounds = match stage {
             Stage::ChooseLength => {
                 let lengths = self.lengths.get_or_insert_with(|| {
-                    let available = self.plan.warmup - self.done - (self.plan.warmup - (LENGTH_CHOSEN * self.plan.warmup as f64).round() as usize);
+                    let available = self.plan.warmup
+                        - self.done
+                        - (self.plan.warmup - (LENGTH_CHOSEN * self.plan.warmup as f64).round() as usize);
                     LengthSearch::new(&self.tunings, available)
                 });
                 lengths.apply(&mut self.tunings);
@@ -112,7 +114,8 @@ impl<'a> WarmUp<'a> {
             }
             _ => 1,
         };
-        let moves = self.tunings.iter().zip(&self.plan.betas).map(|(t, &beta)| t.motion(self.plan.kind, beta)).collect();
+        let moves =
+            self.tunings.iter().zip(&self.plan.betas).map(|(t, &beta)| t.motion(self.plan.kind, beta)).collect();
         let observe = (stage == Stage::ChooseLength).then_some(Observation { batch: None, gram: false });
         let rounds = (0..rounds as u32)
             .map(|k| schedule::round(self.plan.kind, &self.tunings, trajectory + k, ladder, observe))
@@ -181,7 +184,8 @@ impl<'a> WarmUp<'a> {
         for (t, (tuning, transitions)) in
             self.tunings.iter_mut().zip(outcome.transitions.chunks_exact(replicas)).enumerate()
         {
-            let acceptance = transitions.iter().map(|t| pseudo_acceptance(t.energy_error)).sum::<f64>() / replicas as f64;
+            let acceptance =
+                transitions.iter().map(|t| pseudo_acceptance(t.energy_error)).sum::<f64>() / replicas as f64;
             let duration = tuning.duration();
             tuning.step_size *= (gain * (acceptance - target)).exp();
             if self.plan.adapt_steps {
@@ -288,7 +292,8 @@ impl LengthSearch {
                 if k > 0 {
                     let before = criteria(&outcomes[k - 1].measurements[chain]);
                     for c in 0..CRITERIA {
-                        jumps[temperature][c] += (now[c] - before[c]).powi(2) / ((outcomes.len() - 1) * replicas) as f64;
+                        jumps[temperature][c] +=
+                            (now[c] - before[c]).powi(2) / ((outcomes.len() - 1) * replicas) as f64;
                     }
                 }
             }
@@ -312,7 +317,8 @@ impl LengthSearch {
                 worst / (f64::from(self.steps[length][t]) + OVERHEAD)
             };
             let tried = 0..self.jumps.len().min(self.steps.len());
-            let best = tried.map(|l| (efficiency(l), l)).filter(|(e, _)| e.is_finite()).max_by(|a, b| a.0.total_cmp(&b.0));
+            let best =
+                tried.map(|l| (efficiency(l), l)).filter(|(e, _)| e.is_finite()).max_by(|a, b| a.0.total_cmp(&b.0));
             if let Some((_, length)) = best {
                 tuning.steps = self.steps[length][t];
             }

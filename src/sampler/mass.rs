@@ -11,9 +11,8 @@ use crate::model::{Activation, Network, Problem};
 pub fn informed_mass(problem: &Problem, network: &Network, beta: f64, readout_second_moment: f64) -> Mass {
     let (points, dimension) = (problem.points() as f64, problem.dimension() as f64);
     let width = network.width as f64;
-    let variances = (0..problem.points()).map(|i| {
-        problem.z_train.row(i).iter().map(|z| z * z).sum::<f64>() / network.lambda0
-    });
+    let variances =
+        (0..problem.points()).map(|i| problem.z_train.row(i).iter().map(|z| z * z).sum::<f64>() / network.lambda0);
     let (mut slope, mut square) = (0.0, 0.0);
     for variance in variances {
         let (s, f) = mean_squares(network.activation, variance);

@@ -156,7 +156,8 @@ pub fn sample(
         }
         refuse_lost(plan, &tunings, &outcomes)?;
         draws += chunk;
-        interrupted = progress(Progress { phase: Phase::Sampling, done: draws, total: plan.draws, gradients }).is_break()
+        interrupted = progress(Progress { phase: Phase::Sampling, done: draws, total: plan.draws, gradients })
+            .is_break()
             && draws < plan.draws;
     }
     let chains = tallies.into_iter().zip(tunings).map(|(tally, tuning)| tally.report(tuning)).collect();

@@ -85,23 +85,9 @@ fn subsets_follow_the_order_and_keep_the_classes() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("problem.npz");
     std::fs::write(&file, archive(CompressionMethod::Stored, problem)).unwrap();
-    let with = |train, test, order| {
-        load(
-            &file,
-            &DataConfig {
-                train,
-                test,
-                order,
-                ..config("")
-            },
-            3,
-        )
-    };
+    let with = |train, test, order| load(&file, &DataConfig { train, test, order, ..config("") }, 3);
     let all = with(None, None, Order::Seeded).unwrap();
-    assert_eq!(
-        (all.y_train, all.y_test),
-        (array![0.5, -1.0, 2.0, 0.5], array![1.9, -3.0])
-    );
+    assert_eq!((all.y_train, all.y_test), (array![0.5, -1.0, 2.0, 0.5], array![1.9, -3.0]));
     let two = with(Some(2), Some(0), Order::File).unwrap();
     assert_eq!((two.y_train, two.y_test.len()), (array![0.5, -1.0], 0));
     let seeded = with(Some(4), Some(1), Order::Seeded).unwrap();
@@ -115,16 +101,8 @@ fn subsets_follow_the_order_and_keep_the_classes() {
         let message = with(train, test, Order::File).unwrap_err().to_string();
         assert!(message.contains(told), "{message:?} does not say {told:?}");
     }
-    let message = load(
-        &file,
-        &DataConfig {
-            classes: classes(&[&[1], &[2]]),
-            ..config("")
-        },
-        3,
-    )
-    .unwrap_err()
-    .to_string();
+    let message =
+        load(&file, &DataConfig { classes: classes(&[&[1], &[2]]), ..config("") }, 3).unwrap_err().to_string();
     assert!(message.contains("leave --classes out"), "{message}");
 }
 
@@ -132,9 +110,7 @@ fn subsets_follow_the_order_and_keep_the_classes() {
 fn what_does_not_fit_is_refused_by_array() {
     let x = || array![[0.0, 1.0], [2.0, 3.0]];
     let refuse = |fill: &dyn Fn(&mut Writer)| {
-        parse(&archive(CompressionMethod::Stored, |npz| fill(npz)))
-            .unwrap_err()
-            .to_string()
+        parse(&archive(CompressionMethod::Stored, |npz| fill(npz))).unwrap_err().to_string()
     };
     let trained = |npz: &mut Writer| {
         add(npz, "x_train", x());
@@ -155,54 +131,18 @@ fn what_does_not_fit_is_refused_by_array() {
     for (message, told) in [
         (refuse(&|npz| add(npz, "X", x())), "holds no x_train (but [\"X\"])"),
         (refuse(&|npz| add(npz, "x_train", x())), "holds no y_train"),
-        (
-            given(x(), array![1.0, -1.0, 1.0]),
-            "y_train has 3 entries, x_train has 2 rows",
-        ),
-        (
-            given(Array2::zeros((2, 0)), array![1.0, -1.0]),
-            "x_train is empty: 2 rows of 0 columns",
-        ),
-        (
-            given(Array2::zeros((0, 2)), Array1::zeros(0)),
-            "x_train is empty: 0 rows of 2 columns",
-        ),
-        (
-            given(array![[0.0, 1.0], [f64::NAN, 3.0]], array![1.0, -1.0]),
-            "NaN or infinity in x_train at (1, 0)",
-        ),
-        (
-            given(x(), array![1.0, f64::INFINITY]),
-            "NaN or infinity in y_train at 1",
-        ),
-        (
-            beside("x_test", x().into_dyn()),
-            "one of x_test and y_test without the other",
-        ),
-        (
-            beside("class_test", Array1::zeros(0).into_dyn()),
-            "class_test without class_train",
-        ),
-        (
-            beside("class_train", array![0.0].into_dyn()),
-            "class_train has 1 entries, x_train has 2 rows",
-        ),
-        (
-            beside("class_train", array![0.0, 0.5].into_dyn()),
-            "class_train holds 0.5, which is no class number",
-        ),
-        (
-            beside("class_train", x().into_dyn()),
-            "class_train has shape [2, 2], not (P)",
-        ),
-        (
-            refuse(&|npz| add(npz, "x_train", array![true, false])),
-            "x_train has shape [2], not (P, N0)",
-        ),
-        (
-            refuse(&|npz| add(npz, "x_train", array![[true, false]])),
-            "x_train has type \"|b1\": only float64",
-        ),
+        (given(x(), array![1.0, -1.0, 1.0]), "y_train has 3 entries, x_train has 2 rows"),
+        (given(Array2::zeros((2, 0)), array![1.0, -1.0]), "x_train is empty: 2 rows of 0 columns"),
+        (given(Array2::zeros((0, 2)), Array1::zeros(0)), "x_train is empty: 0 rows of 2 columns"),
+        (given(array![[0.0, 1.0], [f64::NAN, 3.0]], array![1.0, -1.0]), "NaN or infinity in x_train at (1, 0)"),
+        (given(x(), array![1.0, f64::INFINITY]), "NaN or infinity in y_train at 1"),
+        (beside("x_test", x().into_dyn()), "one of x_test and y_test without the other"),
+        (beside("class_test", Array1::zeros(0).into_dyn()), "class_test without class_train"),
+        (beside("class_train", array![0.0].into_dyn()), "class_train has 1 entries, x_train has 2 rows"),
+        (beside("class_train", array![0.0, 0.5].into_dyn()), "class_train holds 0.5, which is no class number"),
+        (beside("class_train", x().into_dyn()), "class_train has shape [2, 2], not (P)"),
+        (refuse(&|npz| add(npz, "x_train", array![true, false])), "x_train has shape [2], not (P, N0)"),
+        (refuse(&|npz| add(npz, "x_train", array![[true, false]])), "x_train has type \"|b1\": only float64"),
         (
             refuse(&|npz| {
                 trained(npz);
@@ -212,33 +152,23 @@ fn what_does_not_fit_is_refused_by_array() {
             "x_test has 1 columns, x_train 2",
         ),
     ] {
-        assert!(
-            message.contains(told) && !message.contains('\n'),
-            "{message:?} does not say {told:?}"
-        );
+        assert!(message.contains(told) && !message.contains('\n'), "{message:?} does not say {told:?}");
     }
 }
 
 /// An archive whose `x_train` has this header text and body.
 fn with_header(text: &str, body: &[u8]) -> Vec<u8> {
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
-    zip.start_file(
-        "x_train.npy",
-        SimpleFileOptions::default().compression_method(CompressionMethod::Stored),
-    )
-    .unwrap();
+    zip.start_file("x_train.npy", SimpleFileOptions::default().compression_method(CompressionMethod::Stored)).unwrap();
     let length = (text.len() as u32 + 1).to_le_bytes();
-    zip.write_all(&[b"\x93NUMPY\x02\x00", &length[..], text.as_bytes(), b"\n", body].concat())
-        .unwrap();
+    zip.write_all(&[b"\x93NUMPY\x02\x00", &length[..], text.as_bytes(), b"\n", body].concat()).unwrap();
     zip.finish().unwrap().into_inner()
 }
 
 #[test]
 fn lying_headers_are_refused_before_anything_is_allocated() {
     let described = |shape: &str| format!("{{'descr': '<f8', 'fortran_order': False, 'shape': {shape}}}");
-    let honest = parse(&with_header(&described("(1, 2)"), &[0; 16]))
-        .unwrap_err()
-        .to_string();
+    let honest = parse(&with_header(&described("(1, 2)"), &[0; 16])).unwrap_err().to_string();
     assert!(honest.contains("holds no y_train"), "{honest}");
     for (text, body) in [
         (described("(1, 2)"), 15),

@@ -58,11 +58,7 @@ impl ErfMixture {
             .map(|k| (k / terms, k % terms, weights[k / terms] * weights[k % terms]))
             .filter(|&(i, j, w)| w * (1.0 / (scales_squared[i] * scales_squared[j]).sqrt()).max(1.0) > NEGLIGIBLE)
             .collect();
-        Self {
-            scales_squared,
-            weights,
-            pairs,
-        }
+        Self { scales_squared, weights, pairs }
     }
 
     /// E[σ'(h)], h ~ N(0, variance).
@@ -73,16 +69,9 @@ impl ErfMixture {
 
     /// The block E[σ(x_μ)σ(y_ν)], columns in parallel, in vector registers along each column.
     pub fn kernel(&self, mut covariance: Mat<f64>, rows: &[f64], columns: &[f64]) -> Mat<f64> {
-        let inverse_root = |variance: f64| {
-            self.scales_squared
-                .iter()
-                .map(move |s2| 1.0 / (s2 + 2.0 * variance).sqrt())
-        };
-        let by_term: Vec<Vec<f64>> = self
-            .scales_squared
-            .iter()
-            .map(|s2| rows.iter().map(|a| 1.0 / (s2 + 2.0 * a).sqrt()).collect())
-            .collect();
+        let inverse_root = |variance: f64| self.scales_squared.iter().map(move |s2| 1.0 / (s2 + 2.0 * variance).sqrt());
+        let by_term: Vec<Vec<f64>> =
+            self.scales_squared.iter().map(|s2| rows.iter().map(|a| 1.0 / (s2 + 2.0 * a).sqrt()).collect()).collect();
         covariance.par_col_iter_mut().zip(columns).for_each(|(column, &b)| {
             let twice: Vec<f64> = column.rb().iter().map(|c| 2.0 * c).collect();
             let mut sum = vec![0.0; twice.len()];
@@ -118,12 +107,8 @@ fn asin(x: f64) -> f64 {
         7.915_349_942_898_145e-4,
         3.479_331_075_960_212e-5,
     ];
-    const Q: [f64; 4] = [
-        -2.403_394_911_734_414,
-        2.020_945_760_233_505_7,
-        -6.882_839_716_054_533e-1,
-        7.703_815_055_590_193e-2,
-    ];
+    const Q: [f64; 4] =
+        [-2.403_394_911_734_414, 2.020_945_760_233_505_7, -6.882_839_716_054_533e-1, 7.703_815_055_590_193e-2];
     let size = x.abs();
     let size = if size > 1.0 { 1.0 } else { size };
     let central = size < 0.5;
@@ -142,10 +127,7 @@ fn kolmogorov_density(t: f64) -> f64 {
         super::SQRT_TAU / (t * t) * terms.map(|e| (2.0 * e - 1.0) * (-e).exp()).sum::<f64>()
     } else {
         let terms = (1..8).map(|k| (if k % 2 == 1 { 1.0 } else { -1.0 }, f64::from(k * k)));
-        8.0 * t
-            * terms
-                .map(|(sign, k2)| sign * k2 * (-2.0 * k2 * t * t).exp())
-                .sum::<f64>()
+        8.0 * t * terms.map(|(sign, k2)| sign * k2 * (-2.0 * k2 * t * t).exp()).sum::<f64>()
     }
 }
 
@@ -157,13 +139,11 @@ mod tests {
     fn the_mixture_is_tanh_to_eleven_digits() {
         let mixture = ErfMixture::tanh();
         let worst = |shift: f64| {
-            (-7000..1500)
-                .map(|i| (f64::from(i) * 2e-3).exp())
-                .fold(0.0, |worst, x| {
-                    let terms = mixture.weights.iter().zip(&mixture.scales_squared);
-                    let sum: f64 = terms.map(|(w, s2)| w * libm::erf(x / s2.sqrt())).sum();
-                    f64::max(worst, (sum / (x * (1.0 + shift)).tanh() - 1.0).abs())
-                })
+            (-7000..1500).map(|i| (f64::from(i) * 2e-3).exp()).fold(0.0, |worst, x| {
+                let terms = mixture.weights.iter().zip(&mixture.scales_squared);
+                let sum: f64 = terms.map(|(w, s2)| w * libm::erf(x / s2.sqrt())).sum();
+                f64::max(worst, (sum / (x * (1.0 + shift)).tanh() - 1.0).abs())
+            })
         };
         assert!(worst(0.0) < 1e-11, "{:e}", worst(0.0));
         assert!(worst(2e-11) > 1e-11, "a relative shift of 2e-11 must be seen");

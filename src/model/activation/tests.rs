@@ -1,13 +1,8 @@
 use super::*;
 use crate::noise::{Address, Purpose};
 
-const ALL: [Activation; 5] = [
-    Activation::Erf,
-    Activation::Relu,
-    Activation::Tanh,
-    Activation::Identity,
-    Activation::Gelu,
-];
+const ALL: [Activation; 5] =
+    [Activation::Erf, Activation::Relu, Activation::Tanh, Activation::Identity, Activation::Gelu];
 
 fn entry(activation: Activation, a: f64, b: f64, c: f64) -> f64 {
     activation.kernel(Mat::full(1, 1, c), &[a], &[b])[(0, 0)]
@@ -17,10 +12,7 @@ fn entry(activation: Activation, a: f64, b: f64, c: f64) -> f64 {
 fn normal_average(step: f64, f: impl Fn(f64) -> f64) -> f64 {
     let n = (9.0 / step) as i32;
     let weight = step / SQRT_TAU;
-    (-n..=n)
-        .map(|i| f64::from(i) * step)
-        .map(|z| weight * (-0.5 * z * z).exp() * f(z))
-        .sum()
+    (-n..=n).map(|i| f64::from(i) * step).map(|z| weight * (-0.5 * z * z).exp() * f(z)).sum()
 }
 
 /// E[σ(x)σ(y)] by the tensor trapezoidal rule, independent of every closed form.
@@ -46,10 +38,7 @@ fn derivatives_are_the_slopes_of_the_activations() {
         for x in [-3.1, -0.7, -0.02, 0.3, 1.9, 4.0] {
             let h = 1e-5;
             let slope = (activation.sigma(x + h) - activation.sigma(x - h)) / (2.0 * h);
-            assert!(
-                (slope - activation.sigma_prime(x)).abs() < 1e-9,
-                "{activation:?}' at {x}"
-            );
+            assert!((slope - activation.sigma_prime(x)).abs() < 1e-9, "{activation:?}' at {x}");
         }
         let odd = (activation.sigma(1.3) + activation.sigma(-1.3)).abs() < 1e-15;
         assert_eq!(odd, activation.is_odd(), "{activation:?}");
@@ -91,18 +80,9 @@ fn means_and_mean_derivatives_match_quadrature() {
             let mean = average(&|h| activation.sigma(h));
             let derivative = average(&|h| activation.sigma_prime(h) + if kinked && h == 0.0 { 0.5 } else { 0.0 });
             let second = average(&|h| activation.sigma(h).powi(2));
-            assert!(
-                (activation.mean(variance) - mean).abs() < tolerance,
-                "{activation:?} mean at {variance}"
-            );
-            assert!(
-                (activation.mean_derivative(variance) - derivative).abs() < tolerance,
-                "{activation:?} derivative"
-            );
-            assert!(
-                (activation.second_moment(variance) - second).abs() < tolerance * (1.0 + second),
-                "{activation:?}"
-            );
+            assert!((activation.mean(variance) - mean).abs() < tolerance, "{activation:?} mean at {variance}");
+            assert!((activation.mean_derivative(variance) - derivative).abs() < tolerance, "{activation:?} derivative");
+            assert!((activation.second_moment(variance) - second).abs() < tolerance * (1.0 + second), "{activation:?}");
         }
     }
 }
@@ -111,21 +91,9 @@ fn means_and_mean_derivatives_match_quadrature() {
 #[test]
 fn kernels_match_sampled_gram_matrices() {
     const DRAWS: usize = 400_000;
-    let points = [
-        [1.0, 0.2, -0.5],
-        [0.3, -1.4, 0.1],
-        [1.0, 0.2, -0.5],
-        [-0.8, 0.9, 1.7],
-        [0.0, 0.05, 0.02],
-    ];
+    let points = [[1.0, 0.2, -0.5], [0.3, -1.4, 0.1], [1.0, 0.2, -0.5], [-0.8, 0.9, 1.7], [0.0, 0.05, 0.02]];
     let dot = |i: usize, j: usize| -> f64 { points[i].iter().zip(&points[j]).map(|(x, y)| x * y).sum() };
-    let address = Address {
-        seed: 5,
-        chain: 0,
-        trajectory: 0,
-        step: 0,
-        purpose: Purpose::Prior,
-    };
+    let address = Address { seed: 5, chain: 0, trajectory: 0, step: 0, purpose: Purpose::Prior };
     let mut weights = vec![0f32; 3 * DRAWS];
     address.normals(&mut weights);
     let variances: Vec<f64> = (0..5).map(|i| dot(i, i)).collect();
@@ -147,15 +115,9 @@ fn kernels_match_sampled_gram_matrices() {
             (difference.norm_l2() / kernel.norm_l2(), difference.norm_max())
         };
         let (relative, absolute) = errors(1.0);
-        assert!(
-            relative < 6e-3 && absolute < 1.2e-2,
-            "{activation:?}: {relative:e}, {absolute:e}"
-        );
+        assert!(relative < 6e-3 && absolute < 1.2e-2, "{activation:?}: {relative:e}, {absolute:e}");
         let (relative, _) = errors(1.05);
-        assert!(
-            relative > 6e-3,
-            "{activation:?}: a variance off by 5 % must be seen, {relative:e}"
-        );
+        assert!(relative > 6e-3, "{activation:?}: a variance off by 5 % must be seen, {relative:e}");
     }
 }
 
@@ -170,10 +132,7 @@ fn extreme_variances_and_rounded_correlations_stay_finite() {
             (1e-12, 1e-12, 1e-12),
         ] {
             let k = entry(activation, a, b, c);
-            assert!(
-                k.is_finite() && (a > 0.0 || k == 0.0),
-                "{activation:?} at {a}, {b}, {c}: {k}"
-            );
+            assert!(k.is_finite() && (a > 0.0 || k == 0.0), "{activation:?} at {a}, {b}, {c}: {k}");
         }
         assert!(activation == Activation::Identity || entry(activation, 1.0, 1.0, f64::NAN).is_nan());
     }
