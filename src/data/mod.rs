@@ -1,6 +1,37 @@
 //! Data sources, class selection, standardisation and split; knows nothing of networks.
+//!
+//! | source | file | test points |
+//! |---|---|---|
+//! | `digits` | `digits`: embedded 8×8 digits | from those not trained on |
+//! | `mnist`, `fashion-mnist`, a folder | `idx`, found by `locate` | the `t10k` files |
+//! | `cifar-10`, a folder | `cifar`, found by `locate` | `test_batch.bin` |
+//! | a path ending in `.npz` | `npz`: a problem as it stands | `x_test`, `y_test` |
+//! | `teacher:KIND` | `teacher`: Gaussian inputs, synthetic labels | further draws |
+//!
+//! Names win over paths: `./digits` is a folder, `digits` is not. Images stay bytes until `select` has picked the points;
+//! `standardize` then centres and scales. Every random choice is a function of the seed through `draw`.
 
-use ndarray::{Array1, Array2};
+mod cifar;
+mod digits;
+mod draw;
+mod error;
+mod files;
+mod idx;
+mod labels;
+mod locate;
+mod npz;
+mod select;
+mod standardize;
+mod teacher;
+
+use std::path::Path;
+
+use ndarray::{Array, Array1, Array2, Dimension};
+
+pub use error::DataError;
+
+use crate::config::DataConfig;
+use locate::{Environment, Named};
 
 /// Labelled points ready for a network.
 #[derive(Debug, Clone)]
@@ -22,3 +53,67 @@ pub struct Task {
     /// Original label of every class, in the order the classes were named.
     pub class_names: Vec<String>,
 }
+
+/// Loads, selects, splits and standardises the data of a run. The same configuration, seed and files give the same task.
+///
+/// Every class has at least one training point and every number is finite.
+///
+/// # Errors
+/// [`DataError`] when the source is unknown, not found, damaged, or does not hold what is asked for.
+pub fn load(config: &DataConfig, seed: u64) -> Result<Task, DataError> {
+    let mut task = read(config, seed)?;
+    standardize::apply(&mut task, config.standardize)?;
+    // Files are checked as they are read; huge test inputs or a huge label noise may still overflow on the way.
+    check_finite(&task.name, "the standardised training inputs", &task.x_train)?;
+    check_finite(&task.name, "the standardised test inputs", &task.x_test)?;
+    check_finite(&task.name, "the training labels", &task.y_train)?;
+    check_finite(&task.name, "the test labels", &task.y_test)?;
+    Ok(task)
+}
+
+/// The task before standardisation.
+fn read(config: &DataConfig, seed: u64) -> Result<Task, DataError> {
+    let name = config.source.as_str();
+    let path = Path::new(name);
+    let with_test = config.test.unwrap_or(0) > 0;
+    if let Some(kind) = name.strip_prefix("teacher:").and_then(teacher::kind_from_name) {
+        return teacher::load(kind, config, seed);
+    }
+    let source = if name == "digits" {
+        digits::load()?
+    } else if let Some(named) = Named::from_name(name) {
+        let folder = locate::find(named, &Environment::of_process())?;
+        match named {
+            Named::Mnist | Named::FashionMnist => idx::load(&folder, name, with_test)?,
+            Named::Cifar10 => cifar::load(&folder, name, with_test)?,
+        }
+    } else if cifar::is_in(path) {
+        cifar::load(path, "CIFAR-10", with_test)?
+    } else if idx::is_in(path) {
+        idx::load(path, "IDX", with_test)?
+    } else if path.is_dir() {
+        return Err(DataError::Malformed {
+            file: path.into(),
+            problem: "the folder holds neither train-images-idx3-ubyte[.gz] nor data_batch_1.bin".into(),
+            mend: "name the folder that holds the IDX or CIFAR-10 files themselves".into(),
+        });
+    } else if path.extension().is_some_and(|extension| extension == "npz") {
+        return npz::load(path, config, seed);
+    } else {
+        return Err(DataError::UnknownSource { name: name.into() });
+    };
+    select::split(&source, config, seed)
+}
+
+/// Refuses a NaN or an infinity, saying where it is.
+fn check_finite<D: Dimension>(name: &str, array: &'static str, values: &Array<f64, D>) -> Result<(), DataError> {
+    match values.indexed_iter().find(|(_, value)| !value.is_finite()) {
+        None => Ok(()),
+        Some((position, _)) => {
+            Err(DataError::NotFinite { name: name.into(), array, position: format!("{position:?}") })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

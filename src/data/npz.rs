@@ -1,0 +1,275 @@
+//! Problems in a NumPy `.npz` file.
+//!
+//! | array | shape | |
+//! |---|---|---|
+//! | `x_train`, `y_train` | (P, N0), (P) | inputs and labels, any real numbers |
+//! | `x_test`, `y_test` | (P*, N0), (P*) | optional, both or neither |
+//! | `class_train`, `class_test` | (P), (P*) | optional integers: the class of every point |
+//!
+//! Types are float64, float32 or integers, compressed or not. Classes are ordered by their number. Without `class_train` the class is
+//! the sign of y: `+1` for y ≥ 0, `-1` for y < 0, as far as they occur. With `class_train` but no `class_test`, a test point belongs to the
+//! class whose mean training label is nearest to its own.
+
+use std::fs::File;
+use std::io::{BufReader, Read, Seek};
+use std::path::Path;
+
+use ndarray::{Array, Array1, Array2, ArrayView1, Axis, Dimension};
+use ndarray_npy::npy::header::Header;
+use ndarray_npy::{ReadNpyExt, ReadableElement};
+use zip::ZipArchive;
+
+use super::draw::{Part, choose};
+use super::labels::{Classes, Signs, check_filled, sign_classes};
+use super::{DataError, Task};
+use crate::config::{DataConfig, Order};
+
+const NO_TRAINING_POINT: &str = "give it one, raise --train, or change --order or --seed";
+
+/// NumPy writes 118 bytes for an array of numbers; a long header can only nest deeper than the parser's stack.
+const LONGEST_HEADER: u32 = 1024;
+
+/// The longest axis (16 GiB of float64).
+const LONGEST_AXIS: usize = 1 << 31;
+
+/// Reads a problem as it stands, or the subset of it that `config.train` and `config.test` ask for.
+///
+/// # Errors
+/// [`DataError`] naming the array that is missing, damaged, of another shape or not finite, or a class without training point.
+pub(super) fn load(file: &Path, config: &DataConfig, seed: u64) -> Result<Task, DataError> {
+    let name = file.display().to_string();
+    if !config.classes.is_empty() {
+        return Err(DataError::ClassesNotWanted { name });
+    }
+    let opened = File::open(file).map_err(|cause| DataError::Unreadable { file: file.into(), cause })?;
+    let whole = read(BufReader::new(opened), file)?;
+
+    let train = subset(whole.y_train.len(), config.train, config.order, seed, Part::Train)
+        .map_err(|(asked, available)| DataError::TooFewTrain { name: name.clone(), asked, available })?;
+    if train.is_empty() {
+        return Err(DataError::ZeroTrain);
+    }
+    let test = subset(whole.y_test.len(), config.test, config.order, seed, Part::Test)
+        .map_err(|(asked, available)| DataError::TooFewTest { name: name.clone(), asked, available })?;
+    let class_train: Vec<_> = train.iter().map(|&i| whole.class_train[i]).collect();
+    check_filled(&name, &class_train, &whole.class_names, NO_TRAINING_POINT)?;
+    Ok(Task {
+        name,
+        x_train: whole.x_train.select(Axis(0), &train),
+        y_train: whole.y_train.select(Axis(0), &train),
+        class_train,
+        x_test: whole.x_test.select(Axis(0), &test),
+        y_test: whole.y_test.select(Axis(0), &test),
+        class_test: test.iter().map(|&i| whole.class_test[i]).collect(),
+        class_names: whole.class_names,
+    })
+}
+
+/// The points to keep, in file order; all where no number is asked for. The error is (asked, available).
+fn subset(
+    available: usize,
+    asked: Option<usize>,
+    order: Order,
+    seed: u64,
+    part: Part,
+) -> Result<Vec<usize>, (usize, usize)> {
+    let count = asked.unwrap_or(available);
+    if count > available {
+        return Err((count, available));
+    }
+    let mut chosen = choose(available, count, order, seed, part);
+    chosen.sort_unstable();
+    Ok(chosen)
+}
+
+/// Everything the archive holds.
+fn read(archive: impl Read + Seek, file: &Path) -> Result<Task, DataError> {
+    let name = file.display().to_string();
+    let mut archive = Archive {
+        zip: ZipArchive::new(archive).map_err(|e| malformed(file, format!("is no npz archive: {e}")))?,
+        file,
+    };
+    let x_train: Array2<f64> = archive.required("x_train")?;
+    let y_train: Array1<f64> = archive.required("y_train")?;
+    let (points, dimension) = x_train.dim();
+    if points == 0 || dimension == 0 {
+        return Err(malformed(file, format!("x_train is empty: {points} rows of {dimension} columns")));
+    }
+    archive.same_length("y_train", y_train.len(), "x_train", points)?;
+    let (x_test, y_test) = match (archive.optional("x_test")?, archive.optional("y_test")?) {
+        (Some(x), Some(y)) => (x, y),
+        (None, None) => (Array2::zeros((0, dimension)), Array1::zeros(0)),
+        _ => return Err(malformed(file, "holds one of x_test and y_test without the other")),
+    };
+    archive.same_length("y_test", y_test.len(), "x_test", x_test.nrows())?;
+    if x_test.ncols() != dimension {
+        let problem = format!("x_test has {} columns, x_train {dimension}", x_test.ncols());
+        return Err(malformed(file, problem));
+    }
+    let class_train = archive.classes("class_train", points)?;
+    let class_test = archive.classes("class_test", y_test.len())?;
+    let classes = match (class_train, class_test) {
+        (Some(train), test) => numbered_classes(&train, test.as_deref(), y_train.view(), y_test.view()),
+        (None, None) => sign_classes(&name, y_train.view(), y_test.view(), Signs::Occurring, NO_TRAINING_POINT)?,
+        (None, Some(_)) => return Err(malformed(file, "holds class_test without class_train")),
+    };
+    Ok(Task {
+        name,
+        x_train,
+        y_train,
+        class_train: classes.train,
+        x_test,
+        y_test,
+        class_test: classes.test,
+        class_names: classes.names,
+    })
+}
+
+/// Classes by number; test points without a number go to the class whose mean training label is nearest.
+fn numbered_classes(train: &[i64], test: Option<&[i64]>, y_train: ArrayView1<f64>, y_test: ArrayView1<f64>) -> Classes {
+    let mut numbers: Vec<i64> = train.iter().chain(test.unwrap_or(&[])).copied().collect();
+    numbers.sort_unstable();
+    numbers.dedup();
+    let index = |number: &i64| numbers.partition_point(|n| n < number);
+    let train: Vec<usize> = train.iter().map(index).collect();
+    let test = match test {
+        Some(test) => test.iter().map(index).collect(),
+        None => {
+            let mut sums = vec![(0.0, 0.0); numbers.len()];
+            for (&class, y) in train.iter().zip(y_train) {
+                sums[class].0 += y;
+                sums[class].1 += 1.0;
+            }
+            let distance = |class: usize, y: f64| (sums[class].0 / sums[class].1 - y).abs();
+            let nearest = |&y: &f64| (0..numbers.len()).min_by(|&a, &b| distance(a, y).total_cmp(&distance(b, y)));
+            y_test.iter().map(|y| nearest(y).unwrap_or(0)).collect()
+        }
+    };
+    Classes { train, test, names: numbers.iter().map(i64::to_string).collect() }
+}
+
+fn malformed(file: &Path, problem: impl Into<String>) -> DataError {
+    DataError::Malformed {
+        file: file.into(),
+        problem: problem.into(),
+        mend: "save it again with numpy.savez(file, x_train=…, y_train=…, …)".into(),
+    }
+}
+
+struct Archive<'a, R> {
+    zip: ZipArchive<R>,
+    file: &'a Path,
+}
+
+impl<R: Read + Seek> Archive<'_, R> {
+    fn required<D: Dimension>(&mut self, name: &'static str) -> Result<Array<f64, D>, DataError> {
+        let found = self.optional(name)?;
+        found.ok_or_else(|| {
+            let held: Vec<_> = self.zip.file_names().map(|n| n.trim_end_matches(".npy")).collect();
+            malformed(self.file, format!("holds no {name} (but {held:?})"))
+        })
+    }
+
+    /// The array of a name as float64, all finite.
+    fn optional<D: Dimension>(&mut self, name: &'static str) -> Result<Option<Array<f64, D>>, DataError> {
+        let Some(index) = self.zip.index_for_name(&format!("{name}.npy")).or_else(|| self.zip.index_for_name(name))
+        else {
+            return Ok(None);
+        };
+        let mut bytes = Vec::new();
+        let entry = self.zip.by_index(index).map_err(|e| malformed(self.file, format!("{name}: {e}")))?;
+        let size = entry.size();
+        entry
+            .take(size.saturating_add(1))
+            .read_to_end(&mut bytes)
+            .map_err(|e| malformed(self.file, format!("{name}: {e}")))?;
+        let array = decode(&bytes).map_err(|problem| malformed(self.file, format!("{name} {problem}")))?;
+        super::check_finite(&self.file.display().to_string(), name, &array)?;
+        Ok(Some(array))
+    }
+
+    fn classes(&mut self, name: &'static str, points: usize) -> Result<Option<Vec<i64>>, DataError> {
+        let Some(numbers) = self.optional::<ndarray::Ix1>(name)? else {
+            return Ok(None);
+        };
+        let inputs = if name == "class_train" { "x_train" } else { "x_test" };
+        self.same_length(name, numbers.len(), inputs, points)?;
+        match numbers.iter().find(|n| n.fract() != 0.0 || n.abs() > 2f64.powi(53)) {
+            Some(number) => Err(malformed(self.file, format!("{name} holds {number}, which is no class number"))),
+            None => Ok(Some(numbers.iter().map(|&n| n as i64).collect())),
+        }
+    }
+
+    fn same_length(&self, a: &str, a_length: usize, b: &str, b_length: usize) -> Result<(), DataError> {
+        if a_length == b_length {
+            return Ok(());
+        }
+        Err(malformed(self.file, format!("{a} has {a_length} entries, {b} has {b_length} rows")))
+    }
+}
+
+/// The numbers of one `.npy` file; the error completes "x_train …".
+///
+/// The header is held against the bytes that are there before anything is allocated by it.
+fn decode<D: Dimension>(bytes: &[u8]) -> Result<Array<f64, D>, String> {
+    let (header, body) = header(bytes).ok_or("has no NumPy header that can be read")?;
+    let shape = header.shape;
+    if D::NDIM.is_some_and(|expected| shape.len() != expected) {
+        let expected = if D::NDIM == Some(1) { "(P)" } else { "(P, N0)" };
+        return Err(format!("has shape {shape:?}, not {expected}"));
+    }
+    let descriptor = header.type_descriptor.as_string().map_or("", String::as_str);
+    let kind = descriptor.trim_start_matches(['<', '>', '|']);
+    let npy = Npy { bytes, shape: &shape, body: body.len() };
+    match kind {
+        "f8" => npy.read(|x: f64| x),
+        "f4" => npy.read(|x: f32| x.into()),
+        "i1" => npy.read(|x: i8| x.into()),
+        "i2" => npy.read(|x: i16| x.into()),
+        "i4" => npy.read(|x: i32| x.into()),
+        "i8" => npy.read(|x: i64| x as f64),
+        "u1" => npy.read(|x: u8| x.into()),
+        "u2" => npy.read(|x: u16| x.into()),
+        "u4" => npy.read(|x: u32| x.into()),
+        "u8" => npy.read(|x: u64| x as f64),
+        _ => Err(format!("has type {descriptor:?}: only float64, float32 and integers are read")),
+    }
+}
+
+/// A `.npy` file and what its header says.
+struct Npy<'a> {
+    bytes: &'a [u8],
+    shape: &'a [usize],
+    /// Bytes that follow the header.
+    body: usize,
+}
+
+impl Npy<'_> {
+    fn read<T: ReadableElement + Clone, D: Dimension>(&self, to: impl Fn(T) -> f64) -> Result<Array<f64, D>, String> {
+        let Self { bytes, shape, body } = self;
+        let length = shape.iter().try_fold(size_of::<T>(), |product, &n| product.checked_mul(n));
+        if shape.iter().any(|&n| n > LONGEST_AXIS) || length != Some(*body) {
+            return Err(format!("has shape {shape:?} of {}-byte numbers, but {body} bytes", size_of::<T>()));
+        }
+        let array = Array::<T, D>::read_npy(*bytes).map_err(|_| "is damaged")?;
+        Ok(array.mapv(to))
+    }
+}
+
+/// The header and what follows it.
+fn header(bytes: &[u8]) -> Option<(Header, &[u8])> {
+    // Magic (6 bytes), version (2), length of the header: two bytes in version 1, four after.
+    let length = match bytes.get(6)? {
+        1 => u16::from_le_bytes(bytes.get(8..10)?.try_into().ok()?).into(),
+        _ => u32::from_le_bytes(bytes.get(8..12)?.try_into().ok()?),
+    };
+    if length > LONGEST_HEADER {
+        return None;
+    }
+    let mut rest = bytes;
+    let header = Header::from_reader(&mut rest).ok()?;
+    Some((header, rest))
+}
+
+#[cfg(test)]
+mod tests;
