@@ -60,7 +60,7 @@ pub enum DataError {
     NotFinite { name: String, array: &'static str, position: String },
 
     #[error(
-        "all training inputs of {name} are the same number (standard deviation zero): choose other points, or --standardize none"
+        "all training inputs of {name} are equal (standard deviation zero): choose other points, or --standardize none"
     )]
     Constant { name: String },
 
