@@ -1,0 +1,16 @@
+//! Bayesian fraction of missing information: does refreshing the momentum move the energy as far as its distribution is wide?
+
+use super::{Chains, moments};
+
+/// E-BFMI of every chain (Betancourt, arXiv 1604.00695): mean squared jump of the energy between draws over its variance.
+///
+/// `energies` holds the Hamiltonian at the start of every trajectory. Independent energies give about 2; below 0.3 the momentum refresh is too
+/// timid for the energy's tails. NaN for non-finite energies, fewer than two draws, or a constant energy.
+pub fn bfmi(energies: Chains) -> Vec<f64> {
+    let fraction = |chain: &[f64]| {
+        let jumps = chain.windows(2).map(|pair| (pair[1] - pair[0]).powi(2)).sum::<f64>();
+        let (_, variance) = moments(chain);
+        jumps / (chain.len() as f64 - 1.0) / variance
+    };
+    energies.iter().map(|chain| if chain.iter().all(|e| e.is_finite()) { fraction(chain) } else { f64::NAN }).collect()
+}
