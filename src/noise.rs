@@ -50,11 +50,11 @@ impl Address {
         [block, self.trajectory, self.chain, ((self.purpose as u32) << 24) | (self.step & 0x00ff_ffff)]
     }
 
-    /// The first uniform of the block, in (0, 1) with 53 bits.
+    /// The first uniform of the block, in (0, 1) with 52 bits: one more and the largest would round to 1.
     pub fn uniform(&self) -> f64 {
         let [a, b, ..] = philox4x32(self.counter(0), self.key());
-        let bits = ((u64::from(a) << 32) | u64::from(b)) >> 11;
-        (bits as f64 + 0.5) * (1.0 / (1u64 << 53) as f64)
+        let bits = ((u64::from(a) << 32) | u64::from(b)) >> 12;
+        (bits as f64 + 0.5) * (1.0 / (1u64 << 52) as f64)
     }
 
     /// Fills `out` with standard normals of float32 accuracy: Box–Muller on uniforms (⌊x/2⁹⌋ + ½)/2²³.
