@@ -117,7 +117,78 @@ impl Observable {
     }
 }
 
+/// What stands under one name in every output: a scalar, or an array over the classes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    pub name: String,
+    pub members: Vec<Observable>,
+    pub array: bool,
+}
+
+/// The named entries of a problem, together [`Observable::all`] in its order. With more than two classes every pair and every class
+/// has an entry of its own, marked by the original labels, as in `centroid_distance_sq[0,6]`; with two there is one distance and
+/// an array of the two radii.
+pub fn entries(class_names: &[String], test_points: bool) -> Vec<Entry> {
+    let classes = class_names.len();
+    let mut entries: Vec<Entry> = Vec::new();
+    for observable in Observable::all(classes, test_points) {
+        let of_class = matches!(observable, Observable::GyrationRadiusSq(_));
+        let labels: Vec<&str> = observable.classes().iter().map(|&class| class_names[class].as_str()).collect();
+        match entries.last_mut() {
+            Some(last) if last.array && of_class && classes <= 2 => last.members.push(observable),
+            _ => {
+                let suffix = if classes > 2 && !labels.is_empty() { format!("[{}]", labels.join(",")) } else { String::new() };
+                let name = format!("{}{suffix}", observable.name());
+                entries.push(Entry { name, members: vec![observable], array: of_class && classes <= 2 });
+            }
+        }
+    }
+    entries
+}
+
 /// Pairs a < b in the order (0,1), (0,2), …, (1,2), ….
 pub fn class_pairs(classes: usize) -> impl Iterator<Item = (usize, usize)> {
     (0..classes).flat_map(move |a| (a + 1..classes).map(move |b| (a, b)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(classes: usize) -> Vec<String> {
+        (0..classes).map(|class| (3 * class).to_string()).collect()
+    }
+
+    #[test]
+    fn entries_hold_every_observable_once_and_in_order() {
+        for classes in 1..5 {
+            let entries = entries(&names(classes), true);
+            let members: Vec<Observable> = entries.iter().flat_map(|entry| entry.members.clone()).collect();
+            assert_eq!(members, Observable::all(classes, true));
+        }
+        let two: Vec<String> = entries(&names(2), false).into_iter().map(|entry| entry.name).collect();
+        assert_eq!(two[5..], ["centroid_distance_sq", "gyration_radius_sq"]);
+        let three: Vec<String> = entries(&names(3), false).into_iter().map(|entry| entry.name).collect();
+        assert!(three.contains(&"centroid_distance_sq[0,6]".into()) && three.contains(&"gyration_radius_sq[3]".into()));
+    }
+
+    #[test]
+    fn geometry_follows_from_the_centroid_gram_matrix() {
+        let measurement = Measurement {
+            loss: 6.0,
+            readout_mean: 0.0,
+            readout_second_moment: 0.0,
+            readout_weight_along_u: 0.0,
+            weight_along_u_squared: 0.0,
+            weight_second_moment: 0.0,
+            centroid_gram: vec![2.0, 0.5, 0.5, 1.0],
+            mean_square_norm: vec![3.0, 4.0],
+            test_squared_error: None,
+            lost: false,
+        };
+        assert_eq!(Observable::TrainLoss.measure(&measurement, 4), 1.5);
+        assert_eq!(Observable::CentroidDistanceSq(0, 1).measure(&measurement, 4), 2.0);
+        assert_eq!(Observable::GyrationRadiusSq(1).measure(&measurement, 4), 3.0);
+        assert!(Observable::TestMse.measure(&measurement, 4).is_nan());
+    }
 }
