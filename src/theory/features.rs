@@ -1,0 +1,224 @@
+//! Collective signatures: the posterior Gram matrix of the features and the geometry of the class manifolds.
+//!
+//!     ⟨G⟩ = K − [1/(λ1 N1 (1+Q))] ( K B K − M B M )
+//!     D²_ab = uᵀG u,  u_μ = 1/P_a on class a, −1/P_b on class b        R²_a = Tr G_aa/P_a − 1ᵀG_aa 1/P_a²
+//!
+//! For train–test and test–test blocks the outer K and M are the cross blocks. The formula treats the features as Gaussian with
+//! covariance K: on real data their fourth cumulants enter at the same order 1/N1. The geometry needs forms and a diagonal only,
+//! O(P²) per temperature.
+
+use faer::Mat;
+
+use super::kernels::Kernels;
+use super::spectrum::{Resolvent, dot, multiply};
+use super::{Prediction, Theory, TheoryError};
+use crate::model::Problem;
+
+/// The class manifolds, in the eigenbasis of K̃.
+pub(super) struct Manifolds {
+    members: Vec<Vec<usize>>,
+    /// Uᵀ1_a/P_a of every class.
+    centroids: Vec<Vec<f64>>,
+    /// m·1_a/P_a of every class.
+    means: Vec<f64>,
+}
+
+impl Manifolds {
+    pub fn new(problem: &Problem, kernels: &Kernels, eigenvectors: &Mat<f64>) -> Result<Self, TheoryError> {
+        let mut members = vec![Vec::new(); problem.classes()];
+        for (point, &class) in problem.class_train.iter().enumerate() {
+            members[class].push(point);
+        }
+        if let Some(class) = members.iter().position(Vec::is_empty) {
+            return Err(TheoryError::EmptyClass {
+                class: problem.class_names[class].clone(),
+            });
+        }
+        let (centroids, means) = members
+            .iter()
+            .map(|members| {
+                let mut indicator = vec![0.0; problem.points()];
+                for &point in members {
+                    indicator[point] = 1.0 / members.len() as f64;
+                }
+                (
+                    multiply(eigenvectors.transpose(), &indicator),
+                    dot(&indicator, &kernels.mean_train),
+                )
+            })
+            .unzip();
+        Ok(Self {
+            members,
+            centroids,
+            means,
+        })
+    }
+}
+
+/// D²_ab of all class pairs a < b in the order (0,1), (0,2), …, (1,2), …, and R²_a of all classes.
+///
+/// `inverse_width` is 1/N1, or zero at infinite width.
+pub(super) fn geometry(theory: &Theory, resolvent: &Resolvent, inverse_width: f64) -> (Vec<f64>, Vec<f64>) {
+    let Manifolds {
+        members,
+        centroids,
+        means,
+    } = &theory.manifolds;
+    let classes = members.len();
+    let form = |u: &[f64], mean: f64| gram_form(theory, resolvent, inverse_width, u, mean);
+    let distances = (0..classes)
+        .flat_map(|a| (a + 1..classes).map(move |b| (a, b)))
+        .map(|(a, b)| {
+            let difference: Vec<f64> = centroids[a].iter().zip(&centroids[b]).map(|(x, y)| x - y).collect();
+            form(&difference, means[a] - means[b])
+        })
+        .collect();
+    let diagonal = gram_diagonal(theory, resolvent, inverse_width);
+    let radii = (0..classes)
+        .map(|a| {
+            let trace: f64 = members[a].iter().map(|&point| diagonal[point]).sum();
+            trace / members[a].len() as f64 - form(&centroids[a], means[a])
+        })
+        .collect();
+    (distances, radii)
+}
+
+/// uᵀ⟨G⟩u, with `u` in the eigenbasis and `mean` = m·u.
+fn gram_form(theory: &Theory, resolvent: &Resolvent, inverse_width: f64, u: &[f64], mean: f64) -> f64 {
+    let spectrum = &theory.spectrum;
+    // Uᵀ K u, and uᵀKu from the same eigenvalues.
+    let image: Vec<f64> = (spectrum.eigenvalues.iter().zip(&spectrum.mean).zip(u))
+        .map(|((k, m), u)| k * u + m * mean)
+        .collect();
+    let prior = (spectrum.eigenvalues.iter().zip(u))
+        .map(|(k, u)| k * u * u)
+        .sum::<f64>()
+        + mean * mean;
+    let moved = resolvent.connected_form(&image) - mean * mean * resolvent.mean_connected();
+    prior - resolvent.mean_gain * inverse_width * moved
+}
+
+/// The diagonal of ⟨G⟩ on the training points, by one pass over U.
+fn gram_diagonal(theory: &Theory, resolvent: &Resolvent, inverse_width: f64) -> Vec<f64> {
+    let (spectrum, means) = (&theory.spectrum, &theory.kernels.mean_train);
+    let points = means.len();
+    // Sums over eigenvectors i of the row (KU)_μi: squared over D, against D⁻¹m̃, and against a.
+    let mut sums = vec![[0.0; 3]; points];
+    for i in 0..points {
+        let (k, m, a) = (spectrum.eigenvalues[i], spectrum.mean[i], resolvent.dual[i]);
+        let inverse = resolvent.inverse_diagonal()[i];
+        for ((sums, u), mean) in sums.iter_mut().zip(theory.eigenvectors.col(i).iter()).zip(means) {
+            let row = u * k + mean * m;
+            sums[0] += row * row * inverse;
+            sums[1] += row * m * inverse;
+            sums[2] += row * a;
+        }
+    }
+    (0..points)
+        .map(|point| {
+            let [square, overlap, dual] = sums[point];
+            let connected = square - resolvent.rank_one_factor() * overlap * overlap - dual * dual;
+            let moved = connected - means[point].powi(2) * resolvent.mean_connected();
+            theory.kernels.train[(point, point)] - resolvent.mean_gain * inverse_width * moved
+        })
+        .collect()
+}
+
+/// The points on one side of a Gram block.
+#[derive(Clone, Copy, PartialEq)]
+enum Set {
+    Train,
+    Test,
+}
+
+impl Theory {
+    /// ⟨G⟩ on the training points, (P, P): O(P³).
+    pub fn gram(&self, prediction: &Prediction) -> Mat<f64> {
+        self.gram_block(prediction, self.kernels.train.clone(), Set::Train, Set::Train)
+    }
+
+    /// ⟨G⟩ between training and test points, (P, P*).
+    pub fn gram_train_test(&self, prediction: &Prediction) -> Mat<f64> {
+        self.gram_block(prediction, self.kernels.cross.clone(), Set::Train, Set::Test)
+    }
+
+    /// ⟨G⟩ on the test points, (P*, P*).
+    pub fn gram_test(&self, prediction: &Prediction) -> Mat<f64> {
+        self.gram_block(prediction, self.kernels.test(&self.problem), Set::Test, Set::Test)
+    }
+
+    /// K − g/N1 (L B Rᵀ − m_l (mᵀBm) m_rᵀ), with L and R the kernel between each side and the training points, in the eigenbasis.
+    fn gram_block(&self, prediction: &Prediction, kernel: Mat<f64>, left: Set, right: Set) -> Mat<f64> {
+        let factor = self.inverse_width(prediction.kind);
+        if factor == 0.0 {
+            return kernel;
+        }
+        let resolvent = self.resolvent(prediction.temperature, &prediction.solution);
+        let factor = factor * resolvent.mean_gain;
+        let (left_kernel, right_kernel) = (self.projected(left), self.projected(right));
+        let mut scaled = right_kernel.clone();
+        for (column, inverse) in scaled.col_iter_mut().zip(resolvent.inverse_diagonal()) {
+            column.iter_mut().for_each(|x| *x *= factor * inverse);
+        }
+        let mut gram = kernel - &left_kernel * scaled.transpose();
+        let tilted: Vec<f64> = self
+            .spectrum
+            .mean
+            .iter()
+            .zip(resolvent.inverse_diagonal())
+            .map(|(m, inverse)| m * inverse)
+            .collect();
+        let rank_ones = [
+            (
+                resolvent.rank_one_factor(),
+                multiply(left_kernel.as_ref(), &tilted),
+                multiply(right_kernel.as_ref(), &tilted),
+            ),
+            (
+                1.0,
+                multiply(left_kernel.as_ref(), &resolvent.dual),
+                multiply(right_kernel.as_ref(), &resolvent.dual),
+            ),
+            (
+                resolvent.mean_connected(),
+                self.means(left).to_vec(),
+                self.means(right).to_vec(),
+            ),
+        ];
+        for (weight, row, column) in &rank_ones {
+            for (target, c) in gram.col_iter_mut().zip(column) {
+                target
+                    .iter_mut()
+                    .zip(row)
+                    .for_each(|(x, r)| *x += factor * weight * r * c);
+            }
+        }
+        gram
+    }
+
+    /// The kernel between the points of a set and the training points, times U: (points, P).
+    fn projected(&self, set: Set) -> Mat<f64> {
+        let Self {
+            spectrum,
+            eigenvectors,
+            cross,
+            ..
+        } = self;
+        let means = self.means(set);
+        match set {
+            Set::Train => Mat::from_fn(means.len(), spectrum.points(), |point, i| {
+                eigenvectors[(point, i)] * spectrum.eigenvalues[i] + means[point] * spectrum.mean[i]
+            }),
+            Set::Test => Mat::from_fn(means.len(), spectrum.points(), |point, i| {
+                cross[(i, point)] + means[point] * spectrum.mean[i]
+            }),
+        }
+    }
+
+    fn means(&self, set: Set) -> &[f64] {
+        match set {
+            Set::Train => &self.kernels.mean_train,
+            Set::Test => &self.kernels.mean_test,
+        }
+    }
+}
