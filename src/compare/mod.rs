@@ -87,13 +87,9 @@ pub fn scalar_rows(
 ///
 /// # Errors
 /// Never on batches of one shape; passed on from the statistics otherwise.
-pub fn predictive_rows(
-    batches: &[Vec<PredictiveBatch>],
-    predictions: &[Prediction],
-) -> Result<Vec<Row>, ShapeError> {
-    let complete: Vec<usize> = (0..batches.first().map_or(0, Vec::len))
-        .filter(|&b| batches.iter().all(|chain| chain[b].draws > 0))
-        .collect();
+pub fn predictive_rows(batches: &[Vec<PredictiveBatch>], predictions: &[Prediction]) -> Result<Vec<Row>, ShapeError> {
+    let complete: Vec<usize> =
+        (0..batches.first().map_or(0, Vec::len)).filter(|&b| batches.iter().all(|chain| chain[b].draws > 0)).collect();
     let points = batches.first().and_then(|chain| chain.first()).map_or(0, |batch| batch.sum.len());
     if points == 0 || complete.is_empty() {
         return Ok(Vec::new());

@@ -83,10 +83,15 @@ mod tests {
 
     fn curve(temperatures: &[f64], height: impl Fn(usize) -> f64) -> DistanceCurve<'_> {
         let spread = |chain: usize| 0.1 * ((chain * 7 % 11) as f64 - 5.0);
-        let chain_means = (0..temperatures.len())
-            .map(|t| (0..40).map(|chain| height(t) + spread(chain + 3 * t)).collect())
-            .collect();
-        DistanceCurve { temperatures, chain_means, mcse: vec![0.05; temperatures.len()], infinite_width: 0.5, theory: vec![] }
+        let chain_means =
+            (0..temperatures.len()).map(|t| (0..40).map(|chain| height(t) + spread(chain + 3 * t)).collect()).collect();
+        DistanceCurve {
+            temperatures,
+            chain_means,
+            mcse: vec![0.05; temperatures.len()],
+            infinite_width: 0.5,
+            theory: vec![],
+        }
     }
 
     const LADDER: [f64; 5] = [10.0, 3.0, 1.0, 0.3, 0.1];

@@ -27,6 +27,12 @@ impl SamplerKind {
     pub fn adjusted(self) -> bool {
         matches!(self, Self::Malt | Self::Hmc | Self::Mala)
     }
+
+    /// Whether warm-up chooses the number of steps of a trajectory: `mala` has one by definition, and for `ula` steps between draws
+    /// are mere thinning.
+    pub fn tunes_steps(self) -> bool {
+        matches!(self, Self::Malt | Self::Hmc | Self::Baoab)
+    }
 }
 
 /// Which device runs the chains.

@@ -104,8 +104,12 @@ section! {
 }
 
 impl Settings {
-    /// Takes from `other` everything that it sets. Setting the temperatures in one form forgets the other form.
+    /// Takes from `other` everything that it sets. Naming another source of data forgets what was said of the first, its classes
+    /// above all; setting the temperatures in one form forgets the other form.
     pub fn override_with(&mut self, other: Self) {
+        if other.data.source.is_some() && other.data.source != self.data.source {
+            self.data = DataSettings::default();
+        }
         self.data.override_with(other.data);
         self.network.override_with(other.network);
         if other.temperature.values.is_some() || other.temperature.range.is_some() {

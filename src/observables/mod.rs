@@ -137,7 +137,8 @@ pub fn entries(class_names: &[String], test_points: bool) -> Vec<Entry> {
         match entries.last_mut() {
             Some(last) if last.array && of_class && classes <= 2 => last.members.push(observable),
             _ => {
-                let suffix = if classes > 2 && !labels.is_empty() { format!("[{}]", labels.join(",")) } else { String::new() };
+                let suffix =
+                    if classes > 2 && !labels.is_empty() { format!("[{}]", labels.join(",")) } else { String::new() };
                 let name = format!("{}{suffix}", observable.name());
                 entries.push(Entry { name, members: vec![observable], array: of_class && classes <= 2 });
             }

@@ -12,6 +12,15 @@ pub struct SampledTemperature {
     pub chains: usize,
 }
 
+impl SampledTemperature {
+    /// The mean over the draws of every chain, for the observable in `column`.
+    pub fn chain_means(&self, column: usize) -> Vec<f64> {
+        let values = &self.draws[column];
+        let draws = values.len() / self.chains.max(1);
+        values.chunks_exact(draws.max(1)).map(|chain| chain.iter().sum::<f64>() / draws as f64).collect()
+    }
+}
+
 /// Turns measurements into columns of draws.
 #[derive(Debug)]
 pub struct Recorder {

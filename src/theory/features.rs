@@ -30,9 +30,7 @@ impl Manifolds {
             members[class].push(point);
         }
         if let Some(class) = members.iter().position(Vec::is_empty) {
-            return Err(TheoryError::EmptyClass {
-                class: problem.class_names[class].clone(),
-            });
+            return Err(TheoryError::EmptyClass { class: problem.class_names[class].clone() });
         }
         let (centroids, means) = members
             .iter()
@@ -41,17 +39,10 @@ impl Manifolds {
                 for &point in members {
                     indicator[point] = 1.0 / members.len() as f64;
                 }
-                (
-                    multiply(eigenvectors.transpose(), &indicator),
-                    dot(&indicator, &kernels.mean_train),
-                )
+                (multiply(eigenvectors.transpose(), &indicator), dot(&indicator, &kernels.mean_train))
             })
             .unzip();
-        Ok(Self {
-            members,
-            centroids,
-            means,
-        })
+        Ok(Self { members, centroids, means })
     }
 }
 
@@ -59,11 +50,7 @@ impl Manifolds {
 ///
 /// `inverse_width` is 1/N1, or zero at infinite width.
 pub(super) fn geometry(theory: &Theory, resolvent: &Resolvent, inverse_width: f64) -> (Vec<f64>, Vec<f64>) {
-    let Manifolds {
-        members,
-        centroids,
-        means,
-    } = &theory.manifolds;
+    let Manifolds { members, centroids, means } = &theory.manifolds;
     let classes = members.len();
     let form = |u: &[f64], mean: f64| gram_form(theory, resolvent, inverse_width, u, mean);
     let distances = (0..classes)
@@ -87,13 +74,9 @@ pub(super) fn geometry(theory: &Theory, resolvent: &Resolvent, inverse_width: f6
 fn gram_form(theory: &Theory, resolvent: &Resolvent, inverse_width: f64, u: &[f64], mean: f64) -> f64 {
     let spectrum = &theory.spectrum;
     // Uᵀ K u, and uᵀKu from the same eigenvalues.
-    let image: Vec<f64> = (spectrum.eigenvalues.iter().zip(&spectrum.mean).zip(u))
-        .map(|((k, m), u)| k * u + m * mean)
-        .collect();
-    let prior = (spectrum.eigenvalues.iter().zip(u))
-        .map(|(k, u)| k * u * u)
-        .sum::<f64>()
-        + mean * mean;
+    let image: Vec<f64> =
+        (spectrum.eigenvalues.iter().zip(&spectrum.mean).zip(u)).map(|((k, m), u)| k * u + m * mean).collect();
+    let prior = (spectrum.eigenvalues.iter().zip(u)).map(|(k, u)| k * u * u).sum::<f64>() + mean * mean;
     let moved = resolvent.connected_form(&image) - mean * mean * resolvent.mean_connected();
     prior - resolvent.mean_gain * inverse_width * moved
 }
@@ -161,36 +144,20 @@ impl Theory {
             column.iter_mut().for_each(|x| *x *= factor * inverse);
         }
         let mut gram = kernel - &left_kernel * scaled.transpose();
-        let tilted: Vec<f64> = self
-            .spectrum
-            .mean
-            .iter()
-            .zip(resolvent.inverse_diagonal())
-            .map(|(m, inverse)| m * inverse)
-            .collect();
+        let tilted: Vec<f64> =
+            self.spectrum.mean.iter().zip(resolvent.inverse_diagonal()).map(|(m, inverse)| m * inverse).collect();
         let rank_ones = [
             (
                 resolvent.rank_one_factor(),
                 multiply(left_kernel.as_ref(), &tilted),
                 multiply(right_kernel.as_ref(), &tilted),
             ),
-            (
-                1.0,
-                multiply(left_kernel.as_ref(), &resolvent.dual),
-                multiply(right_kernel.as_ref(), &resolvent.dual),
-            ),
-            (
-                resolvent.mean_connected(),
-                self.means(left).to_vec(),
-                self.means(right).to_vec(),
-            ),
+            (1.0, multiply(left_kernel.as_ref(), &resolvent.dual), multiply(right_kernel.as_ref(), &resolvent.dual)),
+            (resolvent.mean_connected(), self.means(left).to_vec(), self.means(right).to_vec()),
         ];
         for (weight, row, column) in &rank_ones {
             for (target, c) in gram.col_iter_mut().zip(column) {
-                target
-                    .iter_mut()
-                    .zip(row)
-                    .for_each(|(x, r)| *x += factor * weight * r * c);
+                target.iter_mut().zip(row).for_each(|(x, r)| *x += factor * weight * r * c);
             }
         }
         gram
@@ -198,12 +165,7 @@ impl Theory {
 
     /// The kernel between the points of a set and the training points, times U: (points, P).
     fn projected(&self, set: Set) -> Mat<f64> {
-        let Self {
-            spectrum,
-            eigenvectors,
-            cross,
-            ..
-        } = self;
+        let Self { spectrum, eigenvectors, cross, .. } = self;
         let means = self.means(set);
         match set {
             Set::Train => Mat::from_fn(means.len(), spectrum.points(), |point, i| {

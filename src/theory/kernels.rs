@@ -47,8 +47,7 @@ impl Kernels {
     pub fn test(&self, problem: &Problem) -> Mat<f64> {
         let x = problem.x_test.as_ref();
         let variances = variances(x, self.scale);
-        self.activation
-            .kernel(covariance(x, x, self.scale), &variances, &variances)
+        self.activation.kernel(covariance(x, x, self.scale), &variances, &variances)
     }
 
     /// K̃ = K − m mᵀ.

@@ -133,29 +133,18 @@ impl Theory {
     /// # Errors
     /// [`TheoryError`] on a meaningless network, an empty class, or kernels that are not finite.
     pub fn new(problem: &Problem, network: &Network) -> Result<Self, TheoryError> {
-        let Network {
-            width,
-            lambda0,
-            lambda1,
-            ..
-        } = *network;
+        let Network { width, lambda0, lambda1, .. } = *network;
         let positive = |x: f64| x > 0.0 && x.is_finite();
         if width == 0 || !positive(lambda0) || !positive(lambda1) {
-            return Err(TheoryError::Network {
-                width,
-                lambda0,
-                lambda1,
-            });
+            return Err(TheoryError::Network { width, lambda0, lambda1 });
         }
         let kernels = Kernels::new(problem, network);
         if !kernels.train.is_all_finite() || !kernels.cross.is_all_finite() {
             return Err(TheoryError::Kernel);
         }
         let points = problem.points();
-        let eigen = kernels
-            .centred_train()
-            .self_adjoint_eigen(Side::Lower)
-            .map_err(|_| TheoryError::Eigen { points })?;
+        let eigen =
+            kernels.centred_train().self_adjoint_eigen(Side::Lower).map_err(|_| TheoryError::Eigen { points })?;
         let eigenvectors = eigen.U().to_owned();
         let spectrum = Spectrum::new(
             eigen.S().column_vector().iter().copied().collect(),
@@ -165,15 +154,7 @@ impl Theory {
         );
         let cross = eigenvectors.transpose() * kernels.centred_cross();
         let manifolds = Manifolds::new(problem, &kernels, &eigenvectors)?;
-        Ok(Self {
-            problem: problem.clone(),
-            network: *network,
-            kernels,
-            eigenvectors,
-            spectrum,
-            cross,
-            manifolds,
-        })
+        Ok(Self { problem: problem.clone(), network: *network, kernels, eigenvectors, spectrum, cross, manifolds })
     }
 
     /// The kernels of the prior.
@@ -202,11 +183,7 @@ impl Theory {
 
     /// The saddle point at many temperatures with one continuation from the highest to the lowest; results in the order given.
     pub fn saddle_ladder(&self, temperatures: &[f64]) -> Vec<Result<Prediction, TheoryError>> {
-        let valid: Vec<f64> = temperatures
-            .iter()
-            .copied()
-            .filter(|&t| check_temperature(t).is_ok())
-            .collect();
+        let valid: Vec<f64> = temperatures.iter().copied().filter(|&t| check_temperature(t).is_ok()).collect();
         let mut solutions = saddle::ladder(&self.spectrum, &valid, &saddle::Params::default()).into_iter();
         temperatures
             .iter()
@@ -258,11 +235,7 @@ impl Theory {
             predictive_variance,
             solution,
         };
-        if prediction.is_finite() {
-            Ok(prediction)
-        } else {
-            Err(TheoryError::NonFinite { kind, temperature })
-        }
+        if prediction.is_finite() { Ok(prediction) } else { Err(TheoryError::NonFinite { kind, temperature }) }
     }
 
     fn resolvent(&self, temperature: f64, solution: &Solution) -> Resolvent<'_> {
@@ -290,19 +263,12 @@ impl Prediction {
             self.readout_weight_correlation_norm,
             self.weight_second_moment_along_u,
         ];
-        (scalars
-            .iter()
-            .chain(&self.centroid_distance_sq)
-            .chain(&self.gyration_radius_sq))
-        .chain(self.predictive_mean.iter().chain(&self.predictive_variance))
-        .all(|x| x.is_finite())
+        (scalars.iter().chain(&self.centroid_distance_sq).chain(&self.gyration_radius_sq))
+            .chain(self.predictive_mean.iter().chain(&self.predictive_variance))
+            .all(|x| x.is_finite())
     }
 }
 
 fn check_temperature(temperature: f64) -> Result<(), TheoryError> {
-    if temperature > 0.0 && temperature.is_finite() {
-        Ok(())
-    } else {
-        Err(TheoryError::Temperature { temperature })
-    }
+    if temperature > 0.0 && temperature.is_finite() { Ok(()) } else { Err(TheoryError::Temperature { temperature }) }
 }

@@ -8,11 +8,5 @@ use super::saddle::Solution;
 
 /// The order parameters of the limit.
 pub fn solution() -> Solution {
-    Solution {
-        q: 0.0,
-        q_bar: 1.0,
-        residual: 0.0,
-        iterations: 0,
-        other_roots: Vec::new(),
-    }
+    Solution { q: 0.0, q_bar: 1.0, residual: 0.0, iterations: 0, other_roots: Vec::new() }
 }

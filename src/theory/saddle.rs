@@ -35,12 +35,7 @@ pub struct Params {
 
 impl Default for Params {
     fn default() -> Self {
-        Self {
-            largest_step: 0.25,
-            smallest_step: 1e-9,
-            scan_points: 256,
-            tolerance: 1e-9,
-        }
+        Self { largest_step: 0.25, smallest_step: 1e-9, scan_points: 256, tolerance: 1e-9 }
     }
 }
 
@@ -117,14 +112,7 @@ impl<'a> Branch<'a> {
         let trace: f64 = spectrum.eigenvalues.iter().sum::<f64>() / spectrum.lambda1;
         let labels: f64 = spectrum.labels.iter().map(|y| y * y).sum();
         let temperature = temperature.max(100.0 * trace.max(labels) / spectrum.width);
-        let mut branch = Self {
-            spectrum,
-            params,
-            temperature,
-            x: 0.0,
-            evaluations: 0,
-            lost: false,
-        };
+        let mut branch = Self { spectrum, params, temperature, x: 0.0, evaluations: 0, lost: false };
         let equation = Equation { spectrum, temperature };
         let (low, high) = equation.bounds();
         let (f_low, f_high) = (branch.slope(&equation, low), branch.slope(&equation, high));
@@ -144,64 +132,41 @@ impl<'a> Branch<'a> {
             let remaining = (self.temperature / temperature).ln();
             let last = remaining <= step;
             let taken = if last { remaining } else { step };
-            let next = if last {
-                temperature
-            } else {
-                self.temperature * (-taken).exp()
-            };
-            let equation = Equation {
-                spectrum: self.spectrum,
-                temperature: next,
-            };
+            let next = if last { temperature } else { self.temperature * (-taken).exp() };
+            let equation = Equation { spectrum: self.spectrum, temperature: next };
             let window = 0.25 * taken.sqrt();
             let (low, high) = (self.x - window, self.x + window);
             let (f_low, f_high) = (self.slope(&equation, low), self.slope(&equation, high));
             if f_low < 0.0 && f_high > 0.0 {
                 self.x = bracketed_root(|x| self.slope(&equation, x), (low, f_low), (high, f_high));
                 self.temperature = next;
-                step = (2.0 * taken)
-                    .min(self.params.largest_step)
-                    .max(self.params.smallest_step);
+                step = (2.0 * taken).min(self.params.largest_step).max(self.params.smallest_step);
             } else {
                 step = 0.5 * taken;
                 self.lost = step < self.params.smallest_step;
             }
         }
         if self.lost {
-            return Err(SaddleError::BranchLost {
-                temperature,
-                lost_at: self.temperature,
-            });
+            return Err(SaddleError::BranchLost { temperature, lost_at: self.temperature });
         }
         self.report(temperature)
     }
 
     fn report(&mut self, temperature: f64) -> Result<Solution, SaddleError> {
-        let equation = Equation {
-            spectrum: self.spectrum,
-            temperature,
-        };
+        let equation = Equation { spectrum: self.spectrum, temperature };
         let other_roots = self.other_roots(&equation);
         let (q_bar, resolvent) = (self.x.exp(), equation.resolvent(self.x));
         let Spectrum { lambda1, width, .. } = *self.spectrum;
         let inverse = lambda1 * resolvent.mean_gain;
         let from_trace = resolvent.covariance_trace() / (lambda1 * width);
         let from_mean = inverse - resolvent.mean_connected() * inverse * inverse / (lambda1 * width);
-        let residual = ((1.0 + from_trace) * inverse - 1.0)
-            .abs()
-            .max((from_mean / q_bar - 1.0).abs());
+        let residual = ((1.0 + from_trace) * inverse - 1.0).abs().max((from_mean / q_bar - 1.0).abs());
         // A residual that is NaN must not pass.
         if residual.is_nan() || residual > self.params.tolerance {
             return Err(SaddleError::NotConverged { temperature, residual });
         }
         let iterations = std::mem::take(&mut self.evaluations);
-        Ok(Solution {
-            q: inverse.recip() - 1.0,
-            q_bar,
-            residual,
-            iterations,
-            other_roots,
-        })
+        Ok(Solution { q: inverse.recip() - 1.0, q_bar, residual, iterations, other_roots })
     }
 
     /// Roots of φ on a grid over the bounds, other than the branch's own.
@@ -270,25 +235,12 @@ impl Equation<'_> {
     /// Bounds of ln Q̄ over all roots: ρ_min/(1 + Tr K̃/(λ1N1T)) ≤ Q̄ ≤ 1 + ‖y‖²/(T N1), from 0 ≤ Tr(A⁻¹K̃) ≤ Tr K̃/T and
     /// aᵀA a = yᵀA⁻¹y ≤ ‖y‖²/T; widened by a per cent.
     fn bounds(&self) -> (f64, f64) {
-        let Spectrum {
-            eigenvalues,
-            labels,
-            mean,
-            lambda1,
-            width,
-        } = self.spectrum;
-        let rho = if mean.iter().any(|&m| m != 0.0) {
-            1.0 - 1.0 / width
-        } else {
-            1.0
-        };
+        let Spectrum { eigenvalues, labels, mean, lambda1, width } = self.spectrum;
+        let rho = if mean.iter().any(|&m| m != 0.0) { 1.0 - 1.0 / width } else { 1.0 };
         let scale = self.temperature * width;
         let trace: f64 = eigenvalues.iter().sum::<f64>() / lambda1;
         let squares: f64 = labels.iter().map(|y| y * y).sum();
-        (
-            (rho / (1.0 + trace / scale)).ln() - 0.01,
-            (squares / scale).ln_1p() + 0.01,
-        )
+        ((rho / (1.0 + trace / scale)).ln() - 0.01, (squares / scale).ln_1p() + 0.01)
     }
 }
 
@@ -306,11 +258,7 @@ fn bracketed_root(mut f: impl FnMut(f64) -> f64, low: (f64, f64), high: (f64, f6
         if iteration % 4 == 0 {
             checkpoint = (b - a).abs();
         }
-        let x = if halve {
-            0.5 * (a + b)
-        } else {
-            (a * f_b - b * f_a) / (f_b - f_a)
-        };
+        let x = if halve { 0.5 * (a + b) } else { (a * f_b - b * f_a) / (f_b - f_a) };
         let f_x = f(x);
         if f_x == 0.0 || f_x.is_nan() {
             return x;

@@ -29,17 +29,8 @@ impl Spectrum {
     pub fn new(eigenvalues: Vec<f64>, labels: Vec<f64>, mean: Vec<f64>, network: &Network) -> Self {
         let largest = eigenvalues.iter().fold(0.0, |m, &k| f64::max(m, k));
         let rounding = eigenvalues.len() as f64 * f64::EPSILON * largest;
-        let eigenvalues = eigenvalues
-            .into_iter()
-            .map(|k| if k > rounding { k } else { 0.0 })
-            .collect();
-        Self {
-            eigenvalues,
-            labels,
-            mean,
-            lambda1: network.lambda1,
-            width: network.width as f64,
-        }
+        let eigenvalues = eigenvalues.into_iter().map(|k| if k > rounding { k } else { 0.0 }).collect();
+        Self { eigenvalues, labels, mean, lambda1: network.lambda1, width: network.width as f64 }
     }
 
     /// Training points P.
@@ -64,21 +55,10 @@ pub struct Bare<'a> {
 impl<'a> Bare<'a> {
     pub fn new(spectrum: &'a Spectrum, temperature: f64, q_bar: f64) -> Self {
         let gain = q_bar / spectrum.lambda1;
-        let inverse: Vec<f64> = spectrum
-            .eigenvalues
-            .iter()
-            .map(|k| 1.0 / (temperature + gain * k))
-            .collect();
+        let inverse: Vec<f64> = spectrum.eigenvalues.iter().map(|k| 1.0 / (temperature + gain * k)).collect();
         let mean_mean = weighted(&inverse, &spectrum.mean, &spectrum.mean);
         let mean_labels = weighted(&inverse, &spectrum.mean, &spectrum.labels);
-        Self {
-            spectrum,
-            temperature,
-            q_bar,
-            inverse,
-            mean_mean,
-            mean_labels,
-        }
+        Self { spectrum, temperature, q_bar, inverse, mean_mean, mean_labels }
     }
 
     /// The full resolvent, given 1/(1+Q).
@@ -89,12 +69,7 @@ impl<'a> Bare<'a> {
         let dual = (self.inverse.iter().zip(&self.spectrum.labels).zip(&self.spectrum.mean))
             .map(|((inverse, y), m)| inverse * (y - projection * m))
             .collect();
-        Resolvent {
-            mean_gain: gain,
-            screened,
-            dual,
-            bare: self,
-        }
+        Resolvent { mean_gain: gain, screened, dual, bare: self }
     }
 }
 

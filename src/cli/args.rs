@@ -1,0 +1,272 @@
+//! Raw command-line arguments: parsed input and nothing more.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Parser, Subcommand};
+
+use super::Failure;
+use crate::config::{
+    BackendChoice, DataSettings, Experiment, NetworkSettings, Order, OutputSettings, Precision, SamplerKind,
+    SamplerSettings, Settings, Standardize, TemperatureSettings, preset,
+};
+use crate::model::Activation;
+
+/// The feature-learning thermometer: samples the Gibbs posterior of one-hidden-layer networks at temperature T and holds the samples
+/// against the statistical-mechanics theory of the proportional limit.
+///
+/// Without a command it runs: `featherm` alone is the preset `quick`, two handwritten digits on a ladder of temperatures, about half
+/// a minute on two cores.
+#[derive(Debug, Parser)]
+#[command(version, args_conflicts_with_subcommands = true, after_help = EXAMPLES)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    #[command(flatten)]
+    pub run: RunArgs,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  featherm                                                    the quick preset
+  featherm run --data fashion-mnist --classes 2,4 --train 100 --width 50 --temperatures 10,1,0.1
+  featherm run --config experiment.toml --out results/first   settings from a file; flags override it
+  featherm theory --temperature-range 0.001:10:30 --json      theory only, no sampling
+  featherm report runs/quick-1                                the table of a finished run
+
+Exit codes: 0 done, 1 the run failed, 2 bad input, 3 interrupted (what was measured is on disk).";
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Sample, compare with the theory, write a run directory (the default command).
+    #[command(after_help = EXAMPLES)]
+    Run(RunArgs),
+    /// The theory alone: order parameters, predictor, evidence, geometry, weights.
+    Theory(TheoryArgs),
+    /// Print the table of a run directory.
+    Report(ReportArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    #[command(flatten)]
+    pub source: SourceArgs,
+    #[command(flatten)]
+    pub problem: ProblemArgs,
+    #[command(flatten)]
+    pub sampler: SamplerArgs,
+    /// Run directory: absent or empty. Without it, the next free runs/<preset>-<n>.
+    #[arg(long, value_name = "DIR", help_heading = "Output")]
+    pub out: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct TheoryArgs {
+    #[command(flatten)]
+    pub source: SourceArgs,
+    #[command(flatten)]
+    pub problem: ProblemArgs,
+    /// Seed of the choice of points and of teacher data.
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// Print JSON (schema featherm.theory/1) instead of a table.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    /// Directory of a run.
+    pub dir: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct SourceArgs {
+    /// Settings from a TOML file with the sections [data] [network] [temperature] [sampler] [output].
+    #[arg(long, value_name = "FILE", conflicts_with = "preset", help_heading = "Settings")]
+    pub config: Option<PathBuf>,
+    /// Settings of a ready-made run: quick.
+    #[arg(long, value_name = "NAME", help_heading = "Settings")]
+    pub preset: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct ProblemArgs {
+    /// digits, mnist, fashion-mnist, cifar-10, teacher:linear|network|hermite|random, a folder of IDX or CIFAR-10 files, or an .npz problem.
+    #[arg(long, value_name = "NAME|PATH", help_heading = "Problem")]
+    data: Option<String>,
+    /// Original labels: a,b are trained to +1 and -1; groups of labels as a,b/c,d.
+    #[arg(long, value_name = "A,B", help_heading = "Problem")]
+    classes: Option<String>,
+    /// Training points P.
+    #[arg(long, value_name = "P", help_heading = "Problem", allow_negative_numbers = true)]
+    train: Option<usize>,
+    /// Test points.
+    #[arg(long, value_name = "P", help_heading = "Problem", allow_negative_numbers = true)]
+    test: Option<usize>,
+    /// Which points are taken: a random choice by the seed, or the first in the file.
+    #[arg(long, value_enum, help_heading = "Problem")]
+    order: Option<Order>,
+    /// Centring and scaling of the inputs.
+    #[arg(long, value_enum, help_heading = "Problem")]
+    standardize: Option<Standardize>,
+    /// Input dimension N0 of a teacher.
+    #[arg(long, value_name = "N0", help_heading = "Problem", allow_negative_numbers = true)]
+    teacher_dimension: Option<usize>,
+    /// Hidden units of teacher:network.
+    #[arg(long, value_name = "M", help_heading = "Problem", allow_negative_numbers = true)]
+    teacher_width: Option<usize>,
+    /// Degree of teacher:hermite.
+    #[arg(long, value_name = "K", help_heading = "Problem", allow_negative_numbers = true)]
+    teacher_degree: Option<usize>,
+    /// Standard deviation of a teacher's label noise.
+    #[arg(long, value_name = "X", help_heading = "Problem", allow_negative_numbers = true)]
+    teacher_noise: Option<f64>,
+    /// Hidden units N1.
+    #[arg(long, value_name = "N1", help_heading = "Problem", allow_negative_numbers = true)]
+    width: Option<usize>,
+    /// Activation of the hidden layer.
+    #[arg(long, value_enum, help_heading = "Problem")]
+    activation: Option<Activation>,
+    /// Prior precision of the first-layer weights.
+    #[arg(long, value_name = "X", help_heading = "Problem", allow_negative_numbers = true)]
+    lambda0: Option<f64>,
+    /// Prior precision of the readout.
+    #[arg(long, value_name = "X", help_heading = "Problem", allow_negative_numbers = true)]
+    lambda1: Option<f64>,
+    /// The ladder of temperatures, as 10,1,0.1.
+    #[arg(long, value_name = "T,T,…", value_delimiter = ',', help_heading = "Problem", allow_negative_numbers = true)]
+    temperatures: Option<Vec<f64>>,
+    /// A log-spaced ladder.
+    #[arg(
+        long,
+        value_name = "LO:HI:COUNT",
+        conflicts_with = "temperatures",
+        help_heading = "Problem",
+        allow_hyphen_values = true
+    )]
+    temperature_range: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct SamplerArgs {
+    /// malt, hmc and mala are exact; baoab and ula are biased by their step length and kept for comparison.
+    #[arg(long, value_enum, help_heading = "Sampler")]
+    sampler: Option<SamplerKind>,
+    /// Chains per temperature.
+    #[arg(long, value_name = "N", help_heading = "Sampler", allow_negative_numbers = true)]
+    chains: Option<usize>,
+    /// Warm-up trajectories.
+    #[arg(long, value_name = "N", help_heading = "Sampler", allow_negative_numbers = true)]
+    warmup: Option<usize>,
+    /// Measured trajectories.
+    #[arg(long, value_name = "N", help_heading = "Sampler", allow_negative_numbers = true)]
+    draws: Option<usize>,
+    /// Fixed step length (ula: the learning rate) instead of an adapted one.
+    #[arg(long, value_name = "H", help_heading = "Sampler", allow_negative_numbers = true)]
+    step_size: Option<f64>,
+    /// Fixed number of steps per trajectory instead of an adapted one.
+    #[arg(long, value_name = "L", help_heading = "Sampler", allow_negative_numbers = true)]
+    steps: Option<usize>,
+    /// Whether neighbouring temperatures exchange states.
+    #[arg(long, value_name = "true|false", help_heading = "Sampler")]
+    tempering: Option<bool>,
+    /// Seed of everything random.
+    #[arg(long, help_heading = "Sampler")]
+    seed: Option<u64>,
+    /// Device that runs the chains.
+    #[arg(long, value_enum, help_heading = "Sampler")]
+    backend: Option<BackendChoice>,
+    /// Precision of the chains.
+    #[arg(long, value_enum, help_heading = "Sampler")]
+    precision: Option<Precision>,
+}
+
+impl ProblemArgs {
+    fn settings(&self) -> Settings {
+        let a = self;
+        Settings {
+            data: DataSettings {
+                source: a.data.clone(),
+                classes: a.classes.clone(),
+                train: a.train,
+                test: a.test,
+                order: a.order,
+                standardize: a.standardize,
+                teacher_dimension: a.teacher_dimension,
+                teacher_width: a.teacher_width,
+                teacher_degree: a.teacher_degree,
+                teacher_noise: a.teacher_noise,
+            },
+            network: NetworkSettings {
+                width: a.width,
+                activation: a.activation,
+                lambda0: a.lambda0,
+                lambda1: a.lambda1,
+            },
+            temperature: TemperatureSettings { values: a.temperatures.clone(), range: a.temperature_range.clone() },
+            ..Settings::default()
+        }
+    }
+}
+
+impl SamplerArgs {
+    fn settings(&self) -> SamplerSettings {
+        let a = self;
+        SamplerSettings {
+            kind: a.sampler,
+            chains: a.chains,
+            warmup: a.warmup,
+            draws: a.draws,
+            step_size: a.step_size,
+            steps: a.steps,
+            tempering: a.tempering,
+            seed: a.seed,
+            backend: a.backend,
+            precision: a.precision,
+        }
+    }
+}
+
+impl SourceArgs {
+    /// The settings below the flags, and the name under which runs of them are filed. A file stands alone; otherwise there is a preset.
+    fn base(&self) -> Result<(Settings, String), Failure> {
+        let Some(path) = &self.config else {
+            let name = self.preset.as_deref().unwrap_or("quick");
+            return Ok((preset(name)?, name.into()));
+        };
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            Failure::BadInput(format!("cannot read --config {}: {error}; give a TOML file", path.display()))
+        })?;
+        let stem = path.file_stem().map_or_else(|| "run".into(), |stem| stem.to_string_lossy().into_owned());
+        Ok((Settings::from_toml(&text, &path.display().to_string())?, stem))
+    }
+}
+
+impl RunArgs {
+    /// The experiment, and the name under which its run is filed.
+    pub fn experiment(&self) -> Result<(Experiment, String), Failure> {
+        let (mut settings, name) = self.source.base()?;
+        let flags = Settings {
+            sampler: self.sampler.settings(),
+            output: OutputSettings { dir: self.out.as_deref().map(path_text).transpose()? },
+            ..self.problem.settings()
+        };
+        settings.override_with(flags);
+        Ok((Experiment::resolve(settings)?, name))
+    }
+}
+
+impl TheoryArgs {
+    pub fn experiment(&self) -> Result<Experiment, Failure> {
+        let (mut settings, _) = self.source.base()?;
+        let sampler = SamplerSettings { seed: self.seed, ..SamplerSettings::default() };
+        settings.override_with(Settings { sampler, ..self.problem.settings() });
+        Ok(Experiment::resolve(settings)?)
+    }
+}
+
+/// The path as it is recorded in the run's configuration.
+fn path_text(path: &Path) -> Result<String, Failure> {
+    let refuse = || Failure::BadInput(format!("--out {}: the path is not valid Unicode", path.display()));
+    path.to_str().map(String::from).ok_or_else(refuse)
+}

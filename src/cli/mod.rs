@@ -1,0 +1,89 @@
+//! The command line: raw arguments become an `Experiment`, errors become one message and an exit code.
+
+mod args;
+mod progress;
+mod report;
+mod run;
+mod theory;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use self::args::{Cli, Command};
+use crate::config::ConfigError;
+use crate::run::RunError;
+use crate::store::StoreError;
+
+/// Why a command did not end well; each has its exit code.
+#[derive(Debug)]
+enum Failure {
+    /// Exit code 2: nothing was written.
+    BadInput(String),
+    /// Exit code 1.
+    Failed(String),
+    /// Exit code 3: what was measured is on disk.
+    Interrupted(String),
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        Self::BadInput(error.to_string())
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::BadInput(error.to_string())
+    }
+}
+
+impl From<RunError> for Failure {
+    fn from(error: RunError) -> Self {
+        match &error {
+            RunError::Interrupted => Self::Interrupted(error.to_string()),
+            _ if error.is_bad_input() => Self::BadInput(error.to_string()),
+            _ => Self::Failed(error.to_string()),
+        }
+    }
+}
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) if error.use_stderr() => {
+            // The first paragraph says what is wrong; usage and hints follow it.
+            let text = error.to_string();
+            let first = text.split("\n\n").next().unwrap_or(&text);
+            let line = first.lines().map(str::trim).collect::<Vec<_>>().join(" ");
+            eprintln!("{line} (see featherm --help)");
+            return ExitCode::from(2);
+        }
+        Err(help) => {
+            // Help and version: a closed pipe is no failure.
+            let _ = help.print();
+            return ExitCode::SUCCESS;
+        }
+    };
+    let result = match cli.command {
+        None => run::run(&cli.run),
+        Some(Command::Run(arguments)) => run::run(&arguments),
+        Some(Command::Theory(arguments)) => theory::theory(&arguments),
+        Some(Command::Report(arguments)) => report::report(&arguments),
+    };
+    let (code, message) = match result {
+        Ok(()) => return ExitCode::SUCCESS,
+        Err(Failure::Failed(message)) => (1, message),
+        Err(Failure::BadInput(message)) => (2, message),
+        Err(Failure::Interrupted(message)) => (3, message),
+    };
+    eprintln!("error: {message}");
+    ExitCode::from(code)
+}
+
+/// Prints a result; a reader that closed the pipe has what it wanted.
+fn print(text: &str) {
+    use std::io::Write;
+    let _ = std::io::stdout().lock().write_all(text.as_bytes());
+}

@@ -1,0 +1,54 @@
+//! A progress bar on a terminal, and Ctrl-C as a request to stop.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::sampler::{Phase, Progress};
+
+/// Shows where a run stands and carries the wish to end it. Nothing is drawn when stderr is not a terminal.
+pub struct Display {
+    bar: ProgressBar,
+    phase: Option<Phase>,
+    stop: Arc<AtomicBool>,
+}
+
+impl Display {
+    /// Takes over Ctrl-C: the first asks the run to end after its current trajectories, the second ends the process.
+    pub fn new() -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let flag = Arc::clone(&stop);
+        // Without a handler Ctrl-C simply ends the process, which is no reason not to run.
+        let _ = ctrlc::set_handler(move || {
+            if flag.swap(true, Ordering::SeqCst) {
+                std::process::exit(3);
+            }
+        });
+        Self { bar: ProgressBar::no_length(), phase: None, stop }
+    }
+
+    pub fn update(&mut self, state: Progress) -> ControlFlow<()> {
+        if self.phase != Some(state.phase) {
+            self.phase = Some(state.phase);
+            let label = match state.phase {
+                Phase::WarmUp => "warm-up ",
+                Phase::Sampling => "sampling",
+            };
+            self.bar.reset();
+            self.bar.set_length(state.total as u64);
+            // A malformed template would only cost the bar its looks.
+            if let Ok(style) = ProgressStyle::with_template("{msg} [{bar:40}] {pos}/{len} trajectories, {eta} left") {
+                self.bar.set_style(style.progress_chars("=> "));
+            }
+            self.bar.set_message(label);
+        }
+        self.bar.set_position(state.done as u64);
+        if self.stop.load(Ordering::SeqCst) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+
+    pub fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+}

@@ -1,0 +1,150 @@
+//! The table printed at the end of a run.
+
+use std::fmt::Write;
+
+use super::{Document, ObservableReport, TemperatureReport};
+
+const COLUMNS: [&str; 5] = ["sampled", "saddle", "z", "nngp", "ESS"];
+
+/// The result of a run as text: for Q̄ and every D² a block of columns, then the loss, then where D²(T) has its maximum.
+pub fn table(document: &Document) -> String {
+    let mut text = header(document);
+    let mut blocks = vec![("Q\u{304} = λ1⟨v²⟩".to_string(), "readout_second_moment".to_string())];
+    let names =
+        document.temperatures.first().map(|t| t.observables.keys().cloned().collect::<Vec<_>>()).unwrap_or_default();
+    for name in names.iter().filter(|name| name.starts_with("centroid_distance_sq")) {
+        blocks.push((name.replace("centroid_distance_sq", "D²"), name.clone()));
+    }
+    blocks.push(("⟨L⟩/P".into(), "train_loss".into()));
+    if names.iter().any(|name| name == "test_mse") {
+        blocks.push(("test MSE".into(), "test_mse".into()));
+    }
+    let lambda1 = document.config.network.lambda1.unwrap_or(1.0);
+    for (title, name) in &blocks {
+        let scale = if name == "readout_second_moment" { lambda1 } else { 1.0 };
+        // write! to a String cannot fail.
+        let _ = writeln!(text, "\n{title}");
+        let [sampled, saddle, z, nngp, ess] = COLUMNS;
+        let _ = writeln!(text, "{:>10}  {sampled:>20} {saddle:>10} {z:>7} {nngp:>10} {ess:>7}", "T");
+        for at in &document.temperatures {
+            if let Some(report) = at.observables.get(name) {
+                let _ = writeln!(text, "{}", row(at.temperature, report, scale));
+            }
+        }
+    }
+    text.push_str(&sampler_block(&document.temperatures));
+    text.push_str(&maxima(document));
+    for warning in &document.warnings {
+        let _ = writeln!(text, "warning: {warning}");
+    }
+    if document.interrupted {
+        let draws = document.temperatures.first().map_or(0, |t| t.sampler.draws);
+        let _ = writeln!(text, "interrupted after {draws} draws of every chain");
+    }
+    text
+}
+
+fn header(document: &Document) -> String {
+    let (data, network) = (&document.data, &document.config.network);
+    let activation = network.activation.map_or_else(String::new, |a| format!("{a:?}").to_lowercase());
+    format!(
+        "{}, classes {}: P = {}, N0 = {} (rank {}), N1 = {}, {activation}; {} on {}\n",
+        data.name,
+        data.classes.join(","),
+        data.train_points,
+        data.dimension,
+        data.rank,
+        network.width.unwrap_or_default(),
+        document.config.sampler.kind.map_or_else(String::new, |k| format!("{k:?}").to_lowercase()),
+        document.device.name,
+    )
+}
+
+/// `value ± error` with the error in two significant digits.
+fn with_error(value: Option<f64>, error: Option<f64>) -> String {
+    match (value, error) {
+        (Some(value), Some(error)) if error > 0.0 => {
+            let decimals = (1 - error.log10().floor() as i32).clamp(0, 12) as usize;
+            format!("{value:.decimals$} ± {error:.decimals$}")
+        }
+        (Some(value), _) => format!("{value:.5}"),
+        (None, _) => "-".into(),
+    }
+}
+
+fn number(value: Option<f64>) -> String {
+    value.map_or_else(|| "-".into(), |x| format!("{x:.5}"))
+}
+
+fn row(temperature: f64, report: &ObservableReport, scale: f64) -> String {
+    let scaled = |value: Option<f64>| value.map(|x| scale * x);
+    let theory = |kind: &str| scaled(report.theory.get(kind).and_then(|field| field.scalar()));
+    let z = report.z.get("saddle").and_then(|field| field.scalar()).map_or_else(|| "-".into(), |z| format!("{z:+.1}"));
+    format!(
+        "{temperature:>10}  {:>20} {:>10} {z:>7} {:>10} {:>7}",
+        with_error(scaled(report.mean.scalar()), scaled(report.mcse.scalar())),
+        number(theory("saddle")),
+        number(theory("nngp")),
+        report.ess.scalar().map_or_else(|| "-".into(), |ess| format!("{ess:.0}")),
+    )
+}
+
+fn sampler_block(temperatures: &[TemperatureReport]) -> String {
+    let mut text = format!(
+        "\nsampler\n{:>10} {:>10} {:>6} {:>11} {:>11} {:>11} {:>10}\n",
+        "T", "step", "steps", "acceptance", "energy err", "divergences", "nested R\u{302}"
+    );
+    for at in temperatures {
+        let s = &at.sampler;
+        let worst = at
+            .observables
+            .iter()
+            .filter(|(name, _)| !name.starts_with("predictive_"))
+            .flat_map(|(_, report)| report.nested_rhat.values().iter().flatten())
+            .copied()
+            .fold(f64::NAN, f64::max);
+        let _ = writeln!(
+            text,
+            "{:>10} {:>10.4} {:>6} {:>11.2} {:>11.2} {:>11} {:>9}",
+            at.temperature,
+            s.step_size,
+            s.steps,
+            s.acceptance_rate,
+            s.energy_error,
+            s.divergences,
+            if worst.is_nan() { "-".into() } else { format!("{worst:.4}") },
+        );
+    }
+    text
+}
+
+fn maxima(document: &Document) -> String {
+    let mut text = String::from("\n");
+    for (name, found) in &document.signatures {
+        let symbol = name.replace("centroid_distance_maximum", "D²");
+        let _ = write!(
+            text,
+            "{symbol}(T) is largest at T = {}: {}",
+            found.temperature,
+            with_error(Some(found.value), found.mcse)
+        );
+        if let Some(mcse) = found.mcse.filter(|&m| m > 0.0) {
+            let excess = (found.value - found.infinite_width_value) / mcse;
+            let (size, side) = if excess < 0.0 { (-excess, "below") } else { (excess, "above") };
+            let _ = write!(text, ", {size:.0} MCSE {side} its infinite-width value {:.5}", found.infinite_width_value);
+        }
+        let _ = write!(text, "; ");
+        let _ = match (found.interior, found.confidence) {
+            (true, Some(c)) => {
+                write!(text, "inside the ladder with confidence {:.1} % (bootstrap over chains)", 100.0 * c)
+            }
+            (true, None) => write!(text, "inside the ladder (one chain: no confidence)"),
+            (false, _) => write!(text, "at the end of the ladder: widen it to see a maximum"),
+        };
+        if let (Some(t), Some(value)) = (found.theory_temperature, found.theory_value) {
+            let _ = write!(text, "; saddle: {value:.5} at T = {t:.2}");
+        }
+        let _ = writeln!(text, ".");
+    }
+    text
+}

@@ -1,0 +1,56 @@
+//! Whether the numbers of a run can be trusted, and what to change where they cannot.
+
+use super::{Field, TemperatureReport};
+use crate::config::SamplerKind;
+
+/// Bulk ESS below which an estimate is called unreliable (Vehtari et al. 2021 ask for 400).
+const LEAST_ESS: f64 = 400.0;
+
+/// Nested R̂ above which chains are called unmixed. With many short chains the split R̂ is biased upwards, so it does not judge.
+const MOST_NESTED_RHAT: f64 = 1.01;
+
+/// Fraction of diverged trajectories worth a warning.
+const MANY_DIVERGENCES: f64 = 0.01;
+
+/// One line per complaint, most serious first within a temperature.
+pub fn warnings(temperatures: &[TemperatureReport], kind: SamplerKind) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if !kind.adjusted() {
+        warnings.push(
+            "draws of an unadjusted sampler are biased by the step length; use malt for numbers to be held against a theory"
+                .to_string(),
+        );
+    }
+    for at in temperatures {
+        let t = at.temperature;
+        let extreme = |field: &dyn Fn(&super::ObservableReport) -> &Field, sign: f64| {
+            at.observables
+                .iter()
+                .filter(|(name, _)| !name.starts_with("predictive_"))
+                .flat_map(|(name, report)| field(report).values().iter().flatten().map(move |&value| (name, value)))
+                .max_by(|a, b| (sign * a.1).total_cmp(&(sign * b.1)))
+        };
+        if let Some((name, rhat)) = extreme(&|report| &report.nested_rhat, 1.0)
+            && rhat > MOST_NESTED_RHAT
+        {
+            warnings
+                .push(format!("T = {t}: chains have not mixed, nested R-hat of {name} is {rhat:.3}; raise --warmup"));
+        }
+        if let Some((name, ess)) = extreme(&|report| &report.ess, -1.0)
+            && ess < LEAST_ESS
+        {
+            let factor = (LEAST_ESS / ess.max(1.0)).ceil();
+            warnings.push(format!(
+                "T = {t}: {name} has a bulk ESS of only {ess:.0}; take about {factor} times the --draws or --chains"
+            ));
+        }
+        let trajectories = (at.sampler.chains * at.sampler.draws) as f64;
+        if at.sampler.divergences as f64 > MANY_DIVERGENCES * trajectories {
+            let percent = 100.0 * at.sampler.divergences as f64 / trajectories;
+            warnings.push(format!(
+                "T = {t}: {percent:.1} % of the trajectories diverged; lower --step-size or raise --warmup"
+            ));
+        }
+    }
+    warnings
+}

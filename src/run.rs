@@ -1,0 +1,362 @@
+//! The whole job, from an [`Experiment`] to its [`Document`]: data, theory, samples, comparison.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Instant;
+
+use thiserror::Error;
+
+use crate::backend::{Accumulated, Backend, BackendError, Ensemble, cpu::Cpu};
+use crate::compare::{self, DistanceCurve, Row};
+use crate::config::{Experiment, Precision, SamplerKind};
+use crate::data::{self, DataError};
+use crate::model::{Problem, ProblemError};
+use crate::observables::{self, Observable, Recorder, SampledTemperature, class_pairs};
+use crate::report::{DataSummary, Document, SCHEMA, SamplerReport, TemperatureReport, Timing, warnings};
+use crate::sampler::{self, Phase, Plan, Progress, RunReport, SamplerError, Tuning, informed_mass};
+use crate::stats::ShapeError;
+use crate::theory::{Kind, Prediction, Theory, TheoryError};
+
+/// Batches into which a chain's test predictions are accumulated, at most.
+const BATCHES: usize = 20;
+
+/// Step length that warm-up starts from; it finds the right one within a few trajectories.
+const FIRST_STEP_SIZE: f64 = 0.3;
+
+/// Updates of `ula` between draws without `--steps`.
+const ULA_STEPS: usize = 10;
+
+/// Temperatures of the fine grid on which the theory's maximum is sought.
+const THEORY_GRID: usize = 121;
+
+/// Why there is no result.
+#[derive(Debug, Error)]
+pub enum RunError {
+    #[error(transparent)]
+    Data(#[from] DataError),
+    #[error(transparent)]
+    Problem(#[from] ProblemError),
+    #[error(transparent)]
+    Theory(#[from] TheoryError),
+    #[error(transparent)]
+    Sampler(#[from] SamplerError),
+    #[error(transparent)]
+    Backend(#[from] BackendError),
+    #[error(transparent)]
+    Shape(#[from] ShapeError),
+    #[error("interrupted before the first draws: nothing was measured")]
+    Interrupted,
+}
+
+impl RunError {
+    /// Whether the user's input is at fault, rather than the run.
+    pub fn is_bad_input(&self) -> bool {
+        matches!(self, Self::Data(_) | Self::Problem(_))
+    }
+}
+
+/// A problem with its theory, ready to be sampled.
+pub struct Prepared {
+    pub problem: Arc<Problem>,
+    pub theory: Theory,
+}
+
+/// Loads the data and builds what the theory needs.
+///
+/// # Errors
+/// [`RunError`] when the data is refused or the theory's kernel cannot be decomposed.
+pub fn prepare(experiment: &Experiment) -> Result<Prepared, RunError> {
+    let task = data::load(&experiment.data, experiment.sampler.seed)?;
+    let problem = Arc::new(Problem::new(&task)?);
+    let theory = Theory::new(&problem, &experiment.network)?;
+    Ok(Prepared { problem, theory })
+}
+
+/// The result of a run: the document, and the Gram matrices that are too large for it.
+#[derive(Debug)]
+pub struct Run {
+    pub document: Document,
+    pub accumulated: Accumulated,
+    /// For every temperature the predictions of each theory.
+    pub predictions: Vec<Vec<Prediction>>,
+}
+
+/// Samples an experiment and compares it with the theory.
+///
+/// `progress` is called every few trajectories and may stop the run; what was measured until then is returned.
+///
+/// # Errors
+/// [`RunError`] when the data is refused, the device or the sampler fails, or the run is stopped before four draws were taken.
+///
+/// # Examples
+/// See `examples/library.rs`.
+pub fn run(experiment: &Experiment, progress: impl FnMut(Progress) -> ControlFlow<()>) -> Result<Run, RunError> {
+    run_prepared(experiment, &prepare(experiment)?, progress)
+}
+
+/// As [`run`], from data already loaded.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_prepared(
+    experiment: &Experiment,
+    prepared: &Prepared,
+    progress: impl FnMut(Progress) -> ControlFlow<()>,
+) -> Result<Run, RunError> {
+    let mut job = Job::new(experiment, prepared);
+    let ensemble = job.ensemble.clone();
+    let mut backend: Box<dyn Backend> = match experiment.sampler.precision {
+        Precision::F32 => Box::new(Cpu::<f32>::new(ensemble)),
+        Precision::F64 => Box::new(Cpu::<f64>::new(ensemble)),
+    };
+    job.sample(backend.as_mut(), progress)
+}
+
+/// An experiment on its way through the sampler.
+struct Job<'a> {
+    experiment: &'a Experiment,
+    prepared: &'a Prepared,
+    /// For every temperature, the theories that have a solution there.
+    predictions: Vec<Vec<Prediction>>,
+    failures: Vec<String>,
+    ensemble: Ensemble,
+    theory_s: f64,
+}
+
+impl<'a> Job<'a> {
+    fn new(experiment: &'a Experiment, prepared: &'a Prepared) -> Self {
+        let start = Instant::now();
+        let Prepared { problem, theory } = prepared;
+        let temperatures = &experiment.temperatures;
+        let mut predictions: Vec<Vec<Prediction>> = vec![Vec::new(); temperatures.len()];
+        let mut failures = Vec::new();
+        for kind in Kind::ALL {
+            for (at, prediction) in predictions.iter_mut().zip(theory.ladder(kind, temperatures)) {
+                match prediction {
+                    Ok(prediction) => at.push(prediction),
+                    Err(error) => failures.push(error.to_string()),
+                }
+            }
+        }
+        let directions = predictions.iter().map(|at| rotated_direction(problem, at)).collect();
+        let ensemble = Ensemble {
+            problem: Arc::clone(problem),
+            network: experiment.network,
+            seed: experiment.sampler.seed,
+            temperatures: temperatures.len(),
+            replicas: experiment.sampler.chains,
+            directions,
+            batches: BATCHES.min(experiment.sampler.draws),
+        };
+        let theory_s = start.elapsed().as_secs_f64();
+        Self { experiment, prepared, predictions, failures, ensemble, theory_s }
+    }
+
+    fn plan(&self) -> Plan {
+        let sampler = &self.experiment.sampler;
+        let betas: Vec<f64> = self.experiment.temperatures.iter().map(|t| 1.0 / t).collect();
+        let adapt_steps = sampler.steps.is_none() && sampler.kind.tunes_steps();
+        let steps = match (sampler.kind, sampler.steps) {
+            (SamplerKind::Mala, _) => 1,
+            (SamplerKind::Ula, None) => ULA_STEPS,
+            (_, steps) => steps.unwrap_or(1),
+        };
+        let initial = betas
+            .iter()
+            .zip(&self.predictions)
+            .map(|(&beta, at)| {
+                let second_moment = best(at).map_or(1.0 / self.experiment.network.lambda1, |p| p.readout_second_moment);
+                Tuning {
+                    step_size: sampler.step_size.unwrap_or(FIRST_STEP_SIZE),
+                    steps: steps as u32,
+                    mass: informed_mass(&self.prepared.problem, &self.experiment.network, beta, second_moment),
+                }
+            })
+            .collect();
+        Plan {
+            kind: sampler.kind,
+            betas,
+            warmup: sampler.warmup,
+            draws: sampler.draws,
+            batches: self.ensemble.batches,
+            initial,
+            adapt_step_size: sampler.step_size.is_none(),
+            adapt_steps,
+            tempering: sampler.tempering,
+            gram: true,
+        }
+    }
+
+    fn sample(
+        &mut self,
+        backend: &mut dyn Backend,
+        mut progress: impl FnMut(Progress) -> ControlFlow<()>,
+    ) -> Result<Run, RunError> {
+        let problem = &self.prepared.problem;
+        let plan = self.plan();
+        let entries = observables::entries(&problem.class_names, problem.test_points() > 0);
+        let observables = entries.iter().flat_map(|entry| entry.members.iter().copied()).collect();
+        let mut recorder = Recorder::new(observables, problem.points(), plan.betas.len());
+        let (start, mut sampling_start) = (Instant::now(), None);
+        let report = sampler::sample(
+            backend,
+            &plan,
+            |measurements| recorder.record(measurements),
+            |state| {
+                let warm = state.phase == Phase::WarmUp && state.done >= state.total;
+                if warm || (state.phase == Phase::Sampling && sampling_start.is_none()) {
+                    sampling_start = Some(Instant::now());
+                }
+                progress(state)
+            },
+        )?;
+        if report.draws < 4 {
+            return Err(RunError::Interrupted);
+        }
+        let sampling_s = sampling_start.unwrap_or(start).elapsed().as_secs_f64();
+        let flops = 4.0 * (problem.points() * problem.rank() * self.experiment.network.width) as f64;
+        let timing = Timing {
+            theory_s: self.theory_s,
+            warmup_s: start.elapsed().as_secs_f64() - sampling_s,
+            sampling_s,
+            gradients: report.gradients,
+            gflops: report.sampling_gradients as f64 * flops / sampling_s / 1e9,
+        };
+        let sampled = recorder.finish();
+        let accumulated = backend.accumulated()?;
+        let rows = self.rows(&entries, &sampled, &accumulated)?;
+        let document = self.document(&report, backend, timing, rows, &sampled);
+        Ok(Run { document, accumulated, predictions: std::mem::take(&mut self.predictions) })
+    }
+
+    fn rows(
+        &self,
+        entries: &[observables::Entry],
+        sampled: &[SampledTemperature],
+        accumulated: &Accumulated,
+    ) -> Result<Vec<Vec<Row>>, RunError> {
+        let mut rows = Vec::new();
+        for (t, sampled) in sampled.iter().enumerate() {
+            let predictions = &self.predictions[t];
+            let mut at = compare::scalar_rows(entries, sampled, predictions)?;
+            at.extend(compare::predictive_rows(&accumulated.predictive[t], predictions)?);
+            rows.push(at);
+        }
+        Ok(rows)
+    }
+
+    fn document(
+        &self,
+        report: &RunReport,
+        backend: &dyn Backend,
+        timing: Timing,
+        rows: Vec<Vec<Row>>,
+        sampled: &[SampledTemperature],
+    ) -> Document {
+        let (experiment, problem) = (self.experiment, &self.prepared.problem);
+        let signatures = self.signatures(&rows, sampled);
+        let temperatures = experiment
+            .temperatures
+            .iter()
+            .zip(&report.chains)
+            .zip(rows)
+            .zip(&self.predictions)
+            .map(|(((&temperature, chains), rows), predictions)| TemperatureReport {
+                temperature,
+                sampler: SamplerReport::new(
+                    chains,
+                    chains.tuning.friction(experiment.sampler.kind),
+                    experiment.sampler.chains,
+                    report.draws,
+                ),
+                observables: rows.iter().map(|row| (row.name.clone(), row.into())).collect(),
+                theory: predictions.iter().map(|p| (p.kind.name().to_string(), p.into())).collect(),
+            })
+            .collect::<Vec<_>>();
+        let mut warnings = warnings(&temperatures, experiment.sampler.kind);
+        warnings.extend(self.failures.iter().cloned());
+        Document {
+            schema: SCHEMA.into(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            config: experiment.settings(),
+            device: backend.device(),
+            data: DataSummary {
+                name: problem.name.clone(),
+                classes: problem.class_names.clone(),
+                train_points: problem.points(),
+                test_points: problem.test_points(),
+                dimension: problem.dimension(),
+                rank: problem.rank(),
+            },
+            timing,
+            interrupted: report.interrupted,
+            temperatures,
+            exchange: report.exchange.clone(),
+            signatures,
+            warnings,
+        }
+    }
+
+    /// The maximum of D²(T) for every pair of classes.
+    fn signatures(
+        &self,
+        rows: &[Vec<Row>],
+        sampled: &[SampledTemperature],
+    ) -> BTreeMap<String, compare::CentroidDistanceMaximum> {
+        let problem = &self.prepared.problem;
+        let temperatures = &self.experiment.temperatures;
+        let all = Observable::all(problem.classes(), problem.test_points() > 0);
+        let fine: Vec<Prediction> = self
+            .prepared
+            .theory
+            .ladder(Kind::Saddle, &fine_grid(temperatures))
+            .into_iter()
+            .filter_map(Result::ok)
+            .collect();
+        let mut maxima = BTreeMap::new();
+        for (pair, (a, b)) in class_pairs(problem.classes()).enumerate() {
+            let observable = Observable::CentroidDistanceSq(a, b);
+            let Some(column) = all.iter().position(|&o| o == observable) else { continue };
+            let suffix = if problem.classes() > 2 {
+                format!("[{},{}]", problem.class_names[a], problem.class_names[b])
+            } else {
+                String::new()
+            };
+            let name = format!("{}{suffix}", observable.name());
+            let cells: Vec<_> =
+                rows.iter().filter_map(|rows| rows.iter().find(|row| row.name == name)?.cells.first()).collect();
+            let Some(infinite_width) = cells.first().and_then(|cell| cell.predicted(Kind::Nngp)) else { continue };
+            let curve = DistanceCurve {
+                temperatures,
+                chain_means: sampled.iter().map(|s| s.chain_means(column)).collect(),
+                mcse: cells.iter().map(|cell| cell.summary.mcse).collect(),
+                infinite_width,
+                theory: fine.iter().map(|p| (p.temperature, p.centroid_distance_sq[pair])).collect(),
+            };
+            if let Some(found) = compare::centroid_distance_maximum(&curve, self.experiment.sampler.seed, pair as u32) {
+                maxima.insert(format!("centroid_distance_maximum{suffix}"), found);
+            }
+        }
+        maxima
+    }
+}
+
+/// The most refined prediction.
+fn best(predictions: &[Prediction]) -> Option<&Prediction> {
+    predictions.last()
+}
+
+/// û of the most refined theory in the rotated basis. It lies in the span of the inputs, so nothing is lost.
+fn rotated_direction(problem: &Problem, predictions: &[Prediction]) -> Vec<f64> {
+    let Some(prediction) = best(predictions) else { return vec![0.0; problem.rank()] };
+    let u = &prediction.direction;
+    (0..problem.rank()).map(|j| (0..problem.dimension()).map(|i| problem.basis[(i, j)] * u[i]).sum()).collect()
+}
+
+/// Log-spaced temperatures over the range of the ladder.
+fn fine_grid(temperatures: &[f64]) -> Vec<f64> {
+    let (Some(&high), Some(&low)) = (temperatures.first(), temperatures.last()) else { return Vec::new() };
+    let step = (low / high).ln() / (THEORY_GRID - 1) as f64;
+    (0..THEORY_GRID).map(|k| high * (step * k as f64).exp()).collect()
+}

@@ -1,0 +1,64 @@
+//! `arrays.npz`: the matrices that are too large for the report.
+
+use std::io;
+
+use ndarray::{Array1, Array2, Array3, ArrayView2, Axis};
+use ndarray_npy::{NpzWriter, WriteNpzError};
+
+use super::{RunDir, StoreError};
+use crate::run::{Prepared, Run};
+use crate::theory::Kind;
+
+/// Writes `temperature` (n), `gram` and `gram_mcse` (n, P, P), `gram_nngp` (P, P) and `gram_saddle` (n, P, P): the sampled ⟨G⟩ with
+/// its error from independent blocks of chains, and the theories' Gram matrices on the training points.
+///
+/// # Errors
+/// When the disk refuses.
+pub fn write_arrays(dir: &RunDir, prepared: &Prepared, run: &Run) -> Result<(), StoreError> {
+    let points = prepared.problem.points();
+    let temperatures = run.document.temperatures.len();
+    let mut gram = Array3::from_elem((temperatures, points, points), f64::NAN);
+    let mut mcse = gram.clone();
+    let mut saddle = gram.clone();
+    let mut nngp = Array2::from_elem((points, points), f64::NAN);
+    for (t, blocks) in run.accumulated.gram.iter().enumerate() {
+        let (mean, error) = mean_and_error(blocks, points);
+        gram.index_axis_mut(Axis(0), t).assign(&mean);
+        mcse.index_axis_mut(Axis(0), t).assign(&error);
+        for prediction in &run.predictions[t] {
+            let matrix = prepared.theory.gram(prediction);
+            let matrix = Array2::from_shape_fn((points, points), |(i, j)| matrix[(i, j)]);
+            match prediction.kind {
+                Kind::Nngp => nngp = matrix,
+                Kind::Saddle => saddle.index_axis_mut(Axis(0), t).assign(&matrix),
+            }
+        }
+    }
+    let temperature: Array1<f64> = run.document.temperatures.iter().map(|t| t.temperature).collect();
+    dir.write("arrays.npz", |file| {
+        let mut npz = NpzWriter::new(file);
+        let mut add = || -> Result<(), WriteNpzError> {
+            npz.add_array("temperature", &temperature)?;
+            npz.add_array("gram", &gram)?;
+            npz.add_array("gram_mcse", &mcse)?;
+            npz.add_array("gram_nngp", &nngp)?;
+            npz.add_array("gram_saddle", &saddle)
+        };
+        add().map_err(io::Error::other)?;
+        npz.finish().map(drop).map_err(io::Error::other)
+    })
+}
+
+/// Mean over blocks, and the standard error of that mean from their spread; NaN with fewer than two blocks.
+fn mean_and_error(blocks: &[Vec<f64>], points: usize) -> (Array2<f64>, Array2<f64>) {
+    let n = blocks.len() as f64;
+    let views: Vec<ArrayView2<f64>> =
+        blocks.iter().filter_map(|block| ArrayView2::from_shape((points, points), block).ok()).collect();
+    let mut mean = Array2::zeros((points, points));
+    views.iter().for_each(|view| mean += view);
+    mean /= n;
+    let mut error = Array2::zeros((points, points));
+    views.iter().for_each(|view| error += &(view - &mean).mapv(|x| x * x));
+    error.mapv_inplace(|sum: f64| (sum / (n - 1.0) / n).sqrt());
+    (mean, error)
+}

@@ -1,0 +1,148 @@
+//! The run directory: what a run leaves on disk, each file written whole or not at all.
+
+mod arrays;
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+use crate::report::{Document, SCHEMA};
+
+pub use arrays::write_arrays;
+
+const CONFIG: &str = "config.toml";
+const REPORT: &str = "report.json";
+
+/// Why a run directory cannot be used.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    #[error("{path} is in use: it already holds files; choose another --out or remove it")]
+    Occupied { path: PathBuf },
+    #[error("cannot write to {path}: {source}; choose a writable --out")]
+    Unwritable { path: PathBuf, source: io::Error },
+    #[error("cannot read {path}: {source}; give the directory of a finished run")]
+    Unreadable { path: PathBuf, source: io::Error },
+    #[error("{path} is not a report of this version of featherm: {reason}")]
+    NotAReport { path: PathBuf, reason: String },
+}
+
+/// A directory that belongs to one run.
+#[derive(Debug)]
+pub struct RunDir {
+    path: PathBuf,
+}
+
+impl RunDir {
+    /// Whether `path` can become a run directory: it is absent or an empty directory. Nothing is written.
+    ///
+    /// # Errors
+    /// [`StoreError::Occupied`] when it holds anything or is a file.
+    pub fn check(path: &Path) -> Result<(), StoreError> {
+        match fs::read_dir(path).map(|entries| entries.count()) {
+            Ok(0) => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(source) if source.kind() == io::ErrorKind::PermissionDenied => {
+                Err(StoreError::Unwritable { path: path.into(), source })
+            }
+            _ => Err(StoreError::Occupied { path: path.into() }),
+        }
+    }
+
+    /// Takes `path` for a run.
+    ///
+    /// # Errors
+    /// As [`RunDir::check`], and when it cannot be created.
+    pub fn create(path: &Path) -> Result<Self, StoreError> {
+        Self::check(path)?;
+        fs::create_dir_all(path).map_err(|source| StoreError::Unwritable { path: path.into(), source })?;
+        Ok(Self { path: path.into() })
+    }
+
+    /// Takes the first free `runs/<name>-<n>`.
+    ///
+    /// # Errors
+    /// When `runs` cannot be written.
+    pub fn next(name: &str) -> Result<Self, StoreError> {
+        let parent = Path::new("runs");
+        let unwritable = |path: &Path, source| StoreError::Unwritable { path: path.into(), source };
+        fs::create_dir_all(parent).map_err(|source| unwritable(parent, source))?;
+        let mut n = 1u32;
+        loop {
+            let path = parent.join(format!("{name}-{n}"));
+            // Creation itself is the claim, so two runs started together cannot share a directory.
+            match fs::create_dir(&path) {
+                Ok(()) => return Ok(Self { path }),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => n += 1,
+                Err(source) => return Err(unwritable(&path, source)),
+            }
+        }
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Writes the resolved configuration.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn write_config(&self, toml: &str) -> Result<(), StoreError> {
+        self.write(CONFIG, |file| file.write_all(toml.as_bytes()))
+    }
+
+    /// Writes `report.json`.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn write_report(&self, document: &Document) -> Result<(), StoreError> {
+        self.write(REPORT, |file| {
+            serde_json::to_writer_pretty(&mut *file, document)?;
+            file.write_all(b"\n")
+        })
+    }
+
+    /// Writes a file under a temporary name and renames it once it is complete.
+    pub(crate) fn write(
+        &self,
+        name: &str,
+        fill: impl FnOnce(&mut io::BufWriter<fs::File>) -> io::Result<()>,
+    ) -> Result<(), StoreError> {
+        let target = self.path.join(name);
+        let partial = self.path.join(format!(".{name}.partial"));
+        let written = (|| {
+            let mut file = io::BufWriter::new(fs::File::create(&partial)?);
+            fill(&mut file)?;
+            file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
+            fs::rename(&partial, &target)
+        })();
+        written.map_err(|source| {
+            // The partial file is of no use, and a failure to remove it is no news.
+            let _ = fs::remove_file(&partial);
+            StoreError::Unwritable { path: target, source }
+        })
+    }
+
+    /// Removes the directory of a run that came to nothing.
+    pub fn abandon(self) {
+        // Only what this run wrote: should the directory hold anything else, it stays.
+        let _ = fs::remove_file(self.path.join(CONFIG));
+        let _ = fs::remove_dir(&self.path);
+    }
+}
+
+/// Reads the report of a run directory.
+///
+/// # Errors
+/// [`StoreError`] when there is none, or it is not one of this version.
+pub fn read_report(dir: &Path) -> Result<Document, StoreError> {
+    let path = dir.join(REPORT);
+    let text = fs::read(&path).map_err(|source| StoreError::Unreadable { path: path.clone(), source })?;
+    let document: Document = serde_json::from_slice(&text)
+        .map_err(|error| StoreError::NotAReport { path: path.clone(), reason: error.to_string() })?;
+    if document.schema != SCHEMA {
+        return Err(StoreError::NotAReport { path, reason: format!("its schema is {:?}", document.schema) });
+    }
+    Ok(document)
+}
