@@ -5,20 +5,25 @@
 //! rescaled by the order parameters Q, Q̄ of the saddle point ([`saddle`]), while features and weights move by amounts of order
 //! 1/N1 and 1/√N1 that the same resolvent gives:
 //!
-//!     A(Q, Q̄) = T·1 + (Q̄/λ1) K̃ + M/(λ1(1+Q))      a = A⁻¹y      B = A⁻¹ − a aᵀ
+//! ```text
+//! A(Q, Q̄) = T·1 + (Q̄/λ1) K̃ + M/(λ1(1+Q))      a = A⁻¹y      B = A⁻¹ − a aᵀ
+//! ```
 //!
 //! with K the kernel of the prior, m its mean feature, M = m mᵀ and K̃ = K − M. Everything is computed in the eigenbasis of K̃
 //! ([`spectrum`]): one eigendecomposition in [`Theory::new`] serves all temperatures, each of which then costs O(P) for the order
 //! parameters and O(P²) for the geometry; only the Gram matrices, made on demand, cost O(P³).
 
-pub mod evidence;
-pub mod features;
+mod evidence;
+mod features;
 pub mod kernels;
-pub mod nngp;
-pub mod predictor;
+mod nngp;
+mod predictor;
 pub mod saddle;
 pub mod spectrum;
-pub mod weights;
+mod weights;
+
+#[cfg(test)]
+mod tests;
 
 use faer::{Mat, Side};
 use serde::{Deserialize, Serialize};
