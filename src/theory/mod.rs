@@ -69,8 +69,8 @@ pub enum TheoryError {
     Network { width: usize, lambda0: f64, lambda1: f64 },
     #[error("class `{class}` has no training point, so its manifold has no centroid: add points or drop the class")]
     EmptyClass { class: String },
-    #[error("the kernel of the training inputs is not finite: check the data for NaN or huge values")]
-    Kernel,
+    #[error("the kernel of the inputs or the labels are not finite: check the data for NaN or huge values")]
+    Data,
     #[error("the eigendecomposition of the {points}×{points} kernel did not converge")]
     Eigen { points: usize },
     #[error("the {} prediction at temperature {temperature} is not finite: rescale the data or raise the temperature", kind.name())]
@@ -153,8 +153,9 @@ impl Theory {
             });
         }
         let kernels = Kernels::new(problem, network);
-        if !kernels.train.is_all_finite() || !kernels.cross.is_all_finite() {
-            return Err(TheoryError::Kernel);
+        let labels_finite = problem.y_train.iter().all(|y| y.is_finite());
+        if !labels_finite || !kernels.train.is_all_finite() || !kernels.cross.is_all_finite() {
+            return Err(TheoryError::Data);
         }
         let points = problem.points();
         let eigen = kernels

@@ -447,7 +447,10 @@ fn bad_input_is_refused_by_name() {
     assert!(message.is_some_and(|message| message.contains("`zero`")));
     let mut broken = problem();
     broken.x_train[(3, 2)] = f64::NAN;
-    assert_eq!(Theory::new(&broken, &good).err(), Some(TheoryError::Kernel));
+    assert_eq!(Theory::new(&broken, &good).err(), Some(TheoryError::Data));
+    let mut unlabelled = problem();
+    unlabelled.y_train[3] = f64::INFINITY;
+    assert_eq!(Theory::new(&unlabelled, &good).err(), Some(TheoryError::Data));
 }
 
 /// Without test points there is no test error; without labels there is no direction, and nothing is NaN.
