@@ -91,10 +91,7 @@ fn fields(case: &Value) -> Vec<(String, &Value)> {
     object
         .iter()
         .flat_map(|(name, value)| match value {
-            Value::Object(inner) => inner
-                .iter()
-                .map(|(key, value)| (format!("{name}.{key}"), value))
-                .collect(),
+            Value::Object(inner) => inner.iter().map(|(key, value)| (format!("{name}.{key}"), value)).collect(),
             value => vec![(name.clone(), value)],
         })
         .collect()
@@ -146,20 +143,14 @@ fn wrong_predictions_disagree_in_every_field_they_touch() {
     for case in reference["cases"].as_array().expect("cases") {
         let theory = Theory::new(&problem, &network(case)).expect("a theory");
         let temperature = case["temperature"].as_f64().expect("a number");
-        let (saddle, nngp) = (
-            theory.saddle(temperature).expect("saddle"),
-            theory.nngp(temperature).expect("limit"),
-        );
+        let (saddle, nngp) = (theory.saddle(temperature).expect("saddle"), theory.nngp(temperature).expect("limit"));
         let wrong_kind = disagreements(case, &theory, &nngp, &nngp);
         let odd = network(case).activation.is_odd();
         // Untouched by the kind of theory: the prior kernels, the geometry of nngp, and ⟨v⟩ = 0 of odd σ.
         let touched = fields(case).len() - 5 - 4 - usize::from(odd);
         assert_eq!(wrong_kind.len(), touched, "{wrong_kind:#?}");
         let hotter = theory.saddle(temperature * 1.001).expect("saddle");
-        assert!(
-            disagreements(case, &theory, &hotter, &nngp).len() > 8,
-            "a temperature off by 0.1 % must be seen"
-        );
+        assert!(disagreements(case, &theory, &hotter, &nngp).len() > 8, "a temperature off by 0.1 % must be seen");
         assert!(disagreements(case, &theory, &saddle, &nngp).is_empty());
     }
     let theory = Theory::new(&problem, &network(&reference["cases"][0])).expect("a theory");

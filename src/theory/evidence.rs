@@ -1,6 +1,8 @@
 //! The effective action and the evidence.
 //!
-//!     S(Q, Q̄) = −Q Q̄ + ln(1+Q) + (1/N1)[ ln det A + yᵀA⁻¹y ]        ln p(y) ≈ −(N1/2) S − (P/2) ln 2π
+//! ```text
+//! S(Q, Q̄) = −Q Q̄ + ln(1+Q) + (1/N1)[ ln det A + yᵀA⁻¹y ]        ln p(y) ≈ −(N1/2) S − (P/2) ln 2π
+//! ```
 //!
 //! On a solution T² d ln p(y)/dT = ⟨L⟩ − PT/2, exactly, because S is stationary.
 

@@ -1,7 +1,9 @@
 //! Collective signatures: the posterior Gram matrix of the features and the geometry of the class manifolds.
 //!
-//!     ⟨G⟩ = K − [1/(λ1 N1 (1+Q))] ( K B K − M B M )
-//!     D²_ab = uᵀG u,  u_μ = 1/P_a on class a, −1/P_b on class b        R²_a = Tr G_aa/P_a − 1ᵀG_aa 1/P_a²
+//! ```text
+//! ⟨G⟩ = K − [1/(λ1 N1 (1+Q))] ( K B K − M B M )
+//! D²_ab = uᵀG u,  u_μ = 1/P_a on class a, −1/P_b on class b        R²_a = Tr G_aa/P_a − 1ᵀG_aa 1/P_a²
+//! ```
 //!
 //! For train–test and test–test blocks the outer K and M are the cross blocks. The formula treats the features as Gaussian with
 //! covariance K: on real data their fourth cumulants enter at the same order 1/N1. The geometry needs forms and a diagonal only,

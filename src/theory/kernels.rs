@@ -1,6 +1,8 @@
 //! The prior kernels of a problem: K, m and d of train, cross and test blocks.
 //!
-//!     C = X Xᵀ/(λ0 N0)        K_μν = E[σ(h^μ)σ(h^ν)]        m_μ = E[σ(h^μ)]        d_μ = E[σ'(h^μ)],        h ~ N(0, C)
+//! ```text
+//! C = X Xᵀ/(λ0 N0)        K_μν = E[σ(h^μ)σ(h^ν)]        m_μ = E[σ(h^μ)]        d_μ = E[σ'(h^μ)],        h ~ N(0, C)
+//! ```
 
 use faer::{Mat, MatRef};
 

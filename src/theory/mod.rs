@@ -5,20 +5,25 @@
 //! rescaled by the order parameters Q, Q̄ of the saddle point ([`saddle`]), while features and weights move by amounts of order
 //! 1/N1 and 1/√N1 that the same resolvent gives:
 //!
-//!     A(Q, Q̄) = T·1 + (Q̄/λ1) K̃ + M/(λ1(1+Q))      a = A⁻¹y      B = A⁻¹ − a aᵀ
+//! ```text
+//! A(Q, Q̄) = T·1 + (Q̄/λ1) K̃ + M/(λ1(1+Q))      a = A⁻¹y      B = A⁻¹ − a aᵀ
+//! ```
 //!
 //! with K the kernel of the prior, m its mean feature, M = m mᵀ and K̃ = K − M. Everything is computed in the eigenbasis of K̃
 //! ([`spectrum`]): one eigendecomposition in [`Theory::new`] serves all temperatures, each of which then costs O(P) for the order
 //! parameters and O(P²) for the geometry; only the Gram matrices, made on demand, cost O(P³).
 
-pub mod evidence;
-pub mod features;
+mod evidence;
+mod features;
 pub mod kernels;
-pub mod nngp;
-pub mod predictor;
+mod nngp;
+mod predictor;
 pub mod saddle;
 pub mod spectrum;
-pub mod weights;
+mod weights;
+
+#[cfg(test)]
+mod tests;
 
 use faer::{Mat, Side};
 use serde::{Deserialize, Serialize};
@@ -64,8 +69,8 @@ pub enum TheoryError {
     Network { width: usize, lambda0: f64, lambda1: f64 },
     #[error("class `{class}` has no training point, so its manifold has no centroid: add points or drop the class")]
     EmptyClass { class: String },
-    #[error("the kernel of the training inputs is not finite: check the data for NaN or huge values")]
-    Kernel,
+    #[error("the kernel of the inputs or the labels are not finite: check the data for NaN or huge values")]
+    Data,
     #[error("the eigendecomposition of the {points}×{points} kernel did not converge")]
     Eigen { points: usize },
     #[error("the {} prediction at temperature {temperature} is not finite: rescale the data or raise the temperature", kind.name())]
@@ -139,8 +144,9 @@ impl Theory {
             return Err(TheoryError::Network { width, lambda0, lambda1 });
         }
         let kernels = Kernels::new(problem, network);
-        if !kernels.train.is_all_finite() || !kernels.cross.is_all_finite() {
-            return Err(TheoryError::Kernel);
+        let labels_finite = problem.y_train.iter().all(|y| y.is_finite());
+        if !labels_finite || !kernels.train.is_all_finite() || !kernels.cross.is_all_finite() {
+            return Err(TheoryError::Data);
         }
         let points = problem.points();
         let eigen =

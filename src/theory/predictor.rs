@@ -1,7 +1,9 @@
 //! Predictions on test and training points: a Gaussian process whose prior is rescaled by the order parameters.
 //!
-//!     ⟨f*⟩ = R_*ᵀa      Var f* = R_** − R_*ᵀA⁻¹R_*      R_* = (Q̄/λ1)(K_* − M_*) + M_*/(λ1(1+Q))
-//!     ⟨L⟩ = ½[ T²‖a‖² + T P − T² Tr A⁻¹ ]
+//! ```text
+//! ⟨f*⟩ = R_*ᵀa      Var f* = R_** − R_*ᵀA⁻¹R_*      R_* = (Q̄/λ1)(K_* − M_*) + M_*/(λ1(1+Q))
+//! ⟨L⟩ = ½[ T²‖a‖² + T P − T² Tr A⁻¹ ]
+//! ```
 
 use super::Theory;
 use super::spectrum::{Resolvent, dot};

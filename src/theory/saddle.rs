@@ -1,20 +1,26 @@
 //! Order parameters Q, Q̄ of the proportional limit: the stationary point of S that is continuous from high temperature.
 //!
-//!     S(Q, Q̄) = −Q Q̄ + ln(1+Q) + (1/N1)[ ln det A + yᵀA⁻¹y ]
-//!     Q = Tr(BK̃)/(λ1 N1)        Q̄ = 1/(1+Q) − Tr(BM)/(λ1 N1 (1+Q)²)
+//! ```text
+//! S(Q, Q̄) = −Q Q̄ + ln(1+Q) + (1/N1)[ ln det A + yᵀA⁻¹y ]
+//! Q = Tr(BK̃)/(λ1 N1)        Q̄ = 1/(1+Q) − Tr(BM)/(λ1 N1 (1+Q)²)
+//! ```
 //!
 //! The second equation reads Q̄ = u ρ(u), u = 1/(1+Q), with
 //!
-//!     ρ = 1 − (1/N1) [ g s/(1+g s) − g t²/(1+g s)² ],      g = u/λ1, s = mᵀD⁻¹m, t = mᵀD⁻¹y, D = T + (Q̄/λ1) K̃
+//! ```text
+//! ρ = 1 − (1/N1) [ g s/(1+g s) − g t²/(1+g s)² ],      g = u/λ1, s = mᵀD⁻¹m, t = mᵀD⁻¹y, D = T + (Q̄/λ1) K̃
+//! ```
 //!
 //! where s and t depend on Q̄ alone. u ρ(u) grows from 0 to ∞ for N1 ≥ 2 (ρ = 1 for odd σ), so each Q̄ has exactly one Q and, for any σ,
 //! one scalar equation in x = ln Q̄ remains, at O(P) per evaluation: the slope of S along that curve,
 //!
-//!     φ(x) = Q̄ ∂S/∂Q̄ = Q̄ − ρ + (Q̄/(λ1N1)) Tr(BK̃) = 0.
+//! ```text
+//! φ(x) = Q̄ ∂S/∂Q̄ = Q̄ − ρ + (Q̄/(λ1N1)) Tr(BK̃) = 0.
+//! ```
 //!
-//! φ is negative below and positive above the bounds of [`Equation::bounds`], which hold every root. The physical one is followed
-//! from a temperature at which it is unique, by steps in ln T that keep an upward crossing of φ inside a window shrinking as the
-//! square root of the step: at a fold, where the branch ends, the steps go to zero and the loss is reported.
+//! φ is negative below and positive above rigorous bounds that hold every root. The physical one is followed
+//! from a temperature at which it is unique, by steps in ln T that keep an upward crossing of φ near its linear extrapolation, in a
+//! window shrinking as the square root of the step: at a fold, where the branch ends, the steps go to zero and the loss is reported.
 
 use thiserror::Error;
 
@@ -44,7 +50,7 @@ impl Default for Params {
 pub struct Solution {
     pub q: f64,
     pub q_bar: f64,
-    /// Largest violation of the two equations, |ΔQ|/(1+Q) and |ΔQ̄|/Q̄.
+    /// Largest violation of the two equations, |ΔQ|/max(1, 1+Q) and |ΔQ̄|/Q̄.
     pub residual: f64,
     /// Evaluations of φ: the continuation from the temperature before, the solve and the scan.
     pub iterations: usize,
@@ -98,6 +104,8 @@ struct Branch<'a> {
     temperature: f64,
     /// ln Q̄.
     x: f64,
+    /// d ln Q̄/d ln T over the last step.
+    trend: f64,
     /// Evaluations of φ since the last solution.
     evaluations: usize,
     lost: bool,
@@ -112,7 +120,19 @@ impl<'a> Branch<'a> {
         let trace: f64 = spectrum.eigenvalues.iter().sum::<f64>() / spectrum.lambda1;
         let labels: f64 = spectrum.labels.iter().map(|y| y * y).sum();
         let temperature = temperature.max(100.0 * trace.max(labels) / spectrum.width);
+<<<<<<< HEAD
         let mut branch = Self { spectrum, params, temperature, x: 0.0, evaluations: 0, lost: false };
+=======
+        let mut branch = Self {
+            spectrum,
+            params,
+            temperature,
+            x: 0.0,
+            trend: 0.0,
+            evaluations: 0,
+            lost: false,
+        };
+>>>>>>> theory
         let equation = Equation { spectrum, temperature };
         let (low, high) = equation.bounds();
         let (f_low, f_high) = (branch.slope(&equation, low), branch.slope(&equation, high));
@@ -135,12 +155,22 @@ impl<'a> Branch<'a> {
             let next = if last { temperature } else { self.temperature * (-taken).exp() };
             let equation = Equation { spectrum: self.spectrum, temperature: next };
             let window = 0.25 * taken.sqrt();
-            let (low, high) = (self.x - window, self.x + window);
+            let guess = self.x - self.trend * taken;
+            let (low, high) = (guess - window, guess + window);
             let (f_low, f_high) = (self.slope(&equation, low), self.slope(&equation, high));
             if f_low < 0.0 && f_high > 0.0 {
+<<<<<<< HEAD
                 self.x = bracketed_root(|x| self.slope(&equation, x), (low, f_low), (high, f_high));
                 self.temperature = next;
                 step = (2.0 * taken).min(self.params.largest_step).max(self.params.smallest_step);
+=======
+                let x = bracketed_root(|x| self.slope(&equation, x), (low, f_low), (high, f_high));
+                self.trend = (self.x - x) / taken;
+                (self.x, self.temperature) = (x, next);
+                step = (2.0 * taken)
+                    .min(self.params.largest_step)
+                    .max(self.params.smallest_step);
+>>>>>>> theory
             } else {
                 step = 0.5 * taken;
                 self.lost = step < self.params.smallest_step;
@@ -160,13 +190,28 @@ impl<'a> Branch<'a> {
         let inverse = lambda1 * resolvent.mean_gain;
         let from_trace = resolvent.covariance_trace() / (lambda1 * width);
         let from_mean = inverse - resolvent.mean_connected() * inverse * inverse / (lambda1 * width);
+<<<<<<< HEAD
         let residual = ((1.0 + from_trace) * inverse - 1.0).abs().max((from_mean / q_bar - 1.0).abs());
+=======
+        let q = inverse.recip() - 1.0;
+        let residual = ((from_trace - q).abs() / (1.0 + q).max(1.0)).max((from_mean / q_bar - 1.0).abs());
+>>>>>>> theory
         // A residual that is NaN must not pass.
         if residual.is_nan() || residual > self.params.tolerance {
             return Err(SaddleError::NotConverged { temperature, residual });
         }
         let iterations = std::mem::take(&mut self.evaluations);
+<<<<<<< HEAD
         Ok(Solution { q: inverse.recip() - 1.0, q_bar, residual, iterations, other_roots })
+=======
+        Ok(Solution {
+            q,
+            q_bar,
+            residual,
+            iterations,
+            other_roots,
+        })
+>>>>>>> theory
     }
 
     /// Roots of φ on a grid over the bounds, other than the branch's own.
@@ -244,9 +289,10 @@ impl Equation<'_> {
     }
 }
 
-/// The root between two points where `f` has opposite signs, to rounding: the Illinois method, with a bisection whenever three steps
-/// have not halved the bracket.
+/// The root between two points where `f` has opposite signs, until the bracket is down to rounding: Chandrupatla's method
+/// (Adv. Eng. Softw. 28, 145, 1997), inverse quadratic interpolation where it is safe and bisection elsewhere.
 fn bracketed_root(mut f: impl FnMut(f64) -> f64, low: (f64, f64), high: (f64, f64)) -> f64 {
+<<<<<<< HEAD
     let ((mut a, mut f_a), (mut b, mut f_b)) = (low, high);
     let rounding = |a: f64, b: f64| 2.0 * f64::EPSILON * (1.0 + a.abs().max(b.abs()));
     let (mut checkpoint, mut side) = ((b - a).abs(), 0);
@@ -259,19 +305,167 @@ fn bracketed_root(mut f: impl FnMut(f64) -> f64, low: (f64, f64), high: (f64, f6
             checkpoint = (b - a).abs();
         }
         let x = if halve { 0.5 * (a + b) } else { (a * f_b - b * f_a) / (f_b - f_a) };
+=======
+    // `newest` and `other` bracket the root; `last` is the point dropped before.
+    let (mut newest, mut other) = (high, low);
+    let mut fraction = 0.5;
+    for _ in 0..200 {
+        let x = newest.0 + fraction * (other.0 - newest.0);
+>>>>>>> theory
         let f_x = f(x);
         if f_x == 0.0 || f_x.is_nan() {
             return x;
         }
-        if (f_x < 0.0) == (f_a < 0.0) {
-            (a, f_a) = (x, f_x);
-            f_b *= if side == 1 { 0.5 } else { 1.0 };
-            side = 1;
+        let last;
+        if (f_x < 0.0) == (newest.1 < 0.0) {
+            last = newest;
         } else {
-            (b, f_b) = (x, f_x);
-            f_a *= if side == -1 { 0.5 } else { 1.0 };
-            side = -1;
+            last = other;
+            other = newest;
+        }
+        newest = (x, f_x);
+        let width = (other.0 - newest.0).abs();
+        let rounding = 2.0 * f64::EPSILON * (1.0 + x.abs());
+        if width <= 2.0 * rounding {
+            break;
+        }
+        let ((x1, f1), (x2, f2), (x3, f3)) = (newest, other, last);
+        let (xi, phi) = ((x1 - x2) / (x3 - x2), (f1 - f2) / (f3 - f2));
+        let safe = phi * phi < xi && (1.0 - phi).powi(2) < 1.0 - xi;
+        let interpolated = f1 / (f2 - f1) * f3 / (f2 - f3) + (x3 - x1) / (x2 - x1) * f1 / (f3 - f1) * f2 / (f3 - f2);
+        let limit = rounding / width;
+        fraction = if safe {
+            interpolated.clamp(limit, 1.0 - limit)
+        } else {
+            0.5
+        };
+    }
+    if newest.1.abs() < other.1.abs() {
+        newest.0
+    } else {
+        other.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Many directions without labels and one stiff direction with a huge label: φ has a fold near T = 95.
+    fn folded() -> Spectrum {
+        let mut eigenvalues = vec![1.0; 1000];
+        let mut labels = vec![0.0; 1000];
+        eigenvalues.push(1e-3);
+        labels.push(1.65e8_f64.sqrt());
+        Spectrum {
+            eigenvalues,
+            labels,
+            mean: vec![0.0; 1001],
+            lambda1: 1.0,
+            width: 10.0,
         }
     }
-    0.5 * (a + b)
+
+    #[test]
+    fn other_roots_are_seen_and_solve_the_equations() {
+        let (spectrum, params) = (folded(), Params::default());
+        let solution = solve(&spectrum, 105.0, &params).unwrap();
+        assert_eq!(solution.other_roots.len(), 2, "{solution:?}");
+        let equation = Equation {
+            spectrum: &spectrum,
+            temperature: 105.0,
+        };
+        for &(q, q_bar) in &solution.other_roots {
+            assert!(equation.slope(q_bar.ln()).abs() < 1e-9 * q_bar && (q_bar * (1.0 + q) - 1.0).abs() < 1e-12);
+            assert!(
+                q_bar > solution.q_bar,
+                "the physical root is the one continuous from Q̄ = 1"
+            );
+        }
+        assert!(solve(&spectrum, 1e4, &params).unwrap().other_roots.is_empty());
+    }
+
+    #[test]
+    fn a_lost_branch_is_an_error_and_not_another_root() {
+        let spectrum = folded();
+        let results = ladder(&spectrum, &[20.0, 50.0, 1e3, 105.0], &Params::default());
+        assert!(results[2].is_ok() && results[3].is_ok());
+        for (result, expected) in results.iter().zip([20.0, 50.0]) {
+            let Err(SaddleError::BranchLost { temperature, lost_at }) = *result else {
+                panic!("{result:?}")
+            };
+            assert!(temperature == expected && (80.0..105.0).contains(&lost_at), "{lost_at}");
+        }
+        // The equation does have a root there: only continuity excludes it.
+        let equation = Equation {
+            spectrum: &spectrum,
+            temperature: 50.0,
+        };
+        let (low, high) = equation.bounds();
+        assert!(equation.slope(low) < 0.0 && equation.slope(high) > 0.0);
+    }
+
+    #[test]
+    fn bounds_hold_every_root() {
+        for (width, mean) in [(2.0, 0.5), (7.0, 0.5), (7.0, 0.0), (1.0, 0.0)] {
+            let spectrum = Spectrum {
+                eigenvalues: (0..40).map(|i| 2.0 * 0.6_f64.powi(i)).collect(),
+                labels: (0..40).map(|i| f64::from(i % 5) - 2.0).collect(),
+                mean: (0..40).map(|i| mean * 0.9_f64.powi(i)).collect(),
+                lambda1: 0.4,
+                width,
+            };
+            for temperature in [1e-6, 1e-3, 1.0, 1e3, 1e6] {
+                let equation = Equation {
+                    spectrum: &spectrum,
+                    temperature,
+                };
+                let (low, high) = equation.bounds();
+                assert!(
+                    equation.slope(low) < 0.0 && equation.slope(high) > 0.0,
+                    "{width} {mean} {temperature}"
+                );
+                let solution = solve(&spectrum, temperature, &Params::default()).unwrap();
+                assert!(
+                    solution.residual < 1e-10 && (low..high).contains(&solution.q_bar.ln()),
+                    "{solution:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn one_hidden_unit_is_refused_where_the_limit_does_not_exist() {
+        let spectrum = Spectrum {
+            mean: vec![0.1; 1001],
+            width: 1.0,
+            ..folded()
+        };
+        assert_eq!(solve(&spectrum, 1.0, &Params::default()), Err(SaddleError::SingleUnit));
+        assert_eq!(
+            ladder(&spectrum, &[1.0], &Params::default()),
+            [Err(SaddleError::SingleUnit)]
+        );
+        assert!(ladder(&spectrum, &[], &Params::default()).is_empty());
+    }
+
+    #[test]
+    fn bracketed_roots_are_found_to_rounding() {
+        let functions: [(&dyn Fn(f64) -> f64, f64); 4] = [
+            (&|x| x.exp() - 2.0, 2f64.ln()),
+            (&|x| (x - 0.25).powi(3), 0.25),
+            (&|x| (40.0 * (x - 0.9)).tanh(), 0.9),
+            (&|x| (x - 0.3) * if x < 0.3 { 1.0 } else { 1e6 }, 0.3),
+        ];
+        for (f, root) in functions {
+            let mut evaluations = 0;
+            let counted = |x| {
+                evaluations += 1;
+                f(x)
+            };
+            let found = bracketed_root(counted, (-1.0, f(-1.0)), (2.0, f(2.0)));
+            assert!((found - root).abs() < 1e-12 || f(found) == 0.0, "{found} for {root}");
+            assert!(evaluations < 100, "{evaluations}");
+        }
+    }
 }

@@ -2,7 +2,9 @@
 //!
 //! With D = T + (Q̄/λ1) k, g = 1/(λ1(1+Q)) and m̃ = Uᵀm, Sherman–Morrison gives
 //!
-//!     A = D + g m̃ m̃ᵀ      A⁻¹ = D⁻¹ − g D⁻¹m̃ m̃ᵀD⁻¹/(1 + g s)      s = m̃ᵀD⁻¹m̃
+//! ```text
+//! A = D + g m̃ m̃ᵀ      A⁻¹ = D⁻¹ − g D⁻¹m̃ m̃ᵀD⁻¹/(1 + g s)      s = m̃ᵀD⁻¹m̃
+//! ```
 //!
 //! so that every trace, determinant and quadratic form costs O(P). Vectors here are in the eigenbasis.
 

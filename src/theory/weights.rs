@@ -1,7 +1,9 @@
 //! Microscopic signatures: how far the readout and the first-layer weights leave their prior.
 //!
-//!     ⟨v⟩ = (m·a)/(λ1 √N1 (1+Q))        ⟨v w⟩ = c/(λ1 (1+Q) √N1),   c = Xᵀ(d∘a)/(λ0 √N0)
-//!     ⟨(w·û)²⟩ = 1/λ0 − pᵀBp/(λ1 N1 (1+Q)),   û = c/‖c‖,   p = d∘(Xû)/(λ0 √N0)
+//! ```text
+//! ⟨v⟩ = (m·a)/(λ1 √N1 (1+Q))        ⟨v w⟩ = c/(λ1 (1+Q) √N1),   c = Xᵀ(d∘a)/(λ0 √N0)
+//! ⟨(w·û)²⟩ = 1/λ0 − pᵀBp/(λ1 N1 (1+Q)),   û = c/‖c‖,   p = d∘(Xû)/(λ0 √N0)
+//! ```
 //!
 //! At infinite width ⟨v⟩ and ⟨v w⟩ vanish and ⟨(w·û)²⟩ is 1/λ0.
 

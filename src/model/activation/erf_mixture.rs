@@ -2,7 +2,9 @@
 //!
 //! Every Gaussian average of such a σ is a finite sum of the closed forms of erf (Williams 1996):
 //!
-//!     E[σ(x)σ(y)] = (2/π) Σ_ij w_i w_j arcsin( 2c / √((s_i² + 2a)(s_j² + 2b)) ),     E[σ'(x)] = Σ_i 2w_i/√(π(s_i² + 2a))
+//! ```text
+//! E[σ(x)σ(y)] = (2/π) Σ_ij w_i w_j arcsin( 2c / √((s_i² + 2a)(s_j² + 2b)) ),     E[σ'(x)] = Σ_i 2w_i/√(π(s_i² + 2a))
+//! ```
 //!
 //! for x, y of variances a, b and covariance c. tanh(x) = 2F(2x) − 1 with F the logistic distribution, and the logistic variable is
 //! 2tZ with Z normal and t Kolmogorov-distributed (Andrews & Mallows 1974): tanh(x) = ∫ g(t) erf(x/(√2 t)) dt. In u = ln t the
