@@ -120,19 +120,7 @@ impl<'a> Branch<'a> {
         let trace: f64 = spectrum.eigenvalues.iter().sum::<f64>() / spectrum.lambda1;
         let labels: f64 = spectrum.labels.iter().map(|y| y * y).sum();
         let temperature = temperature.max(100.0 * trace.max(labels) / spectrum.width);
-<<<<<<< HEAD
-        let mut branch = Self { spectrum, params, temperature, x: 0.0, evaluations: 0, lost: false };
-=======
-        let mut branch = Self {
-            spectrum,
-            params,
-            temperature,
-            x: 0.0,
-            trend: 0.0,
-            evaluations: 0,
-            lost: false,
-        };
->>>>>>> theory
+        let mut branch = Self { spectrum, params, temperature, x: 0.0, trend: 0.0, evaluations: 0, lost: false };
         let equation = Equation { spectrum, temperature };
         let (low, high) = equation.bounds();
         let (f_low, f_high) = (branch.slope(&equation, low), branch.slope(&equation, high));
@@ -159,18 +147,10 @@ impl<'a> Branch<'a> {
             let (low, high) = (guess - window, guess + window);
             let (f_low, f_high) = (self.slope(&equation, low), self.slope(&equation, high));
             if f_low < 0.0 && f_high > 0.0 {
-<<<<<<< HEAD
-                self.x = bracketed_root(|x| self.slope(&equation, x), (low, f_low), (high, f_high));
-                self.temperature = next;
-                step = (2.0 * taken).min(self.params.largest_step).max(self.params.smallest_step);
-=======
                 let x = bracketed_root(|x| self.slope(&equation, x), (low, f_low), (high, f_high));
                 self.trend = (self.x - x) / taken;
                 (self.x, self.temperature) = (x, next);
-                step = (2.0 * taken)
-                    .min(self.params.largest_step)
-                    .max(self.params.smallest_step);
->>>>>>> theory
+                step = (2.0 * taken).min(self.params.largest_step).max(self.params.smallest_step);
             } else {
                 step = 0.5 * taken;
                 self.lost = step < self.params.smallest_step;
@@ -190,28 +170,14 @@ impl<'a> Branch<'a> {
         let inverse = lambda1 * resolvent.mean_gain;
         let from_trace = resolvent.covariance_trace() / (lambda1 * width);
         let from_mean = inverse - resolvent.mean_connected() * inverse * inverse / (lambda1 * width);
-<<<<<<< HEAD
-        let residual = ((1.0 + from_trace) * inverse - 1.0).abs().max((from_mean / q_bar - 1.0).abs());
-=======
         let q = inverse.recip() - 1.0;
         let residual = ((from_trace - q).abs() / (1.0 + q).max(1.0)).max((from_mean / q_bar - 1.0).abs());
->>>>>>> theory
         // A residual that is NaN must not pass.
         if residual.is_nan() || residual > self.params.tolerance {
             return Err(SaddleError::NotConverged { temperature, residual });
         }
         let iterations = std::mem::take(&mut self.evaluations);
-<<<<<<< HEAD
-        Ok(Solution { q: inverse.recip() - 1.0, q_bar, residual, iterations, other_roots })
-=======
-        Ok(Solution {
-            q,
-            q_bar,
-            residual,
-            iterations,
-            other_roots,
-        })
->>>>>>> theory
+        Ok(Solution { q, q_bar, residual, iterations, other_roots })
     }
 
     /// Roots of φ on a grid over the bounds, other than the branch's own.
@@ -292,26 +258,11 @@ impl Equation<'_> {
 /// The root between two points where `f` has opposite signs, until the bracket is down to rounding: Chandrupatla's method
 /// (Adv. Eng. Softw. 28, 145, 1997), inverse quadratic interpolation where it is safe and bisection elsewhere.
 fn bracketed_root(mut f: impl FnMut(f64) -> f64, low: (f64, f64), high: (f64, f64)) -> f64 {
-<<<<<<< HEAD
-    let ((mut a, mut f_a), (mut b, mut f_b)) = (low, high);
-    let rounding = |a: f64, b: f64| 2.0 * f64::EPSILON * (1.0 + a.abs().max(b.abs()));
-    let (mut checkpoint, mut side) = ((b - a).abs(), 0);
-    for iteration in 1..200 {
-        if (b - a).abs() <= rounding(a, b) {
-            break;
-        }
-        let halve = iteration % 4 == 0 && (b - a).abs() > 0.5 * checkpoint;
-        if iteration % 4 == 0 {
-            checkpoint = (b - a).abs();
-        }
-        let x = if halve { 0.5 * (a + b) } else { (a * f_b - b * f_a) / (f_b - f_a) };
-=======
     // `newest` and `other` bracket the root; `last` is the point dropped before.
     let (mut newest, mut other) = (high, low);
     let mut fraction = 0.5;
     for _ in 0..200 {
         let x = newest.0 + fraction * (other.0 - newest.0);
->>>>>>> theory
         let f_x = f(x);
         if f_x == 0.0 || f_x.is_nan() {
             return x;
@@ -334,17 +285,9 @@ fn bracketed_root(mut f: impl FnMut(f64) -> f64, low: (f64, f64), high: (f64, f6
         let safe = phi * phi < xi && (1.0 - phi).powi(2) < 1.0 - xi;
         let interpolated = f1 / (f2 - f1) * f3 / (f2 - f3) + (x3 - x1) / (x2 - x1) * f1 / (f3 - f1) * f2 / (f3 - f2);
         let limit = rounding / width;
-        fraction = if safe {
-            interpolated.clamp(limit, 1.0 - limit)
-        } else {
-            0.5
-        };
+        fraction = if safe { interpolated.clamp(limit, 1.0 - limit) } else { 0.5 };
     }
-    if newest.1.abs() < other.1.abs() {
-        newest.0
-    } else {
-        other.0
-    }
+    if newest.1.abs() < other.1.abs() { newest.0 } else { other.0 }
 }
 
 #[cfg(test)]
@@ -357,13 +300,7 @@ mod tests {
         let mut labels = vec![0.0; 1000];
         eigenvalues.push(1e-3);
         labels.push(1.65e8_f64.sqrt());
-        Spectrum {
-            eigenvalues,
-            labels,
-            mean: vec![0.0; 1001],
-            lambda1: 1.0,
-            width: 10.0,
-        }
+        Spectrum { eigenvalues, labels, mean: vec![0.0; 1001], lambda1: 1.0, width: 10.0 }
     }
 
     #[test]
@@ -371,16 +308,10 @@ mod tests {
         let (spectrum, params) = (folded(), Params::default());
         let solution = solve(&spectrum, 105.0, &params).unwrap();
         assert_eq!(solution.other_roots.len(), 2, "{solution:?}");
-        let equation = Equation {
-            spectrum: &spectrum,
-            temperature: 105.0,
-        };
+        let equation = Equation { spectrum: &spectrum, temperature: 105.0 };
         for &(q, q_bar) in &solution.other_roots {
             assert!(equation.slope(q_bar.ln()).abs() < 1e-9 * q_bar && (q_bar * (1.0 + q) - 1.0).abs() < 1e-12);
-            assert!(
-                q_bar > solution.q_bar,
-                "the physical root is the one continuous from Q̄ = 1"
-            );
+            assert!(q_bar > solution.q_bar, "the physical root is the one continuous from Q̄ = 1");
         }
         assert!(solve(&spectrum, 1e4, &params).unwrap().other_roots.is_empty());
     }
@@ -391,16 +322,11 @@ mod tests {
         let results = ladder(&spectrum, &[20.0, 50.0, 1e3, 105.0], &Params::default());
         assert!(results[2].is_ok() && results[3].is_ok());
         for (result, expected) in results.iter().zip([20.0, 50.0]) {
-            let Err(SaddleError::BranchLost { temperature, lost_at }) = *result else {
-                panic!("{result:?}")
-            };
+            let Err(SaddleError::BranchLost { temperature, lost_at }) = *result else { panic!("{result:?}") };
             assert!(temperature == expected && (80.0..105.0).contains(&lost_at), "{lost_at}");
         }
         // The equation does have a root there: only continuity excludes it.
-        let equation = Equation {
-            spectrum: &spectrum,
-            temperature: 50.0,
-        };
+        let equation = Equation { spectrum: &spectrum, temperature: 50.0 };
         let (low, high) = equation.bounds();
         assert!(equation.slope(low) < 0.0 && equation.slope(high) > 0.0);
     }
@@ -416,36 +342,20 @@ mod tests {
                 width,
             };
             for temperature in [1e-6, 1e-3, 1.0, 1e3, 1e6] {
-                let equation = Equation {
-                    spectrum: &spectrum,
-                    temperature,
-                };
+                let equation = Equation { spectrum: &spectrum, temperature };
                 let (low, high) = equation.bounds();
-                assert!(
-                    equation.slope(low) < 0.0 && equation.slope(high) > 0.0,
-                    "{width} {mean} {temperature}"
-                );
+                assert!(equation.slope(low) < 0.0 && equation.slope(high) > 0.0, "{width} {mean} {temperature}");
                 let solution = solve(&spectrum, temperature, &Params::default()).unwrap();
-                assert!(
-                    solution.residual < 1e-10 && (low..high).contains(&solution.q_bar.ln()),
-                    "{solution:?}"
-                );
+                assert!(solution.residual < 1e-10 && (low..high).contains(&solution.q_bar.ln()), "{solution:?}");
             }
         }
     }
 
     #[test]
     fn one_hidden_unit_is_refused_where_the_limit_does_not_exist() {
-        let spectrum = Spectrum {
-            mean: vec![0.1; 1001],
-            width: 1.0,
-            ..folded()
-        };
+        let spectrum = Spectrum { mean: vec![0.1; 1001], width: 1.0, ..folded() };
         assert_eq!(solve(&spectrum, 1.0, &Params::default()), Err(SaddleError::SingleUnit));
-        assert_eq!(
-            ladder(&spectrum, &[1.0], &Params::default()),
-            [Err(SaddleError::SingleUnit)]
-        );
+        assert_eq!(ladder(&spectrum, &[1.0], &Params::default()), [Err(SaddleError::SingleUnit)]);
         assert!(ladder(&spectrum, &[], &Params::default()).is_empty());
     }
 

@@ -6,24 +6,13 @@ use crate::data::Task;
 use crate::model::Activation;
 use crate::noise::{Address, Purpose};
 
-pub(super) const ALL: [Activation; 5] = [
-    Activation::Erf,
-    Activation::Relu,
-    Activation::Tanh,
-    Activation::Identity,
-    Activation::Gelu,
-];
+pub(super) const ALL: [Activation; 5] =
+    [Activation::Erf, Activation::Relu, Activation::Tanh, Activation::Identity, Activation::Gelu];
 
 /// Gaussian inputs whose labels lean on the first coordinate; three classes, ±1 and 0.
 pub(super) fn task(train: usize, test: usize, dimension: usize) -> Task {
     let normals = |rows: usize, chain: u32| {
-        let address = Address {
-            seed: 11,
-            chain,
-            trajectory: 0,
-            step: 0,
-            purpose: Purpose::Prior,
-        };
+        let address = Address { seed: 11, chain, trajectory: 0, step: 0, purpose: Purpose::Prior };
         let mut values = vec![0f32; rows * dimension];
         address.normals(&mut values);
         Array2::from_shape_fn((rows, dimension), |(i, j)| f64::from(values[i * dimension + j]))
@@ -62,12 +51,7 @@ pub(super) fn problem() -> Problem {
 }
 
 pub(super) fn network(activation: Activation) -> Network {
-    Network {
-        width: 12,
-        activation,
-        lambda0: 0.7,
-        lambda1: 1.6,
-    }
+    Network { width: 12, activation, lambda0: 0.7, lambda1: 1.6 }
 }
 
 fn close(x: f64, y: f64, relative: f64) -> bool {
@@ -76,9 +60,7 @@ fn close(x: f64, y: f64, relative: f64) -> bool {
 
 fn inverse(matrix: &Mat<f64>) -> Mat<f64> {
     use faer::linalg::solvers::Solve;
-    matrix
-        .partial_piv_lu()
-        .solve(Mat::identity(matrix.nrows(), matrix.nrows()))
+    matrix.partial_piv_lu().solve(Mat::identity(matrix.nrows(), matrix.nrows()))
 }
 
 fn outer(x: &[f64], y: &[f64]) -> Mat<f64> {
@@ -95,13 +77,7 @@ enum Formula {
 
 /// ⟨G⟩ of train–train, train–test and test–test as THEORY §5 states it, with dense matrices.
 fn dense_grams(theory: &Theory, prediction: &Prediction, formula: Formula) -> [Mat<f64>; 3] {
-    let Kernels {
-        train,
-        cross,
-        mean_train,
-        mean_test,
-        ..
-    } = &theory.kernels;
+    let Kernels { train, cross, mean_train, mean_test, .. } = &theory.kernels;
     let lambda1 = theory.network.lambda1;
     let mean_gain = 1.0 / (lambda1 * (1.0 + prediction.q));
     let m = outer(mean_train, mean_train);
@@ -115,11 +91,7 @@ fn dense_grams(theory: &Theory, prediction: &Prediction, formula: Formula) -> [M
     let dual_term = if formula == Formula::WithoutDualTerm { 0.0 } else { 1.0 };
     let b = &inverse - outer(&dual, &dual) * faer::Scale(dual_term);
     let factor = mean_gain / theory.network.width as f64;
-    let mean_term = if formula == Formula::WithoutMeanTerm {
-        0.0
-    } else {
-        factor
-    };
+    let mean_term = if formula == Formula::WithoutMeanTerm { 0.0 } else { factor };
     let m_cross = outer(mean_train, mean_test);
     let k_test = theory.kernels.test(&theory.problem);
     let block = |k: &Mat<f64>, left: &Mat<f64>, right: &Mat<f64>, m_left: &Mat<f64>, m_right: &Mat<f64>| {
@@ -142,24 +114,13 @@ fn gram_blocks_match_dense_matrices_and_wrong_formulas_do_not() {
     for activation in ALL {
         let theory = Theory::new(&problem(), &network(activation)).unwrap();
         let prediction = theory.saddle(0.3).unwrap();
-        let fast = [
-            theory.gram(&prediction),
-            theory.gram_train_test(&prediction),
-            theory.gram_test(&prediction),
-        ];
+        let fast = [theory.gram(&prediction), theory.gram_train_test(&prediction), theory.gram_test(&prediction)];
         let errors = |formula| -> Vec<f64> {
             let dense = dense_grams(&theory, &prediction, formula);
             fast.iter().zip(&dense).map(|(x, y)| distance(x, y)).collect()
         };
-        assert!(
-            errors(Formula::Right).iter().all(|&e| e < 1e-11),
-            "{activation:?}: {:?}",
-            errors(Formula::Right)
-        );
-        assert!(
-            errors(Formula::WithoutDualTerm).iter().all(|&e| e > 1e-3),
-            "{activation:?}: without a aᵀ"
-        );
+        assert!(errors(Formula::Right).iter().all(|&e| e < 1e-11), "{activation:?}: {:?}", errors(Formula::Right));
+        assert!(errors(Formula::WithoutDualTerm).iter().all(|&e| e > 1e-3), "{activation:?}: without a aᵀ");
         let seen = errors(Formula::WithoutMeanTerm).iter().all(|&e| e > 1e-3);
         assert_eq!(seen, !activation.is_odd(), "{activation:?}: without M");
         let limit = theory.nngp(0.3).unwrap();
@@ -175,31 +136,21 @@ fn the_geometry_is_that_of_the_gram_matrix() {
         let theory = Theory::new(&problem, &network(activation)).unwrap();
         for prediction in [theory.saddle(0.2).unwrap(), theory.nngp(0.2).unwrap()] {
             let gram = theory.gram(&prediction);
-            let members: Vec<Vec<usize>> = (0..3)
-                .map(|c| (0..30).filter(|&i| problem.class_train[i] == c).collect())
-                .collect();
+            let members: Vec<Vec<usize>> =
+                (0..3).map(|c| (0..30).filter(|&i| problem.class_train[i] == c).collect()).collect();
             let mean = |a: usize, b: usize| -> f64 {
-                let sum: f64 = members[a]
-                    .iter()
-                    .flat_map(|&i| members[b].iter().map(move |&j| (i, j)))
-                    .map(|ij| gram[ij])
-                    .sum();
+                let sum: f64 =
+                    members[a].iter().flat_map(|&i| members[b].iter().map(move |&j| (i, j))).map(|ij| gram[ij]).sum();
                 sum / (members[a].len() * members[b].len()) as f64
             };
             for (index, (a, b)) in [(0, 1), (0, 2), (1, 2)].into_iter().enumerate() {
                 let expected = mean(a, a) + mean(b, b) - 2.0 * mean(a, b);
-                assert!(
-                    close(prediction.centroid_distance_sq[index], expected, 1e-10),
-                    "{activation:?} {a}{b}"
-                );
+                assert!(close(prediction.centroid_distance_sq[index], expected, 1e-10), "{activation:?} {a}{b}");
             }
             for (a, points) in members.iter().enumerate() {
                 let trace: f64 = points.iter().map(|&i| gram[(i, i)]).sum();
                 let expected = trace / points.len() as f64 - mean(a, a);
-                assert!(
-                    close(prediction.gyration_radius_sq[a], expected, 1e-10),
-                    "{activation:?} {a}"
-                );
+                assert!(close(prediction.gyration_radius_sq[a], expected, 1e-10), "{activation:?} {a}");
             }
         }
     }
@@ -216,10 +167,7 @@ fn the_evidence_differentiates_to_the_loss() {
                 let at = |t: f64| theory.ladder(kind, &[t]).remove(0).unwrap();
                 let derivative = t * t * (at(t + h).log_evidence - at(t - h).log_evidence) / (2.0 * h);
                 let expected = 30.0 * (at(t).train_loss - 0.5 * t);
-                assert!(
-                    close(derivative, expected, 1e-5),
-                    "{activation:?} {kind:?} {t}: {derivative} {expected}"
-                );
+                assert!(close(derivative, expected, 1e-5), "{activation:?} {kind:?} {t}: {derivative} {expected}");
                 let without_noise = 30.0 * at(t).train_loss;
                 assert!(!close(derivative, without_noise, 1e-5), "a missing PT/2 must be seen");
             }
@@ -245,20 +193,9 @@ fn the_solution_is_stationary() {
             };
             let prediction = theory.saddle(temperature).unwrap();
             let (q, q_bar) = (prediction.q, prediction.q_bar);
-            assert!(
-                gradient(q, q_bar) < 1e-7,
-                "{activation:?} {temperature}: {:e}",
-                gradient(q, q_bar)
-            );
-            assert!(
-                gradient(q, q_bar * 1.001) > 1e-5,
-                "{activation:?}: Q̄ off by 0.1 % must be seen"
-            );
-            assert!(
-                prediction.solution.residual < 1e-11,
-                "{:e}",
-                prediction.solution.residual
-            );
+            assert!(gradient(q, q_bar) < 1e-7, "{activation:?} {temperature}: {:e}", gradient(q, q_bar));
+            assert!(gradient(q, q_bar * 1.001) > 1e-5, "{activation:?}: Q̄ off by 0.1 % must be seen");
+            assert!(prediction.solution.residual < 1e-11, "{:e}", prediction.solution.residual);
         }
     }
 }
@@ -268,14 +205,7 @@ fn the_solution_is_stationary() {
 fn wide_networks_reach_infinite_width() {
     for activation in ALL {
         let distance = |width: usize| {
-            let theory = Theory::new(
-                &problem(),
-                &Network {
-                    width,
-                    ..network(activation)
-                },
-            )
-            .unwrap();
+            let theory = Theory::new(&problem(), &Network { width, ..network(activation) }).unwrap();
             let (saddle, limit) = (theory.saddle(0.2).unwrap(), theory.nngp(0.2).unwrap());
             let pairs = [
                 (saddle.train_loss, limit.train_loss),
@@ -291,10 +221,7 @@ fn wide_networks_reach_infinite_width() {
             pairs.iter().map(|(x, y)| (x - y).abs()).fold(0.0, f64::max)
         };
         let (wide, wider) = (distance(100_000), distance(10_000_000));
-        assert!(
-            wider < 1e-4 && close(wide / wider, 100.0, 0.02),
-            "{activation:?}: {wide:e}, {wider:e}"
-        );
+        assert!(wider < 1e-4 && close(wide / wider, 100.0, 0.02), "{activation:?}: {wide:e}, {wider:e}");
     }
 }
 
@@ -313,30 +240,17 @@ fn rank_deficient_kernels_stay_finite_at_every_temperature() {
         for kind in Kind::ALL {
             let ladder = theory.ladder(kind, &temperatures);
             for (prediction, &temperature) in ladder.iter().zip(&temperatures) {
-                let prediction = prediction
-                    .as_ref()
-                    .unwrap_or_else(|error| panic!("{activation:?}: {error}"));
+                let prediction = prediction.as_ref().unwrap_or_else(|error| panic!("{activation:?}: {error}"));
                 assert_eq!(prediction.temperature, temperature);
                 assert!(prediction.train_loss > 0.0 && prediction.q > -1.0 && prediction.q_bar > 0.0);
-                assert!(
-                    prediction.gyration_radius_sq.iter().all(|&r| r > 0.0),
-                    "{activation:?} {temperature}"
-                );
+                assert!(prediction.gyration_radius_sq.iter().all(|&r| r > 0.0), "{activation:?} {temperature}");
                 assert!(theory.gram(prediction).is_all_finite());
             }
             // As T → 0 every observable converges: the last decade changes nothing that T itself does not.
             let [coldest, cold] = [&ladder[0], &ladder[1]].map(|p| p.as_ref().unwrap());
-            assert!(
-                close(coldest.q_bar, cold.q_bar, 1e-3),
-                "{activation:?}: {} {}",
-                coldest.q_bar,
-                cold.q_bar
-            );
+            assert!(close(coldest.q_bar, cold.q_bar, 1e-3), "{activation:?}: {} {}", coldest.q_bar, cold.q_bar);
             assert!(close(coldest.train_loss, cold.train_loss, 1e-3), "{activation:?}");
-            assert!(
-                close(coldest.centroid_distance_sq[0], cold.centroid_distance_sq[0], 1e-3),
-                "{activation:?}"
-            );
+            assert!(close(coldest.centroid_distance_sq[0], cold.centroid_distance_sq[0], 1e-3), "{activation:?}");
         }
     }
 }
@@ -362,46 +276,21 @@ fn predictions_are_invariant_under_rotations_of_the_inputs() {
         ..original.clone()
     };
     for activation in ALL {
-        let predict = |task: &Task| {
-            Theory::new(&Problem::new(task).unwrap(), &network(activation))
-                .unwrap()
-                .saddle(0.4)
-                .unwrap()
-        };
+        let predict =
+            |task: &Task| Theory::new(&Problem::new(task).unwrap(), &network(activation)).unwrap().saddle(0.4).unwrap();
         let scalars = |p: &Prediction| -> Vec<f64> {
-            let scalars = [
-                p.q,
-                p.q_bar,
-                p.log_evidence,
-                p.train_loss,
-                p.readout_mean,
-                p.readout_weight_correlation_norm,
-            ];
+            let scalars =
+                [p.q, p.q_bar, p.log_evidence, p.train_loss, p.readout_mean, p.readout_weight_correlation_norm];
             let rest = [p.weight_second_moment_along_u, p.test_mse.unwrap()];
-            let arrays = [
-                &p.centroid_distance_sq,
-                &p.gyration_radius_sq,
-                &p.predictive_mean,
-                &p.predictive_variance,
-            ];
-            scalars
-                .into_iter()
-                .chain(rest)
-                .chain(arrays.into_iter().flatten().copied())
-                .collect()
+            let arrays = [&p.centroid_distance_sq, &p.gyration_radius_sq, &p.predictive_mean, &p.predictive_variance];
+            scalars.into_iter().chain(rest).chain(arrays.into_iter().flatten().copied()).collect()
         };
         let (before, after, scaled) = (predict(&original), predict(&rotated(1.0)), predict(&rotated(1.001)));
         let same = |x: &Prediction, y: &Prediction| {
-            scalars(x)
-                .iter()
-                .zip(scalars(y))
-                .all(|(&x, y)| (x - y).abs() < 1e-8 * (1.0 + x.abs()))
+            scalars(x).iter().zip(scalars(y)).all(|(&x, y)| (x - y).abs() < 1e-8 * (1.0 + x.abs()))
         };
         assert!(same(&before, &after), "{activation:?}");
-        assert!(
-            !same(&before, &scaled),
-            "{activation:?}: inputs longer by 0.1 % must be seen"
-        );
+        assert!(!same(&before, &scaled), "{activation:?}: inputs longer by 0.1 % must be seen");
         let turned_direction = cosine * before.direction[0] - sine * before.direction[3];
         assert!((after.direction[0] - turned_direction).abs() < 1e-8, "{activation:?}");
     }
@@ -428,21 +317,12 @@ fn results_come_in_the_order_given_and_bad_temperatures_fail_alone() {
 fn bad_input_is_refused_by_name() {
     let refusal = |problem: &Problem, network: &Network| Theory::new(problem, network).err().map(|e| e.to_string());
     let good = network(Activation::Erf);
-    for bad in [
-        Network { width: 0, ..good },
-        Network { lambda0: -1.0, ..good },
-        Network {
-            lambda1: f64::NAN,
-            ..good
-        },
-    ] {
+    for bad in [Network { width: 0, ..good }, Network { lambda0: -1.0, ..good }, Network { lambda1: f64::NAN, ..good }]
+    {
         assert!(refusal(&problem(), &bad).is_some_and(|message| message.contains("must be positive")));
     }
     let mut lopsided = task(30, 7, 6);
-    lopsided
-        .class_train
-        .iter_mut()
-        .for_each(|class| *class = (*class).min(1));
+    lopsided.class_train.iter_mut().for_each(|class| *class = (*class).min(1));
     let message = refusal(&Problem::new(&lopsided).unwrap(), &good);
     assert!(message.is_some_and(|message| message.contains("`zero`")));
     let mut broken = problem();
@@ -465,12 +345,6 @@ fn empty_tests_and_zero_labels_are_regular() {
         assert!(prediction.direction.iter().all(|&u| u == 0.0));
         assert_eq!(prediction.readout_weight_correlation_norm, 0.0);
         assert!(close(prediction.weight_second_moment_along_u, 1.0 / 0.7, 1e-12));
-        assert_eq!(
-            (
-                theory.gram_test(&prediction).nrows(),
-                theory.gram_train_test(&prediction).ncols()
-            ),
-            (0, 0)
-        );
+        assert_eq!((theory.gram_test(&prediction).nrows(), theory.gram_train_test(&prediction).ncols()), (0, 0));
     }
 }
