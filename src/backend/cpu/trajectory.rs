@@ -5,7 +5,7 @@ use super::backward::backward;
 use super::forward::{Inputs, forward};
 use super::residual::residual;
 use super::scalar::{Scalar, rounded};
-use super::update::{RowMass, drift, euler_maruyama, kick, kinetic, refresh, sum_of_squares};
+use super::update::{RowMass, draw, drift, euler_maruyama, kick, kinetic, refresh, sum_of_squares};
 use crate::backend::{DIVERGENCE, Ensemble, Move, Scheme, Transition, Weights};
 use crate::model::Network;
 use crate::noise::{Address, Purpose};
@@ -253,8 +253,8 @@ impl<S: Scalar> Chain<S> {
     /// Draws the momentum from N(0, m) and returns the Hamiltonian.
     fn start(&self, network: &Network, motion: &PreparedMove<S>, stream: &Stream, scratch: &mut Scratch<S>) -> f64 {
         stream.fill(Purpose::Momentum, 0, &mut scratch.noise);
-        refresh(&mut scratch.momentum.readout, &scratch.noise.readout, &motion.readout, 0.0);
-        refresh(&mut scratch.momentum.weights, &scratch.noise.weights, &motion.weights, 0.0);
+        draw(&mut scratch.momentum.readout, &scratch.noise.readout, &motion.readout);
+        draw(&mut scratch.momentum.weights, &scratch.noise.weights, &motion.weights);
         self.potential(network, motion.beta) + total_kinetic(motion, &scratch.momentum)
     }
 

@@ -42,7 +42,19 @@ pub fn drift<S: Scalar>(position: &mut [S], momentum: &[S], mass: &RowMass<S>, t
     });
 }
 
-/// O: p ← keep·p + √(1 − keep²) √m ξ. keep = 0 is a full refreshment.
+/// p ← √m ξ, the full refreshment. What p held before is not read: a diverged trajectory may have left anything there.
+pub fn draw<S: Scalar>(momentum: &mut [S], noise: &[S], mass: &RowMass<S>) {
+    let row = mass.root.len();
+    Arch::new().dispatch(|| {
+        for (p, xi) in momentum.chunks_exact_mut(row).zip(noise.chunks_exact(row)) {
+            for ((p, &xi), &root) in p.iter_mut().zip(xi).zip(&mass.root) {
+                *p = root * xi;
+            }
+        }
+    });
+}
+
+/// O: p ← keep·p + √(1 − keep²) √m ξ.
 pub fn refresh<S: Scalar>(momentum: &mut [S], noise: &[S], mass: &RowMass<S>, keep: f64) {
     let row = mass.root.len();
     let (keep, fresh) = (S::round(keep), S::round((1.0 - keep * keep).sqrt()));
