@@ -27,6 +27,8 @@ pub enum Purpose {
     Data = 7,
     /// The uniform of an exchange between two temperatures.
     Exchange = 8,
+    /// The signs under which a unit of an odd activation is measured.
+    Sign = 9,
 }
 
 /// The address of a block of random numbers: one chain, one trajectory, one step inside it, one purpose.

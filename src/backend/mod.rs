@@ -9,6 +9,7 @@
 //! | `Momentum` | its number | 0 |
 //! | `Friction` | its number | the step, from 0, *after* whose second B (OBABO), in whose middle (BAOAB) or at whose start (ULA) it acts |
 //! | `Complement` | its number | step 0, index i·k + j for unit i and complement direction j |
+//! | `Sign` | its number | step 0, index i: the sign of the normal, for odd σ (see [`Measurement::readout_mean`]) |
 //! | `Accept`, `Exchange` | its number | step 0, one uniform; an exchange is named by the chain at the lower index |
 
 pub mod cpu;
@@ -151,7 +152,9 @@ pub struct Transition {
 pub struct Measurement {
     /// L = ½ Σ_μ (y − f)².
     pub loss: f64,
-    /// (1/N1) Σ_i v_i.
+    /// (1/N1) Σ_i s_i v_i. For odd σ the posterior is unchanged when a unit's (v, w) changes sign, which chains do rarely at low
+    /// temperature: a random sign s_i per unit and draw is the exact symmetry move, and every other statistic here is blind to
+    /// it. Otherwise s_i = 1.
     pub readout_mean: f64,
     /// (1/N1) Σ_i v_i².
     pub readout_second_moment: f64,

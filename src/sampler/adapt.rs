@@ -1,7 +1,7 @@
 //! Warm-up that needs no hand: mass, step length and trajectory length of every temperature, learnt from all its chains together.
 //!
-//! Four stages: chains settle while the step length follows the acceptance; the mass is set to the pooled inverse variance and the
-//! step length follows again; trajectory lengths are tried out; the step length settles for the chosen one. Then everything is frozen.
+//! Four stages: chains settle while the step length follows the acceptance; the mass takes in the pooled variance and the step length
+//! follows again; trajectory lengths are tried out; the step length settles for the chosen one. Then everything is frozen.
 
 use super::mass::PooledVariance;
 use super::schedule::{self, Tuning};
@@ -157,7 +157,7 @@ impl<'a> WarmUp<'a> {
             Stage::Settle => {
                 for (tuning, variance) in self.tunings.iter_mut().zip(&self.variance) {
                     if let Some(mass) = variance.mass() {
-                        tuning.mass = mass;
+                        tuning.mass = mass.between(&tuning.mass);
                     }
                 }
             }

@@ -41,6 +41,18 @@ fn mean_squares(activation: Activation, variance: f64) -> (f64, f64) {
     (slope / weight, square / weight)
 }
 
+impl Mass {
+    /// Geometric mean of two masses.
+    ///
+    /// Between inverse variance, which gives every coordinate the same period but leaves the stiff combinations of units stiff, and
+    /// curvature, which softens these but slows the rest: at T = 0.01 on digits (P = 100, N1 = 50) the effective samples of ⟨v²⟩ per
+    /// gradient were 9.8, 11.0 and 1.1 (in thousandths) with the first, the mean and the second.
+    pub(super) fn between(&self, other: &Self) -> Self {
+        let weights = self.weights.iter().zip(&other.weights).map(|(a, b)| (a * b).sqrt()).collect();
+        Self { weights, readout: (self.readout * other.readout).sqrt() }
+    }
+}
+
 /// Inverse variances pooled over chains, hidden units and instants.
 #[derive(Debug, Clone, Default)]
 pub struct PooledVariance {

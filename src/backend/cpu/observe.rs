@@ -32,6 +32,7 @@ pub struct ObserverScratch<S> {
     test_features: Vec<S>,
     test_output: Vec<S>,
     noise: Vec<S>,
+    signs: Vec<S>,
 }
 
 /// A chain to be measured.
@@ -69,6 +70,7 @@ impl<S: Scalar> Observer<S> {
             test_features: zeros(self.test.count),
             test_output: vec![S::default(); self.test.count],
             noise: zeros(self.complement.rank),
+            signs: zeros(1),
         }
     }
 
@@ -93,6 +95,13 @@ impl<S: Scalar> Observer<S> {
         });
 
         let units = readout.len() as f64;
+        let mut readout_mean: f64 = readout.iter().map(|&v| v.into()).sum();
+        if target.network.activation.is_odd() {
+            Address { seed, chain: id, trajectory, step: 0, purpose: Purpose::Sign }.normals(&mut scratch.signs);
+            let signed = |(&v, &s): (&S, &S)| if s < S::default() { -Into::<f64>::into(v) } else { v.into() };
+            readout_mean = readout.iter().zip(&scratch.signs).map(signed).sum();
+        }
+        let readout_mean = readout_mean / units;
         let (mut along, mut along_squared) = (0.0, 0.0);
         for (&v, w) in readout.iter().zip(weights.chunks_exact(target.inputs.rank)) {
             let w_u: f64 =
@@ -103,7 +112,7 @@ impl<S: Scalar> Observer<S> {
         let (centroid_gram, mean_square_norm) = self.geometry(&scratch.features);
         Measurement {
             loss: chain.loss,
-            readout_mean: readout.iter().map(|&v| v.into()).sum::<f64>() / units,
+            readout_mean,
             readout_second_moment: sum_of_squares(readout) / units,
             readout_weight_along_u: along / units,
             weight_along_u_squared: along_squared / units,
