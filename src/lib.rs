@@ -11,6 +11,7 @@ pub mod observables;
 pub mod report;
 pub mod run;
 pub mod sampler;
+mod simd;
 pub mod stats;
 pub mod store;
 pub mod theory;

@@ -3,7 +3,7 @@
 //! Philox4x32-10 (Salmon, Moraes, Dror, Shaw, SC 2011, the Random123 generator) keyed by the seed. Because nothing is carried from
 //! draw to draw, a chain sees the same noise whether it runs alone or with a thousand others, on any number of threads.
 
-use pulp::Arch;
+use crate::simd::vectorize;
 
 /// What a random number is for: distinct purposes never share a counter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,7 +61,7 @@ impl Address {
 
     /// Fills `out` with standard normals of float32 accuracy: Box–Muller on uniforms (⌊x/2⁹⌋ + ½)/2²³.
     pub fn normals<S: From<f32> + Copy>(&self, out: &mut [S]) {
-        Arch::new().dispatch(|| normals_lanes(self, out));
+        vectorize!(normals_lanes(self, out));
     }
 
     /// Fills `out` with integers uniform on 0..bound (bias below bound/2³²).

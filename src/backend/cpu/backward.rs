@@ -2,10 +2,10 @@
 
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
-use pulp::Arch;
 
 use super::forward::Inputs;
 use super::scalar::Scalar;
+use crate::simd::vectorize;
 
 /// ∂L/∂v_i = (1/√N1) Σ_μ e_μ φ_iμ and ∂L/∂W′ = g Z with g_iμ = e_μ v_i σ′(h_iμ)/√N1; `slope` holds σ′(H) and is overwritten by g.
 pub fn backward<S: Scalar>(
@@ -19,7 +19,7 @@ pub fn backward<S: Scalar>(
 ) {
     let (units, points) = (readout.len(), inputs.count);
     let scale = S::round(1.0 / (units as f64).sqrt());
-    Arch::new().dispatch(|| {
+    vectorize!({
         for i in 0..units {
             let row = i * points..(i + 1) * points;
             gradient_readout[i] = scale * dot(&features[row.clone()], residual);

@@ -2,10 +2,10 @@
 
 use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, MatMut, MatRef, Par};
-use pulp::Arch;
 
 use super::scalar::Scalar;
 use crate::model::Activation;
+use crate::simd::vectorize;
 
 /// Inputs in the rotated basis: `count` rows of length `rank`.
 #[derive(Debug, Clone)]
@@ -58,7 +58,7 @@ pub fn forward<S: Scalar>(
 /// f = (1/√N1) Σ_i v_i φ_i.
 pub fn combine<S: Scalar>(readout: &[S], features: &[S], output: &mut [S]) {
     let scale = S::round(1.0 / (readout.len() as f64).sqrt());
-    Arch::new().dispatch(|| {
+    vectorize!({
         output.fill(S::default());
         for (&v, row) in readout.iter().zip(features.chunks_exact(output.len())) {
             let v = v * scale;
@@ -66,5 +66,5 @@ pub fn combine<S: Scalar>(readout: &[S], features: &[S], output: &mut [S]) {
                 *f += v * phi;
             }
         }
-    });
+    })
 }

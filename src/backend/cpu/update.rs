@@ -2,9 +2,8 @@
 //!
 //! Coordinates come in rows that share one vector of masses: the N1 units of W′, or the readout as N1 rows of length 1.
 
-use pulp::Arch;
-
 use super::scalar::{Scalar, rounded};
+use crate::simd::vectorize;
 
 /// Mass of every coordinate of a row, with what the moves need of it.
 #[derive(Debug, Clone)]
@@ -22,49 +21,49 @@ impl<S: Scalar> RowMass<S> {
 /// B: p ← p − t (β ∂L + λ θ).
 pub fn kick<S: Scalar>(momentum: &mut [S], position: &[S], gradient: &[S], time: f64, beta: f64, lambda: f64) {
     let (force, prior) = (S::round(time * beta), S::round(time * lambda));
-    Arch::new().dispatch(|| {
+    vectorize!({
         for ((p, &x), &g) in momentum.iter_mut().zip(position).zip(gradient) {
             *p -= force * g + prior * x;
         }
-    });
+    })
 }
 
 /// A: θ ← θ + t p/m.
 pub fn drift<S: Scalar>(position: &mut [S], momentum: &[S], mass: &RowMass<S>, time: f64) {
     let time = S::round(time);
     let row = mass.inverse.len();
-    Arch::new().dispatch(|| {
+    vectorize!({
         for (x, p) in position.chunks_exact_mut(row).zip(momentum.chunks_exact(row)) {
             for ((x, &p), &inverse) in x.iter_mut().zip(p).zip(&mass.inverse) {
                 *x += time * (p * inverse);
             }
         }
-    });
+    })
 }
 
 /// p ← √m ξ, the full refreshment. What p held before is not read: a diverged trajectory may have left anything there.
 pub fn draw<S: Scalar>(momentum: &mut [S], noise: &[S], mass: &RowMass<S>) {
     let row = mass.root.len();
-    Arch::new().dispatch(|| {
+    vectorize!({
         for (p, xi) in momentum.chunks_exact_mut(row).zip(noise.chunks_exact(row)) {
             for ((p, &xi), &root) in p.iter_mut().zip(xi).zip(&mass.root) {
                 *p = root * xi;
             }
         }
-    });
+    })
 }
 
 /// O: p ← keep·p + √(1 − keep²) √m ξ.
 pub fn refresh<S: Scalar>(momentum: &mut [S], noise: &[S], mass: &RowMass<S>, keep: f64) {
     let row = mass.root.len();
     let (keep, fresh) = (S::round(keep), S::round((1.0 - keep * keep).sqrt()));
-    Arch::new().dispatch(|| {
+    vectorize!({
         for (p, xi) in momentum.chunks_exact_mut(row).zip(noise.chunks_exact(row)) {
             for ((p, &xi), &root) in p.iter_mut().zip(xi).zip(&mass.root) {
                 *p = keep * *p + fresh * (root * xi);
             }
         }
-    });
+    })
 }
 
 /// ½ Σ p²/m in float64.
@@ -73,12 +72,18 @@ pub fn kinetic<S: Scalar>(momentum: &[S], mass: &RowMass<S>) -> f64 {
     if row == 1 {
         return 0.5 * mass.inverse[0].into() * sum_of_squares(momentum);
     }
-    Arch::new().dispatch(|| 0.5 * momentum.chunks_exact(row).map(|p| weighted_squares(p, &mass.inverse)).sum::<f64>())
+    vectorize!({
+        let mut total = 0.0;
+        for p in momentum.chunks_exact(row) {
+            total += weighted_squares(p, &mass.inverse);
+        }
+        0.5 * total
+    })
 }
 
 /// Σ x² in float64.
 pub fn sum_of_squares<S: Scalar>(values: &[S]) -> f64 {
-    Arch::new().dispatch(|| {
+    vectorize!({
         let mut sums = [0f64; LANES];
         let chunks = values.chunks_exact(LANES);
         let tail: f64 = chunks.remainder().iter().map(|&x| square(x)).sum();
@@ -125,9 +130,9 @@ pub fn euler_maruyama<S: Scalar>(
     let shrink = S::round(1.0 - eta * temperature * lambda);
     let amplitude = S::round((2.0 * eta * temperature).sqrt());
     let eta = S::round(eta);
-    Arch::new().dispatch(|| {
+    vectorize!({
         for ((x, &g), &xi) in position.iter_mut().zip(gradient).zip(noise) {
             *x = shrink * *x - eta * g + amplitude * xi;
         }
-    });
+    })
 }

@@ -14,9 +14,9 @@
 use std::f64::consts::{FRAC_2_PI, FRAC_2_SQRT_PI, FRAC_PI_2, PI};
 use std::sync::LazyLock;
 
+use crate::simd::vectorize;
 use faer::Mat;
 use faer::prelude::Reborrow;
-use pulp::Arch;
 use rayon::prelude::*;
 
 /// σ(x) = Σ_i w_i erf(x/s_i).
@@ -91,7 +91,7 @@ impl ErfMixture {
 
 /// sum_μ += weight · arcsin(twice_μ left_μ right).
 fn add_arcsines(sum: &mut [f64], weight: f64, twice: &[f64], left: &[f64], right: f64) {
-    Arch::new().dispatch(|| {
+    vectorize!({
         for ((sum, twice), left) in sum.iter_mut().zip(twice).zip(left) {
             *sum += weight * asin(twice * (left * right));
         }
