@@ -334,7 +334,7 @@ mod tests {
         let experiment = Experiment::resolve(settings).unwrap();
         assert_eq!(experiment.network.width, 7);
         assert_eq!(experiment.temperatures, [2.0, 0.5], "hot to cold");
-        assert_eq!(experiment.sampler.chains, 32, "untouched settings keep the preset's value");
+        assert_eq!(experiment.sampler.chains, 24, "untouched settings keep the preset's value");
     }
 
     #[test]

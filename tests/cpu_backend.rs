@@ -1,0 +1,186 @@
+//! Exact properties of the CPU backend: the field's update, gradients, reproducibility.
+
+mod common;
+
+use common::{Setting, ensemble, task};
+use featherm::backend::cpu::Cpu;
+use featherm::backend::{Backend, Ensemble, Mass, Move, Observation, Round, Scheme, Weights};
+use featherm::config::SamplerKind;
+use featherm::model::{Activation, Network, Problem};
+use featherm::noise::{Address, Purpose};
+
+const ACTIVATIONS: [Activation; 5] =
+    [Activation::Erf, Activation::Relu, Activation::Tanh, Activation::Identity, Activation::Gelu];
+
+fn problem() -> Problem {
+    let entry = |i: usize, j: usize| (((i * 31 + j * 57 + i * j * 13) % 23) as f64 - 11.0) / 7.0;
+    let rows = |n: std::ops::Range<usize>| n.map(|i| (0..5).map(|j| entry(i, j)).collect()).collect::<Vec<_>>();
+    let y: Vec<f64> = (0..7).map(|i| if i % 3 == 0 { 1.0 } else { -1.0 }).collect();
+    Problem::new(&task(&rows(0..7), &y, &rows(10..13))).unwrap()
+}
+
+fn network(activation: Activation) -> Network {
+    Network { width: 4, activation, lambda0: 0.7, lambda1: 1.6 }
+}
+
+fn one_chain(problem: &Problem, activation: Activation, replicas: usize, temperatures: &[f64]) -> Ensemble {
+    let setting = Setting { replicas, ..Setting::new(SamplerKind::Malt, temperatures) };
+    ensemble(problem, network(activation), &setting, &[1.0, 0.0, 0.0, 0.0, 0.0])
+}
+
+/// L of given weights, from the definition.
+fn loss(problem: &Problem, activation: Activation, weights: &Weights) -> f64 {
+    let (units, rank) = (weights.readout.len(), problem.rank());
+    (0..problem.points())
+        .map(|mu| {
+            let f: f64 = (0..units)
+                .map(|i| {
+                    let h = (0..rank).map(|j| weights.rotated[i * rank + j] * problem.z_train[(mu, j)]).sum();
+                    weights.readout[i] * activation.sigma(h)
+                })
+                .sum();
+            0.5 * (problem.y_train[mu] - f / (units as f64).sqrt()).powi(2)
+        })
+        .sum()
+}
+
+/// ∂L by central differences.
+fn gradient(problem: &Problem, activation: Activation, weights: &Weights) -> Weights {
+    let differences = |block: fn(&mut Weights) -> &mut Vec<f64>| {
+        let mut shifted = weights.clone();
+        (0..block(&mut shifted).len())
+            .map(|k| {
+                let step = 1e-5;
+                let mut at = |shift: f64| {
+                    block(&mut shifted)[k] += shift;
+                    let loss = loss(problem, activation, &shifted);
+                    block(&mut shifted)[k] -= shift;
+                    loss
+                };
+                (at(step) - at(-step)) / (2.0 * step)
+            })
+            .collect()
+    };
+    Weights { readout: differences(|w| &mut w.readout), rotated: differences(|w| &mut w.rotated) }
+}
+
+/// `ula` is θ ← (1 − ηTλ)θ − η∇L + √(2ηT) ξ, step by step, for the noise that its address names.
+#[test]
+fn ula_is_the_update_of_the_field() {
+    let problem = problem();
+    let (eta, temperature, steps) = (0.02, 0.4, 3);
+    for activation in ACTIVATIONS {
+        let ensemble = one_chain(&problem, activation, 1, &[temperature]);
+        let network = ensemble.network;
+        let mut backend = Cpu::<f64>::new(ensemble.clone());
+        let mut expected = backend.weights().unwrap().remove(0);
+        for step in 0..steps {
+            let noise = |slot: u32, count: usize| {
+                let mut normals = vec![0f64; count];
+                Address { seed: ensemble.seed, chain: 0, trajectory: 9, step: slot, purpose: Purpose::Friction }
+                    .normals(&mut normals);
+                normals
+            };
+            let slope = gradient(&problem, activation, &expected);
+            let update = |x: &mut [f64], g: &[f64], xi: &[f64], lambda: f64| {
+                for ((x, g), xi) in x.iter_mut().zip(g).zip(xi) {
+                    *x = (1.0 - eta * temperature * lambda) * *x - eta * g + (2.0 * eta * temperature).sqrt() * xi;
+                }
+            };
+            let (units, weights) = (expected.readout.len(), expected.rotated.len());
+            update(&mut expected.readout, &slope.readout, &noise(2 * step, units), network.lambda1);
+            update(&mut expected.rotated, &slope.rotated, &noise(2 * step + 1, weights), network.lambda0);
+        }
+        let mass = Mass { weights: vec![1.0; problem.rank()], readout: 1.0 };
+        let motion = Move { beta: 1.0 / temperature, scheme: Scheme::Ula, step_size: eta, mass };
+        let round = Round { trajectory: 9, steps: vec![steps], exchange: None, observe: None };
+        backend.run(&[motion], &[round]).unwrap();
+        let found = backend.weights().unwrap().remove(0);
+        let distance = |a: &Weights, b: &Weights| {
+            let pairs = a.readout.iter().zip(&b.readout).chain(a.rotated.iter().zip(&b.rotated));
+            pairs.map(|(x, y)| (x - y).abs()).fold(0.0, f64::max)
+        };
+        assert!(distance(&found, &expected) < 1e-8, "{activation:?}: {}", distance(&found, &expected));
+        let mut other = expected.clone();
+        other.rotated[0] += 1e-6;
+        assert!(distance(&found, &other) > 1e-7, "a wrong weight must be seen");
+    }
+}
+
+/// Moves with friction and exchange, observed, for the bitwise tests.
+fn play(ensemble: Ensemble, temperatures: &[f64]) -> (Vec<Weights>, Vec<f64>) {
+    let mass = Mass { weights: vec![1.0; ensemble.problem.rank()], readout: 1.0 };
+    let scheme = Scheme::Obabo { friction: 0.8, metropolis: true };
+    let moves: Vec<Move> =
+        temperatures.iter().map(|t| Move { beta: 1.0 / t, scheme, step_size: 0.2, mass: mass.clone() }).collect();
+    let observe = Some(Observation { batch: Some(0), gram: true });
+    let rounds: Vec<Round> = (0..6)
+        .map(|trajectory| Round { trajectory, steps: vec![5; temperatures.len()], exchange: None, observe })
+        .collect();
+    let mut backend = Cpu::<f32>::new(ensemble);
+    let outcomes = backend.run(&moves, &rounds).unwrap();
+    let losses = outcomes.iter().flat_map(|o| o.measurements.iter().map(|m| m.loss)).collect();
+    (backend.weights().unwrap(), losses)
+}
+
+#[test]
+fn a_chain_does_not_depend_on_the_others() {
+    let problem = problem();
+    let (many, _) = play(one_chain(&problem, Activation::Erf, 37, &[1.0, 0.3]), &[1.0, 0.3]);
+    let (alone, _) = play(one_chain(&problem, Activation::Erf, 1, &[1.0]), &[1.0]);
+    assert_eq!(alone[0], many[0]);
+    let (few, _) = play(one_chain(&problem, Activation::Erf, 3, &[1.0, 0.3]), &[1.0, 0.3]);
+    assert_eq!(few[..3], many[..3]);
+    assert_eq!(few[3..], many[37..40]);
+    assert_ne!(few[0], few[1], "chains differ from each other");
+}
+
+#[test]
+fn the_same_seed_gives_the_same_bits_on_any_number_of_threads() {
+    let problem = problem();
+    let sampled = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| play(one_chain(&problem, Activation::Gelu, 11, &[1.0, 0.3]), &[1.0, 0.3]))
+    };
+    assert_eq!(sampled(1), sampled(5));
+    let mut other = one_chain(&problem, Activation::Gelu, 11, &[1.0, 0.3]);
+    other.seed += 1;
+    assert_ne!(sampled(1), play(other, &[1.0, 0.3]), "another seed gives other draws");
+}
+
+/// A trajectory whose energy overflows must be rejected and leave no trace in the next one.
+#[test]
+fn a_diverged_trajectory_is_rejected_and_forgotten() {
+    let problem = problem();
+    let mut backend = Cpu::<f32>::new(one_chain(&problem, Activation::Identity, 2, &[1e-3]));
+    let start = backend.weights().unwrap();
+    let mass = Mass { weights: vec![1e-12; problem.rank()], readout: 1e-12 };
+    let motion = |step_size: f64, mass: &Mass| Move {
+        beta: 1e3,
+        scheme: Scheme::Obabo { friction: 1.0, metropolis: true },
+        step_size,
+        mass: mass.clone(),
+    };
+    let round = |trajectory| Round { trajectory, steps: vec![20], exchange: None, observe: None };
+    let wild = backend.run(&[motion(1e6, &mass)], &[round(0)]).unwrap();
+    assert!(wild[0].transitions.iter().all(|t| t.diverged && t.acceptance == 0.0));
+    assert_eq!(backend.weights().unwrap(), start);
+    let unit = Mass { weights: vec![1.0; problem.rank()], readout: 1.0 };
+    let tame = backend.run(&[motion(1e-4, &unit)], &[round(1)]).unwrap();
+    assert!(tame[0].transitions.iter().all(|t| t.acceptance > 0.9 && !t.diverged), "{:?}", tame[0].transitions);
+}
+
+/// An unadjusted chain that leaves the finite numbers is lost, keeps its last finite state and says so.
+#[test]
+fn an_unadjusted_chain_that_blows_up_is_lost() {
+    let problem = problem();
+    let mut backend = Cpu::<f32>::new(one_chain(&problem, Activation::Identity, 2, &[1.0]));
+    let mass = Mass { weights: vec![1.0; problem.rank()], readout: 1.0 };
+    let motion = Move { beta: 1.0, scheme: Scheme::Ula, step_size: 1e6, mass };
+    let observe = Some(Observation { batch: None, gram: false });
+    let outcome =
+        backend.run(&[motion], &[Round { trajectory: 0, steps: vec![60], exchange: None, observe }]).unwrap().remove(0);
+    assert!(outcome.transitions.iter().all(|t| t.diverged));
+    assert!(outcome.measurements.iter().all(|m| m.lost));
+    assert!(backend.weights().unwrap().iter().all(|w| w.rotated.iter().all(|x| x.is_finite())));
+}
