@@ -97,7 +97,10 @@ impl Settings {
     pub fn from_toml(text: &str, origin: &str) -> Result<Self, ConfigError> {
         toml::from_str(text).map_err(|error| {
             let line = error.span().map_or_else(String::new, |span| {
-                format!(" line {}", text[..span.start.min(text.len())].matches('\n').count() + 1)
+                let before = &text[..span.start.min(text.len())];
+                let number = before.matches('\n').count();
+                let content = text.lines().nth(number).unwrap_or_default().trim();
+                format!(" line {} ({content})", number + 1)
             });
             // The parser's own message may run over several lines; the first says what is wrong.
             let message = error.message().lines().collect::<Vec<_>>().join("; ");

@@ -72,6 +72,12 @@ fn with_error(value: Option<f64>, error: Option<f64>) -> String {
     }
 }
 
+/// A temperature in four significant digits.
+fn short(temperature: f64) -> String {
+    let rounded = format!("{temperature:.3e}").parse().unwrap_or(temperature);
+    if (1e-4..1e6).contains(&rounded) { format!("{rounded}") } else { format!("{rounded:e}") }
+}
+
 fn number(value: Option<f64>) -> String {
     value.map_or_else(|| "-".into(), |x| format!("{x:.5}"))
 }
@@ -81,7 +87,8 @@ fn row(temperature: f64, report: &ObservableReport, scale: f64) -> String {
     let theory = |kind: &str| scaled(report.theory.get(kind).and_then(|field| field.scalar()));
     let z = report.z.get("saddle").and_then(|field| field.scalar()).map_or_else(|| "-".into(), |z| format!("{z:+.1}"));
     format!(
-        "{temperature:>10}  {:>20} {:>10} {z:>7} {:>10} {:>7}",
+        "{:>10}  {:>20} {:>10} {z:>7} {:>10} {:>7}",
+        short(temperature),
         with_error(scaled(report.mean.scalar()), scaled(report.mcse.scalar())),
         number(theory("saddle")),
         number(theory("nngp")),
@@ -106,7 +113,7 @@ fn sampler_block(temperatures: &[TemperatureReport]) -> String {
         let _ = writeln!(
             text,
             "{:>10} {:>10.4} {:>6} {:>11.2} {:>11.2} {:>11} {:>9}",
-            at.temperature,
+            short(at.temperature),
             s.step_size,
             s.steps,
             s.acceptance_rate,
@@ -125,7 +132,7 @@ fn maxima(document: &Document) -> String {
         let _ = write!(
             text,
             "{symbol}(T) is largest at T = {}: {}",
-            found.temperature,
+            short(found.temperature),
             with_error(Some(found.value), found.mcse)
         );
         if let Some(mcse) = found.mcse.filter(|&m| m > 0.0) {

@@ -1,0 +1,292 @@
+//! The command line as a user meets it: outputs, exit codes, and nothing left behind by bad input.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A run small enough for a test.
+const TINY: [&str; 16] = [
+    "--train",
+    "20",
+    "--width",
+    "5",
+    "--test",
+    "3",
+    "--temperatures",
+    "1,0.2",
+    "--chains",
+    "4",
+    "--warmup",
+    "30",
+    "--draws",
+    "20",
+    "--seed",
+    "3",
+];
+
+fn featherm(dir: &Path, arguments: &[&str]) -> Output {
+    Command::new(assert_cmd::cargo::cargo_bin!("featherm")).args(arguments).current_dir(dir).output().unwrap()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+fn report(dir: &Path) -> Value {
+    serde_json::from_slice(&fs::read(dir.join("report.json")).unwrap()).unwrap()
+}
+
+#[test]
+fn a_run_writes_its_directory_and_prints_its_table() {
+    let dir = TempDir::new().unwrap();
+    let output = featherm(dir.path(), &TINY);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let table = stdout(&output);
+    for part in ["D²(T) is largest at T =", "Q\u{304} = λ1⟨v²⟩", "saddle", "nngp", "report: runs/quick-1/report.json"]
+    {
+        assert!(table.contains(part), "{part} is missing from\n{table}");
+    }
+    assert_eq!(stderr(&output), "", "a piped run is quiet");
+
+    let run = dir.path().join("runs/quick-1");
+    let report = report(&run);
+    assert_eq!(report["schema"], "featherm.report/1");
+    assert_eq!(report["config"]["sampler"]["seed"], 3);
+    assert_eq!(report["temperatures"].as_array().unwrap().len(), 2);
+    let at = &report["temperatures"][1];
+    assert_eq!(at["temperature"], 0.2);
+    for name in [
+        "train_loss",
+        "test_mse",
+        "readout_second_moment",
+        "readout_mean",
+        "readout_weight_correlation_norm",
+        "weight_second_moment_along_u",
+        "centroid_distance_sq",
+    ] {
+        let observable = &at["observables"][name];
+        for field in ["mean", "mcse", "ess", "rhat"] {
+            assert!(observable[field].is_f64(), "{name}.{field}: {observable}");
+        }
+        assert!(observable["theory"]["saddle"].is_f64() && observable["theory"]["nngp"].is_f64(), "{name}");
+        assert!(observable["z"]["saddle"].is_f64());
+    }
+    for (name, length) in [("predictive_mean", 3), ("predictive_variance", 3), ("gyration_radius_sq", 2)] {
+        let observable = &at["observables"][name];
+        assert_eq!(observable["mean"].as_array().unwrap().len(), length);
+        assert_eq!(observable["theory"]["saddle"].as_array().unwrap().len(), length);
+    }
+    let maximum = &report["signatures"]["centroid_distance_maximum"];
+    for field in ["temperature", "value", "infinite_width_value", "confidence", "theory_temperature"] {
+        assert!(maximum[field].is_f64(), "{field}: {maximum}");
+    }
+    for file in ["config.toml", "arrays.npz"] {
+        assert!(run.join(file).is_file(), "{file}");
+    }
+
+    let again = featherm(dir.path(), &["report", "runs/quick-1"]);
+    assert!(again.status.success());
+    assert!(table.starts_with(&stdout(&again)), "the table is rebuilt from disk");
+    assert!(featherm(dir.path(), &TINY).status.success());
+    assert!(dir.path().join("runs/quick-2/report.json").is_file(), "the next run takes the next directory");
+}
+
+#[test]
+fn the_recorded_configuration_repeats_the_run_bit_for_bit() {
+    let dir = TempDir::new().unwrap();
+    assert!(featherm(dir.path(), &[&TINY[..], &["--out", "first"]].concat()).status.success());
+    let repeat = featherm(dir.path(), &["run", "--config", "first/config.toml", "--out", "second"]);
+    assert!(repeat.status.success(), "{}", stderr(&repeat));
+    let (first, second) = (report(&dir.path().join("first")), report(&dir.path().join("second")));
+    assert_eq!(first["temperatures"], second["temperatures"]);
+    let other = featherm(dir.path(), &["run", "--config", "first/config.toml", "--seed", "4", "--out", "third"]);
+    assert!(other.status.success());
+    assert_ne!(first["temperatures"], report(&dir.path().join("third"))["temperatures"], "another seed");
+}
+
+#[test]
+fn more_than_two_classes_have_named_entries() {
+    let dir = TempDir::new().unwrap();
+    let arguments = ["--data", "digits", "--classes", "0,6/1", "--out", "three"];
+    let output = featherm(dir.path(), &[&TINY[..], &arguments].concat());
+    assert!(output.status.success(), "{}", stderr(&output));
+    let report = report(&dir.path().join("three"));
+    for name in ["centroid_distance_sq[0,6]", "centroid_distance_sq[6,1]", "gyration_radius_sq[1]"] {
+        assert!(report["temperatures"][0]["observables"][name]["mean"].is_f64(), "{name}");
+    }
+    assert!(report["signatures"]["centroid_distance_maximum[0,1]"]["value"].is_f64());
+}
+
+#[test]
+fn every_sampler_and_source_runs() {
+    let dir = TempDir::new().unwrap();
+    let cases: [&[&str]; 8] = [
+        &["--sampler", "hmc"],
+        &["--sampler", "mala"],
+        &["--sampler", "baoab"],
+        &["--sampler", "ula", "--step-size", "0.01"],
+        &["--precision", "f64", "--activation", "relu"],
+        &["--data", "teacher:linear", "--activation", "tanh"],
+        &["--data", "teacher:hermite", "--teacher-degree", "2", "--activation", "gelu"],
+        &["--temperature-range", "0.1:1:3", "--tempering", "false"],
+    ];
+    for case in cases {
+        let mut arguments = TINY.to_vec();
+        if case.contains(&"--temperature-range") {
+            arguments.retain(|&a| a != "--temperatures" && a != "1,0.2");
+        }
+        arguments.extend(case);
+        let output = featherm(dir.path(), &arguments);
+        assert!(output.status.success(), "{case:?}: {}", stderr(&output));
+    }
+}
+
+#[test]
+fn theory_needs_no_sampling() {
+    let dir = TempDir::new().unwrap();
+    let output = featherm(dir.path(), &["theory", "--temperatures", "1,0.01", "--json"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(document["schema"], "featherm.theory/1");
+    let points = document["points"].as_array().unwrap();
+    assert_eq!(points.len(), 4, "two theories at two temperatures");
+    for point in points {
+        for name in ["temperature", "q", "q_bar", "effective_action", "log_evidence", "train_loss", "test_mse"] {
+            assert!(point[name].is_f64(), "{name}");
+        }
+        assert_eq!(point["predictive_mean"].as_array().unwrap().len(), 100);
+    }
+    assert!(stdout(&featherm(dir.path(), &["theory"])).contains("saddle"));
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "theory writes nothing");
+}
+
+#[test]
+fn bad_input_is_one_line_exit_code_two_and_leaves_nothing() {
+    let cases: [(&[&str], &str); 26] = [
+        (&["--temperatures", "0"], "temperature"),
+        (&["--temperatures", "-1"], "temperature"),
+        (&["--temperatures", "NaN"], "temperature"),
+        (&["--temperatures", "1,x"], "temperatures"),
+        (&["--temperatures", "1,1"], "temperature"),
+        (&["--temperature-range", "1:2"], "LO:HI:COUNT"),
+        (&["--width", "0"], "width"),
+        (&["--width", "-3"], "width"),
+        (&["--width", "many"], "width"),
+        (&["--chains", "0"], "chains"),
+        (&["--draws", "1"], "draws"),
+        (&["--lambda0", "0"], "lambda0"),
+        (&["--lambda1", "inf"], "lambda1"),
+        (&["--step-size", "-1"], "step-size"),
+        (&["--sampler", "ula"], "step-size"),
+        (&["--sampler", "gibbs"], "sampler"),
+        (&["--activation", "sine"], "activation"),
+        (&["--train", "100000"], "train"),
+        (&["--classes", "3,3"], "classes"),
+        (&["--classes", "3,11"], "11"),
+        (&["--data", "mnist", "--train", "5"], "classes"),
+        (&["--data", "no-such-set", "--classes", "1,2", "--train", "5"], "no-such-set"),
+        (&["--data", "teacher:oracle", "--train", "5"], "oracle"),
+        (&["--preset", "slow"], "quick"),
+        (&["--config", "absent.toml"], "absent.toml"),
+        (&["--no-such-flag"], "no-such-flag"),
+    ];
+    let dir = TempDir::new().unwrap();
+    for (arguments, named) in cases {
+        let output = featherm(dir.path(), arguments);
+        let message = stderr(&output);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {message}");
+        assert_eq!(message.trim_end().lines().count(), 1, "{arguments:?}: {message}");
+        assert!(message.to_lowercase().contains(&named.to_lowercase()), "{arguments:?}: {message}");
+        assert!(output.stdout.is_empty());
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "{arguments:?} left something behind");
+    }
+}
+
+#[test]
+fn configuration_files_are_checked() {
+    let dir = TempDir::new().unwrap();
+    let cases = [
+        ("[network]\nwidht = 3\n", "widht"),
+        ("[network]\nwidth = -3\n", "width"),
+        ("[network\n", "line 1"),
+        ("[data]\nsource = \"digits\"\n", "classes"),
+        ("temperature = 3\n", "temperature"),
+    ];
+    for (text, named) in cases {
+        fs::write(dir.path().join("run.toml"), text).unwrap();
+        let output = featherm(dir.path(), &["--config", "run.toml"]);
+        assert_eq!(output.status.code(), Some(2), "{text}");
+        assert!(stderr(&output).contains(named), "{text}: {}", stderr(&output));
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "{text}");
+    }
+}
+
+#[test]
+fn a_used_output_directory_is_refused_and_untouched() {
+    let dir = TempDir::new().unwrap();
+    fs::create_dir(dir.path().join("used")).unwrap();
+    fs::write(dir.path().join("used/thesis.tex"), "precious").unwrap();
+    fs::write(dir.path().join("file"), "precious").unwrap();
+    for out in ["used", "file", "file/below"] {
+        let output = featherm(dir.path(), &[&TINY[..], &["--out", out]].concat());
+        assert_eq!(output.status.code(), Some(2), "{out}: {}", stderr(&output));
+        assert!(stderr(&output).contains(out));
+    }
+    assert_eq!(fs::read_dir(dir.path().join("used")).unwrap().count(), 1);
+    for (report, text) in [("empty", None), ("broken", Some("{")), ("other", Some("{\"schema\":\"x\"}"))] {
+        fs::create_dir(dir.path().join(report)).unwrap();
+        if let Some(text) = text {
+            fs::write(dir.path().join(report).join("report.json"), text).unwrap();
+        }
+        let output = featherm(dir.path(), &["report", report]);
+        assert_eq!(output.status.code(), Some(2), "{report}");
+        assert!(stderr(&output).contains("report.json"));
+    }
+}
+
+/// Ctrl-C ends with exit code 3 and what was measured on disk.
+#[cfg(unix)]
+#[test]
+fn an_interrupted_run_keeps_its_draws() {
+    use std::os::unix::process::ExitStatusExt;
+    use std::time::{Duration, Instant};
+
+    let dir = TempDir::new().unwrap();
+    let long = ["--warmup", "10", "--draws", "100000", "--out", "long"];
+    let mut child = Command::new(assert_cmd::cargo::cargo_bin!("featherm"))
+        .args([&TINY[..10], &long].concat())
+        .current_dir(dir.path())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let begun = Instant::now();
+    while !dir.path().join("long/config.toml").exists() && begun.elapsed() < Duration::from_secs(60) {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    std::thread::sleep(Duration::from_millis(1500));
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    let status = child.wait().unwrap();
+    assert_eq!((status.code(), status.signal()), (Some(3), None));
+    let report = report(&dir.path().join("long"));
+    assert_eq!(report["interrupted"], true);
+    let draws = report["temperatures"][0]["sampler"]["draws"].as_u64().unwrap();
+    assert!((4..100_000).contains(&draws), "{draws}");
+    assert!(report["temperatures"][0]["observables"]["train_loss"]["mean"].is_f64());
+}
+
+#[test]
+fn help_and_version_never_fail() {
+    let dir = TempDir::new().unwrap();
+    for arguments in [&["--help"][..], &["--version"], &["run", "--help"], &["theory", "-h"], &["help", "report"]] {
+        let output = featherm(dir.path(), arguments);
+        assert!(output.status.success(), "{arguments:?}");
+        assert!(stdout(&output).contains("featherm"));
+    }
+}
