@@ -1,4 +1,31 @@
-//! featherm, the feature-learning thermometer.
+//! featherm, the feature-learning thermometer: samples the Gibbs posterior of one-hidden-layer networks at temperature T and holds the
+//! samples against the statistical-mechanics theory of the proportional limit (Corti, Pacelli, Rotondo & Gherardi, arXiv 2508.20989).
+//!
+//! Data flows one way:
+//!
+//! ```text
+//! config ─▶ data ─▶ model::Problem ─┬─▶ theory ───────────────┐
+//!                                   └─▶ sampler ─▶ observables ┴─▶ compare ─▶ report, store
+//!                                         │ drives
+//!                                       backend
+//! ```
+//!
+//! | module | room for | knows nothing of |
+//! |---|---|---|
+//! | [`config`] | `Experiment`: the validated, resolved description of a run | files, devices |
+//! | [`data`] | sources, class selection, standardisation, split | networks |
+//! | [`model`] | activations with their Gaussian averages; `Problem`, the rotated, rank-reduced data | sampling, GPUs |
+//! | [`theory`] | order parameters and what follows from them, in float64 | samples |
+//! | [`sampler`] | warm-up, adaptation, draws, replica exchange | the device it drives |
+//! | [`backend`] | `trait Backend` and the devices that implement it, stage by stage | experiments, files |
+//! | [`noise`] | counter-based random numbers, the same on every device | what they are for |
+//! | [`observables`] | the table of observables: name, measurement, theory value | devices |
+//! | [`stats`] | ESS, R̂, nested R̂, MCSE | networks |
+//! | [`compare`] | sampled ± MCSE beside each theory; the signatures and their confidence | plots |
+//! | [`report`] | the document of a run and its table | devices |
+//! | [`store`] | the run directory | plots |
+//! | [`run`] | the whole job, from `Experiment` to `Document` | the command line |
+//! | [`cli`] | raw arguments, messages, exit codes | formulas |
 
 pub mod backend;
 pub mod cli;
