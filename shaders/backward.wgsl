@@ -34,21 +34,24 @@ fn backward(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_i
     locate(group.x, lane, RANK);
     multiply(lane, PV);
 
+    // A copy that is indexed at run time, so that the long code of a move exists once; `block` itself must stay in registers.
+    var gradient: array<vec4<f32>, BLOCK * GROUPS>;
+    for (var row = 0u; row < BLOCK; row++) {
+        for (var h = 0u; h < GROUPS; h++) {
+            gradient[row * GROUPS + h] = block[row / 4u * GROUPS + h][row % 4u];
+        }
+    }
     let motion = motion_of(chain);
     var work = 0.0;
-    for (var g = 0u; g < GROUPS; g++) {
-        for (var b = 0u; b < 4u; b++) {
-            let unit = 4u * row_group(g) + b;
-            if unit < UNITS {
-                let v = state[base(PROPOSAL, chain) + UNITS * RV + unit / 4u][b] * OUTPUT_SCALE;
-                for (var h = 0u; h < GROUPS; h++) {
-                    let directions = column_group(h);
-                    if directions < RV {
-                        let gradient = v * block[g * GROUPS + h][b];
-                        work += advance(chain, unit * RV + directions, gradient, motion, weight_place(chain, unit, directions));
-                    }
-                }
-            }
+    // Compilers unroll a loop whose end they know.
+    for (var i = 0u; i < BLOCK * GROUPS + call.zero; i++) {
+        let row = i / GROUPS;
+        let unit = 4u * row_group(row / 4u) + row % 4u;
+        let directions = column_group(i % GROUPS);
+        if unit < UNITS && directions < RV {
+            let v = state[base(PROPOSAL, chain) + UNITS * RV + unit / 4u][unit % 4u];
+            let place = weight_place(chain, unit, directions);
+            work += advance(chain, unit * RV + directions, OUTPUT_SCALE * v * gradient[i], motion, place);
         }
     }
     add_work(chain, WEIGHT_SLOT + group.x * PRODUCT_LANES + lane, work);

@@ -10,7 +10,8 @@ fn launch(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_ind
     let motion = motion_of(chain);
     var energy = vec2<f32>(0.0);
     var work = 0.0;
-    for (var i = 0u; i < LAUNCH; i++) {
+    // Compilers unroll a loop whose end they know; this one is long.
+    for (var i = 0u; i < LAUNCH + call.zero; i++) {
         let offset = (group.x * LAUNCH + i) * LANES + lane;
         if offset < CHAIN_BODY {
             var place = readout_place(motion, offset - UNITS * RV);
@@ -24,7 +25,11 @@ fn launch(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_ind
             }
             energy = add(energy, vec2<f32>(0.5 * (dot(p * p, place.inverse) + LAMBDA[place.part] * dot(x, x)), 0.0));
             let g = state[base(GRADIENT, chain) + offset];
-            let moved = begin_step(Particle(x, p, 0.0), g, chain, motion, place, 0u);
+            var noise = vec4<f32>(0.0);
+            if thermal(motion) && motion.scheme != OBABO {
+                noise = noise_at(chain, place, FRICTION, friction_slot(motion, 0u));
+            }
+            let moved = begin_step(Particle(x, p, 0.0), g, motion, place, noise);
             work += moved.work;
             state[base(PROPOSAL, chain) + offset] = moved.x;
             state[base(MOMENTUM, chain) + offset] = moved.p;

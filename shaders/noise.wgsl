@@ -88,13 +88,16 @@ fn normal_block(block: u32, place: vec3<u32>) -> vec4<f32> {
 
 // Normals index … index + 3 of a stream; they lie in one block or straddle two.
 fn normals(index: u32, place: vec3<u32>) -> vec4<f32> {
-    let low = normal_block(index / 4u, place);
     let shift = index % 4u;
-    if shift == 0u {
-        return low;
+    let last = index / 4u + select(1u, 0u, shift == 0u);
+    var low = vec4<f32>(0.0);
+    var high = vec4<f32>(0.0);
+    for (var block = index / 4u; block <= last; block++) {
+        low = high;
+        high = normal_block(block, place);
     }
-    let high = normal_block(index / 4u + 1u, place);
     switch shift {
+        case 0u: { return high; }
         case 1u: { return vec4<f32>(low.yzw, high.x); }
         case 2u: { return vec4<f32>(low.zw, high.xy); }
         default: { return vec4<f32>(low.w, high.xyz); }

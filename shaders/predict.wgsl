@@ -1,19 +1,5 @@
-// Predictions on the test points, part of stage observe. `complement` draws the weights outside the span of the training inputs,
-// W⊥ ~ N(0, 1/λ0), into the room of the features; the TEST variant of forward.wgsl makes the units' shares of the output; `predict` adds them up and
-// accumulates f* and f*², one workgroup per chain.
-
-@compute @workgroup_size(LANES)
-fn complement(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let chain = group.y;
-    let item = group.x * LANES + lane;
-    if item >= UNITS * KV {
-        return;
-    }
-    let first = 4u * (item % KV);
-    let place = address(chain, call.trajectory, 0u, COMPLEMENT);
-    let noise = below(first, COMPLEMENT_RANK) * normals(item / KV * COMPLEMENT_RANK + first, place);
-    store_feature(chain * CHAIN_FEATURES + item, noise * PRIOR_DEVIATION[0]);
-}
+// Part of stage observe: predictions on the test points from the units' shares that the TEST variant of forward.wgsl left, and the running
+// sums of f* and f*², one workgroup per chain.
 
 @compute @workgroup_size(LANES)
 fn predict(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {

@@ -91,45 +91,55 @@ fn refresh(q: Particle, motion: Motion, place: Place, noise: vec4<f32>) -> Parti
     return Particle(q.x, motion.keep * q.p + motion.fresh * (place.root * noise), q.work);
 }
 
+// The number of the friction slot that acts between gradient `step` − 1 and gradient `step`; the first of a trajectory is 0.
+fn friction_slot(motion: Motion, step: u32) -> u32 {
+    // OBABO refreshes at the end of a step, the others within one or at its start.
+    return select(step, step - 1u, motion.scheme == OBABO);
+}
+
+// Whether noise acts between two gradients.
+fn thermal(motion: Motion) -> bool {
+    return motion.fresh > 0.0 || motion.scheme == ULA;
+}
+
 // From the start of a step to where its gradient is taken.
-fn begin_step(start: Particle, g: vec4<f32>, chain: u32, motion: Motion, place: Place, step: u32) -> Particle {
+fn begin_step(q: Particle, g: vec4<f32>, motion: Motion, place: Place, noise: vec4<f32>) -> Particle {
     switch motion.scheme {
         case OBABO: {
-            return drift(kick(start, g, motion, place, 1.0), motion, place);
+            return drift(kick(q, g, motion, place, 1.0), motion, place);
         }
         case BAOAB: {
-            let half = drift(kick(start, g, motion, place, 1.0), motion, place);
-            return drift(refresh(half, motion, place, noise_at(chain, place, FRICTION, step)), motion, place);
+            let half = drift(kick(q, g, motion, place, 1.0), motion, place);
+            return drift(refresh(half, motion, place, noise), motion, place);
         }
         case ULA: {
-            let x = motion.shrink[place.part] * start.x - motion.rate * g + motion.amplitude * noise_at(chain, place, FRICTION, step);
-            return Particle(x, start.p, 0.0);
+            return Particle(motion.shrink[place.part] * q.x - motion.rate * g + motion.amplitude * noise, q.p, 0.0);
         }
         default: {
-            return start;
+            return q;
         }
     }
 }
 
-// From the gradient of one step to that of the next.
-fn next_step(q: Particle, g: vec4<f32>, chain: u32, motion: Motion, place: Place, step: u32) -> Particle {
-    if motion.scheme == OBABO {
-        if motion.fresh == 0.0 {
-            // The two half kicks that meet are one.
-            return drift(kick(q, g, motion, place, 2.0), motion, place);
-        }
-        let kicked = kick(q, g, motion, place, 1.0);
-        return begin_step(refresh(kicked, motion, place, noise_at(chain, place, FRICTION, step)), g, chain, motion, place, step + 1u);
-    }
-    return begin_step(end_step(q, g, motion, place), g, chain, motion, place, step + 1u);
-}
-
-// From the last gradient to the end of the trajectory.
+// From the last gradient of a step to its end.
 fn end_step(q: Particle, g: vec4<f32>, motion: Motion, place: Place) -> Particle {
     if motion.scheme == OBABO || motion.scheme == BAOAB {
         return kick(q, g, motion, place, 1.0);
     }
     return q;
+}
+
+// From the gradient of one step to that of the next.
+fn next_step(q: Particle, g: vec4<f32>, motion: Motion, place: Place, noise: vec4<f32>) -> Particle {
+    if motion.scheme == OBABO && !thermal(motion) {
+        // The two half kicks that meet are one.
+        return drift(kick(q, g, motion, place, 2.0), motion, place);
+    }
+    var end = end_step(q, g, motion, place);
+    if motion.scheme == OBABO {
+        end = refresh(end, motion, place, noise);
+    }
+    return begin_step(end, g, motion, place, noise);
 }
 
 // Moves four coordinates on when their gradient is known: to the next place where one is needed, or to the end. There the momentum
@@ -142,7 +152,11 @@ fn advance(chain: u32, offset: u32, g: vec4<f32>, motion: Motion, place: Place) 
         state[momentum] = g;
         return end_step(q, g, motion, place).work;
     }
-    let moved = next_step(q, g, chain, motion, place, call.step);
+    var noise = vec4<f32>(0.0);
+    if thermal(motion) {
+        noise = noise_at(chain, place, FRICTION, friction_slot(motion, call.step + 1u));
+    }
+    let moved = next_step(q, g, motion, place, noise);
     state[position] = moved.x;
     state[momentum] = moved.p;
     return moved.work;

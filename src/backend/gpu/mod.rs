@@ -7,6 +7,7 @@
 
 pub mod adapter;
 pub mod device;
+pub mod doctor;
 pub mod engine;
 pub mod layout;
 pub mod memory;

@@ -112,7 +112,8 @@ impl Kernel {
             Self::Exchange | Self::Swap => &[NOISE, SUM, UPDATE, fragment!("exchange")],
             Self::Centroids | Self::Measure => &[SUM, fragment!("observe")],
             Self::Gram => &[SUM, product, fragment!("gram")],
-            Self::Complement | Self::Predict => &[NOISE, SUM, fragment!("predict")],
+            Self::Complement => &[NOISE, fragment!("complement")],
+            Self::Predict => &[SUM, fragment!("predict")],
             Self::Moments => &[fragment!("moments")],
         };
         let storage = if layout.half { fragment!("features_half") } else { fragment!("features_single") };
