@@ -54,12 +54,7 @@ fn gram(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 
 // Adds to four sums, stored as their high parts and their low parts.
 fn accumulate(index: u32, terms: vec4<f32>) {
-    let high = accumulators[2u * index];
-    let low = accumulators[2u * index + 1u];
-    let x = add(vec2<f32>(high.x, low.x), vec2<f32>(terms.x, 0.0));
-    let y = add(vec2<f32>(high.y, low.y), vec2<f32>(terms.y, 0.0));
-    let z = add(vec2<f32>(high.z, low.z), vec2<f32>(terms.z, 0.0));
-    let w = add(vec2<f32>(high.w, low.w), vec2<f32>(terms.w, 0.0));
-    accumulators[2u * index] = vec4<f32>(x.x, y.x, z.x, w.x);
-    accumulators[2u * index + 1u] = vec4<f32>(x.y, y.y, z.y, w.y);
+    let sums = add_four(Sums(accumulators[2u * index], accumulators[2u * index + 1u]), terms);
+    accumulators[2u * index] = sums.high;
+    accumulators[2u * index + 1u] = sums.low;
 }

@@ -8,8 +8,8 @@ fn moments(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_in
     if column > RV {
         return;
     }
-    var sum = vec4<f32>(0.0);
-    var square = vec4<f32>(0.0);
+    var sum = Sums();
+    var square = Sums();
     let current = base(CURRENT, chain);
     // The readout is one column of NV vectors behind the weights.
     let readout = column == RV;
@@ -18,13 +18,13 @@ fn moments(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_in
     let stride = select(RV, 1u, readout);
     for (var i = 0u; i < count; i++) {
         let w = state[first + i * stride];
-        sum += w;
-        square += w * w;
+        sum = add_four(sum, w);
+        square = add_four(square, w * w);
     }
     let at = chain * CHAIN_MOMENTS + 8u * column;
     for (var i = 0u; i < 4u; i++) {
-        scratch[at + i] = sum[i];
-        scratch[at + 4u + i] = square[i];
+        scratch[at + i] = sum.high[i];
+        scratch[at + 4u + i] = square.high[i];
     }
     if readout {
         scratch[at + 8u] = state[base(GRADIENT, chain) + CHAIN_BODY].x;

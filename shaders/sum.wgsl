@@ -19,6 +19,25 @@ fn add(a: vec2<f32>, b: vec2<f32>) -> vec2<f32> {
     return vec2<f32>(high, low - opaque(high - s.x));
 }
 
+// Four double-single sums.
+struct Sums {
+    high: vec4<f32>,
+    low: vec4<f32>,
+}
+
+fn opaque_four(x: vec4<f32>) -> vec4<f32> {
+    return bitcast<vec4<f32>>(bitcast<vec4<u32>>(x) ^ vec4<u32>(call.zero));
+}
+
+// `add` of a single-precision term to each of four sums.
+fn add_four(sums: Sums, terms: vec4<f32>) -> Sums {
+    let s = opaque_four(sums.high + terms);
+    let t = opaque_four(s - sums.high);
+    let low = (sums.high - opaque_four(s - t)) + (terms - t) + sums.low;
+    let high = opaque_four(s + low);
+    return Sums(high, low - opaque_four(high - s));
+}
+
 var<workgroup> lanes: array<vec2<f32>, LANES>;
 
 // Sum over the workgroup in a fixed tree; every invocation gets it.

@@ -27,7 +27,9 @@ impl Device {
     /// When there is no such device or its driver refuses.
     pub fn open(choice: &AdapterChoice) -> Result<Self, BackendError> {
         let (adapter, info) = catch_unwind(|| choose(choice)).unwrap_or_else(|_| {
-            Err(BackendError("a graphics driver crashed while it was asked for its devices; use the cpu backend".into()))
+            Err(BackendError(
+                "a graphics driver crashed while it was asked for its devices; use the cpu backend".into(),
+            ))
         })?;
         let limits = wgpu::Limits {
             max_storage_buffer_binding_size: info.max_binding_bytes,
@@ -96,9 +98,10 @@ impl Device {
         let poll = wgpu::PollType::Wait { submission_index: submission, timeout: Some(PATIENCE) };
         match self.guarded("computing", || self.device.poll(poll))? {
             Ok(_) => Ok(()),
-            Err(wgpu::PollError::Timeout) => {
-                Err(self.failed(&format!("did not answer for {} s; lower --chains or use the cpu backend", PATIENCE.as_secs())))
-            }
+            Err(wgpu::PollError::Timeout) => Err(self.failed(&format!(
+                "did not answer for {} s; lower --chains or use the cpu backend",
+                PATIENCE.as_secs()
+            ))),
             Err(error) => Err(self.failed(&format!("failed while computing: {error}"))),
         }
     }

@@ -66,14 +66,17 @@ impl Engine {
         let calls = device.buffer("arguments", (CALLS * CALL_STRIDE) as u64, usage)?;
 
         let layout = device.guarded("laying out its bindings", || bind_group_layout(&device.device))?;
-        let call = wgpu::BufferBinding { buffer: &calls, offset: 0, size: wgpu::BufferSize::new(size_of::<Call>() as u64) };
+        let call =
+            wgpu::BufferBinding { buffer: &calls, offset: 0, size: wgpu::BufferSize::new(size_of::<Call>() as u64) };
         let bind_groups = device.guarded("binding its buffers", || {
             let group = |shard: usize, accumulators: &wgpu::Buffer| {
                 let buffers = [&data, &state[shard], &features, &scratch, accumulators, &results];
                 let buffers = buffers.map(wgpu::Buffer::as_entire_binding);
                 let resources = std::iter::once(wgpu::BindingResource::Buffer(call.clone())).chain(buffers);
-                let entries: Vec<_> =
-                    (0..).zip(resources).map(|(binding, resource)| wgpu::BindGroupEntry { binding, resource }).collect();
+                let entries: Vec<_> = (0..)
+                    .zip(resources)
+                    .map(|(binding, resource)| wgpu::BindGroupEntry { binding, resource })
+                    .collect();
                 let descriptor = wgpu::BindGroupDescriptor { label: None, layout: &layout, entries: &entries };
                 device.device.create_bind_group(&descriptor)
             };
@@ -114,16 +117,6 @@ impl Engine {
     pub fn run(&self, commands: &[Command]) -> Result<(), BackendError> {
         for command in commands {
             self.compile(command.kernel)?;
-        }
-        if std::env::var("FEATHERM_DEBUG_TIME").is_ok() {
-            for c in commands {
-                let t = Instant::now();
-                let piece = Piece::cut(std::slice::from_ref(c), 1.0);
-                let s = self.submit(&piece)?;
-                self.device.wait(Some(s))?;
-                eprintln!("{:?} {:?}", c.kernel, t.elapsed());
-            }
-            return Ok(());
         }
         let mut rest = commands;
         let mut running = None;

@@ -91,7 +91,11 @@ impl MemoryPlan {
         let most = (binding / widest).min(MAX_GROUPS / layout.temperatures);
         if most == 0 || layout.chain_state().div_ceil(super::layout::LANES) > MAX_GROUPS {
             return Err(refusal(
-                &format!("one chain of each of {} temperatures needs {:.1} MiB of {name}", layout.temperatures, widest as f64 / MIB),
+                &format!(
+                    "one chain of each of {} temperatures needs {:.1} MiB of {name}",
+                    layout.temperatures,
+                    widest as f64 / MIB
+                ),
                 binding,
                 "lower --width or --train, or take fewer temperatures",
             ));
@@ -116,7 +120,8 @@ impl MemoryPlan {
         }
 
         let gram_buffers = pairs.div_ceil(gram_pairs);
-        let [state, features, scratch, predictions] = per_replica(&layout).map(|(_, bytes)| bytes * layout.shard_replicas);
+        let [state, features, scratch, predictions] =
+            per_replica(&layout).map(|(_, bytes)| bytes * layout.shard_replicas);
         let buffers = [
             ("data", 1, data),
             ("state", shards, state),
@@ -159,7 +164,9 @@ impl fmt::Display for MemoryPlan {
 
 fn refusal(need: &str, binding: usize, advice: &str) -> BackendError {
     let binding = binding as f64 / MIB;
-    BackendError(format!("{need}, but this device lets a kernel see {binding:.1} MiB of a buffer; {advice}, or use the cpu backend"))
+    BackendError(format!(
+        "{need}, but this device lets a kernel see {binding:.1} MiB of a buffer; {advice}, or use the cpu backend"
+    ))
 }
 
 /// A tiling that was asked for, if the device can run it: drivers do not check.

@@ -76,7 +76,8 @@ impl Gpu {
     pub fn new(adapter: &AdapterChoice, ensemble: Ensemble, options: GpuOptions) -> Result<Self, BackendError> {
         let device = device::Device::open(adapter)?;
         let allowed = device.info.limits();
-        let binding_bytes = options.binding_bytes.map_or(allowed.binding_bytes, |bytes| bytes.min(allowed.binding_bytes));
+        let binding_bytes =
+            options.binding_bytes.map_or(allowed.binding_bytes, |bytes| bytes.min(allowed.binding_bytes));
         let limits = DeviceLimits { binding_bytes, ..allowed };
         let plan = MemoryPlan::new(&ensemble, &limits, options.tiling, options.half)?;
         let engine = Engine::new(device, plan, options.edit)?;
@@ -131,8 +132,11 @@ impl Gpu {
         self.engine.run(&schedule.commands)?;
         let size = layout.results() * self.ensemble.chains();
         let results = self.engine.device.read(&self.engine.results, (4 * size * rounds.len()) as u64)?;
-        let outcomes: Vec<_> =
-            rounds.iter().zip(results.chunks_exact(size)).map(|(r, results)| results::outcome(layout, r, results)).collect();
+        let outcomes: Vec<_> = rounds
+            .iter()
+            .zip(results.chunks_exact(size))
+            .map(|(r, results)| results::outcome(layout, r, results))
+            .collect();
         for (round, outcome) in rounds.iter().zip(&outcomes) {
             self.count(round, outcome);
         }
@@ -233,7 +237,9 @@ impl Backend for Gpu {
                 units[temperature] += layout.units as f64;
             }
         })?;
-        for (Moments { weight_mean, weight_square, readout_mean, readout_square }, units) in moments.iter_mut().zip(units) {
+        for (Moments { weight_mean, weight_square, readout_mean, readout_square }, units) in
+            moments.iter_mut().zip(units)
+        {
             weight_mean.iter_mut().chain(weight_square).chain([readout_mean, readout_square]).for_each(|m| *m /= units);
         }
         Ok(moments)

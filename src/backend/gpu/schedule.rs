@@ -67,14 +67,18 @@ impl<'a> Schedule<'a> {
 
     fn trajectory(&mut self, shard: usize, call: Call, steps: u32) {
         let call = Call { section: PROPOSAL, ..call };
-        self.push(Kernel::Launch, shard, call);
+        if steps > 0 {
+            self.push(Kernel::Launch, shard, call);
+        }
         for step in 0..steps {
             for kernel in [Kernel::Forward, Kernel::Residual, Kernel::Backward, Kernel::Readout] {
                 self.push(kernel, shard, Call { step, ..call });
             }
         }
         self.push(Kernel::Accept, shard, call);
-        self.push(Kernel::Settle, shard, call);
+        if steps > 0 {
+            self.push(Kernel::Settle, shard, call);
+        }
     }
 
     fn exchange(&mut self, shard: usize, call: Call, parity: Parity) {

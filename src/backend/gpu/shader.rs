@@ -114,7 +114,7 @@ impl Kernel {
             Self::Gram => &[SUM, product, fragment!("gram")],
             Self::Complement => &[NOISE, fragment!("complement")],
             Self::Predict => &[SUM, fragment!("predict")],
-            Self::Moments => &[fragment!("moments")],
+            Self::Moments => &[SUM, fragment!("moments")],
         };
         let storage = if layout.half { fragment!("features_half") } else { fragment!("features_single") };
         [BINDINGS, storage].into_iter().chain(own.iter().copied()).collect()
