@@ -42,6 +42,15 @@ fn plus(sum: vec2<f32>, term: f32) -> vec2<f32> {
     return add(sum, vec2<f32>(term, 0.0));
 }
 
+// The posterior of an odd σ is blind to the sign of a unit; a random one, fresh for every measurement, is the exact symmetry move.
+fn sign_of(chain: u32, unit: u32) -> f32 {
+    if !ODD {
+        return 1.0;
+    }
+    let normal = normal_block(unit / 4u, address(chain, call.trajectory, 0u, SIGN))[unit % 4u];
+    return select(1.0, -1.0, normal < 0.0);
+}
+
 @compute @workgroup_size(LANES)
 fn measure(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let chain = group.y;
@@ -61,7 +70,7 @@ fn measure(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_in
             square = plus(square, dot(w, w));
         }
         let w_u_rounded = w_u.x + w_u.y;
-        v_sum = plus(v_sum, v);
+        v_sum = plus(v_sum, sign_of(chain, unit) * v);
         v_square = plus(v_square, v * v);
         along = plus(along, v * w_u_rounded);
         along_square = plus(along_square, w_u_rounded * w_u_rounded);

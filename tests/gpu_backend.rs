@@ -229,6 +229,7 @@ controls! {
     swap: Swap, "offset >= CHAIN_STATE" => "offset + 1u >= CHAIN_STATE", "losses after exchange";
     centroids: Centroids, "mean += share" => "mean += 1.0001 * share", "observables";
     measure: Measure, "v * w_u_rounded" => "1.0001 * v * w_u_rounded", "observables";
+    signs: Measure, "normal < 0.0" => "normal > 0.0", "observables";
     gram: Gram, "1.0 / f32(UNITS)" => "1.0001 / f32(UNITS)", "gram";
     complement: Complement, "* PRIOR_DEVIATION" => "* 1.001 * PRIOR_DEVIATION", "predictions";
     test_outputs: ForwardTest, "sum += dot(" => "sum += 1.0001 * dot(", "predictions";

@@ -339,7 +339,7 @@ impl Layout {
             ("RESULT_CENTROIDS", RESULT_NORMS + self.classes),
             ("SEED_LOW", self.seed as u32 as usize),
             ("SEED_HIGH", (self.seed >> 32) as usize),
-            ("ACTIVATION", self.activation as usize),
+            ("ACTIVATION", activation_number(self.activation)),
         ]
         .map(|(name, value)| (name.to_owned(), value))
         .into();
@@ -361,8 +361,20 @@ impl Layout {
         let _ = writeln!(text, "const PRIOR_DEVIATION = vec2<f32>({weights:e}, {readout:e});");
         let _ = writeln!(text, "const OUTPUT_SCALE = f32({:e});", (1.0 / (self.units as f64).sqrt()) as f32);
         let _ = writeln!(text, "const DIVERGENCE = f32({DIVERGENCE:e});");
+        let _ = writeln!(text, "const ODD = {};", self.activation.is_odd());
         let _ = writeln!(text, "const TEST = {test};");
         text
+    }
+}
+
+/// The names of the activations in shaders/activation.wgsl.
+fn activation_number(activation: Activation) -> usize {
+    match activation {
+        Activation::Erf => 0,
+        Activation::Relu => 1,
+        Activation::Tanh => 2,
+        Activation::Identity => 3,
+        Activation::Gelu => 4,
     }
 }
 

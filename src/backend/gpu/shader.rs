@@ -110,7 +110,7 @@ impl Kernel {
             Self::Readout => &[NOISE, SUM, UPDATE, fragment!("readout")],
             Self::Accept | Self::Settle => &[NOISE, SUM, UPDATE, fragment!("accept")],
             Self::Exchange | Self::Swap => &[NOISE, SUM, UPDATE, fragment!("exchange")],
-            Self::Centroids | Self::Measure => &[SUM, fragment!("observe")],
+            Self::Centroids | Self::Measure => &[NOISE, SUM, fragment!("observe")],
             Self::Gram => &[SUM, product, fragment!("gram")],
             Self::Complement => &[NOISE, fragment!("complement")],
             Self::Predict => &[SUM, fragment!("predict")],
