@@ -41,6 +41,7 @@ fn main() {
     let arguments = Arguments::from_args();
     let device = device();
     let required = std::env::var("FEATHERM_REQUIRE_GPU").is_ok_and(|value| value == "1");
+    let missing = device.is_none() && !required;
     let mut trials = Vec::new();
     let mut trial = |name: String, test: Box<dyn FnOnce(AdapterChoice, bool) -> Test + Send>| {
         let device = device.clone();
@@ -48,7 +49,7 @@ fn main() {
             Some((choice, software)) => test(choice, software),
             None => Err("no graphics device, and FEATHERM_REQUIRE_GPU is set".into()),
         });
-        trials.push(trial.with_ignored_flag(self::device_missing(required)));
+        trials.push(trial.with_ignored_flag(missing));
     };
     for case in CASES {
         trial(format!("parity::{}", case.name), Box::new(move |device, _| parity(&device, case)));
@@ -65,12 +66,8 @@ fn main() {
     trial("a_million_gram_matrices_keep_full_precision".into(), Box::new(|device, _| gram_precision(&device)));
     trial("broken_shaders_name_file_and_line".into(), Box::new(|device, _| broken_shader(&device)));
     trial("too_large_ensembles_are_refused_with_numbers".into(), Box::new(|device, _| refusal(&device)));
+    trial("a_lost_device_is_one_message".into(), Box::new(|device, _| lost_device(&device)));
     libtest_mimic::run(&arguments, trials).exit();
-}
-
-/// Whether tests are to be ignored for want of a device.
-fn device_missing(required: bool) -> bool {
-    device().is_none() && !required
 }
 
 /// The shape of a test problem.
@@ -494,5 +491,18 @@ fn refusal(device: &AdapterChoice) -> Test {
     let error = Gpu::new(&AdapterChoice::Name("no such device".into()), BASE.ensemble(), BASE.options());
     let error = error.err().ok_or("a device that does not exist was opened")?.to_string();
     assert!(error.contains("there are: 0: "), "{error}");
+    Ok(())
+}
+
+fn lost_device(device: &AdapterChoice) -> Test {
+    let ensemble = BASE.ensemble();
+    let mut gpu = Gpu::new(device, ensemble.clone(), BASE.options())?;
+    gpu.engine().device.device.destroy();
+    let run = gpu.run(&moves(&ensemble, MALT, 0.1), &rounds(&ensemble, 2, true)).err();
+    let errors = [run.ok_or("ran")?, gpu.weights().err().ok_or("read")?, gpu.moments().err().ok_or("summed")?];
+    for error in errors.map(|error| error.to_string()) {
+        assert!(error.starts_with("GPU ") && error.lines().count() == 1, "{error}");
+        println!("{error}");
+    }
     Ok(())
 }

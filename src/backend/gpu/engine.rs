@@ -144,24 +144,64 @@ impl Engine {
     }
 
     fn submit(&self, piece: &Piece) -> Result<wgpu::SubmissionIndex, BackendError> {
-        let pipelines = self.pipelines.borrow();
         self.device.guarded("submitting work", || {
             self.device.queue.write_buffer(&self.calls, 0, &piece.arguments);
             let mut encoder = self.device.device.create_command_encoder(&Default::default());
             let mut pass = encoder.begin_compute_pass(&Default::default());
             for (command, &call) in piece.commands.iter().zip(&piece.calls) {
-                let accumulators = if command.kernel == Kernel::Gram { 1 + command.gram_buffer } else { 0 };
-                if let Some(pipeline) = pipelines.get(&command.kernel) {
-                    pass.set_pipeline(pipeline);
-                }
-                let group = &self.bind_groups[command.shard][accumulators];
-                pass.set_bind_group(0, group, &[(call * CALL_STRIDE) as u32]);
-                let [x, y, z] = command.groups;
-                pass.dispatch_workgroups(x, y, z);
+                self.dispatch(&mut pass, command, call);
             }
             drop(pass);
             self.device.queue.submit([encoder.finish()])
         })
+    }
+
+    /// Encodes a command whose arguments are number `call`.
+    fn dispatch(&self, pass: &mut wgpu::ComputePass, command: &Command, call: usize) {
+        let accumulators = if command.kernel == Kernel::Gram { 1 + command.gram_buffer } else { 0 };
+        if let Some(pipeline) = self.pipelines.borrow().get(&command.kernel) {
+            pass.set_pipeline(pipeline);
+        }
+        let group = &self.bind_groups[command.shard][accumulators];
+        pass.set_bind_group(0, group, &[(call * CALL_STRIDE) as u32]);
+        let [x, y, z] = command.groups;
+        pass.dispatch_workgroups(x, y, z);
+    }
+
+    /// Seconds that the device itself spends in each of the commands, which run one at a time; `None` where it has no clock.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn profile(&self, commands: &[Command]) -> Result<Option<Vec<f64>>, BackendError> {
+        let Device { device, queue, info, .. } = &self.device;
+        if !info.timestamps {
+            return Ok(None);
+        }
+        let usage = wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC;
+        let stamps = self.device.buffer("timestamps", 16, usage)?;
+        let mut seconds = Vec::with_capacity(commands.len());
+        for command in commands {
+            self.compile(command.kernel)?;
+            let piece = Piece::cut(std::slice::from_ref(command), 0.0);
+            self.device.guarded("being timed", || {
+                queue.write_buffer(&self.calls, 0, &piece.arguments);
+                let ty = wgpu::QueryType::Timestamp;
+                let queries = device.create_query_set(&wgpu::QuerySetDescriptor { label: None, ty, count: 2 });
+                let timestamp_writes = Some(wgpu::ComputePassTimestampWrites {
+                    query_set: &queries,
+                    beginning_of_pass_write_index: Some(0),
+                    end_of_pass_write_index: Some(1),
+                });
+                let mut encoder = device.create_command_encoder(&Default::default());
+                let descriptor = wgpu::ComputePassDescriptor { label: None, timestamp_writes };
+                self.dispatch(&mut encoder.begin_compute_pass(&descriptor), command, 0);
+                encoder.resolve_query_set(&queries, 0..2, &stamps, 0);
+                queue.submit([encoder.finish()]);
+            })?;
+            let ticks: Vec<u64> = bytemuck::pod_collect_to_vec(&self.device.read(&stamps, 16)?);
+            seconds.push(ticks[1].saturating_sub(ticks[0]) as f64 * f64::from(queue.get_timestamp_period()) * 1e-9);
+        }
+        Ok(Some(seconds))
     }
 
     /// Compiles a kernel when it is first needed.

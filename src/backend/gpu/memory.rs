@@ -194,3 +194,86 @@ fn choose(ensemble: &Ensemble, limits: &DeviceLimits) -> Tiling {
     let block = if 2 * work(8) > 3 * work(4) { 4 } else { 8 };
     Tiling { shared, block }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use ndarray::{Array1, Array2};
+
+    use super::*;
+    use crate::data::Task;
+    use crate::model::{Activation, Network, Problem};
+
+    fn ensemble(points: usize, width: usize, temperatures: usize, replicas: usize) -> Ensemble {
+        let task = Task {
+            name: "diagonal".into(),
+            x_train: Array2::eye(points),
+            y_train: Array1::ones(points),
+            class_train: vec![0; points],
+            x_test: Array2::zeros((0, points)),
+            y_test: Array1::zeros(0),
+            class_test: vec![],
+            class_names: vec!["all".into()],
+        };
+        let problem = Arc::new(Problem::new(&task).unwrap());
+        let directions = vec![vec![1.0; points]; temperatures];
+        let network = Network { width, activation: Activation::Erf, lambda0: 1.0, lambda1: 1.0 };
+        Ensemble { problem, network, seed: 1, temperatures, replicas, directions, batches: 4 }
+    }
+
+    fn plan(ensemble: &Ensemble, binding_bytes: u64) -> Result<MemoryPlan, BackendError> {
+        MemoryPlan::new(ensemble, &DeviceLimits { binding_bytes, ..DeviceLimits::default() }, None, false)
+    }
+
+    #[test]
+    fn buffers_fit_the_binding_and_shards_cover_every_replica_once() {
+        let ensemble = ensemble(20, 30, 3, 101);
+        for binding_bytes in [1 << 17, 1 << 18, 1 << 20, 128 << 20] {
+            let plan = plan(&ensemble, binding_bytes).unwrap();
+            assert!(plan.buffers.iter().all(|buffer| buffer.bytes <= binding_bytes), "{plan}");
+            let shards: Vec<_> = (0..plan.shards).map(|shard| plan.shard(shard)).collect();
+            let mut next = 0;
+            for &(first, replicas) in &shards {
+                assert!(first == next && replicas > 0);
+                next = first + replicas;
+            }
+            assert_eq!(next, 101);
+            assert_eq!(plan.shards == 1, binding_bytes == 128 << 20);
+            assert!(plan.gram_pairs * plan.gram_buffers >= 3 * ensemble.gram_blocks());
+        }
+    }
+
+    #[test]
+    fn the_plan_is_the_sum_of_what_it_lists() {
+        let plan = plan(&ensemble(20, 30, 3, 101), 1 << 20).unwrap();
+        let state = plan.buffers.iter().find(|buffer| buffer.name == "state").unwrap();
+        // Four sections of 30 rows of 5 vectors, 8 vectors of readout and one of notes.
+        assert_eq!(state.bytes as usize, 16 * 4 * (30 * 5 + 8 + 1) * 3 * plan.layout.shard_replicas);
+        let total: u64 = plan.buffers.iter().map(|buffer| buffer.bytes * buffer.count as u64).sum();
+        assert_eq!(plan.total_bytes(), total);
+        assert!(plan.to_string().lines().last().unwrap().starts_with("in all"));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused_with_numbers_and_advice() {
+        for (ensemble, advice) in [
+            (ensemble(20, 60_000, 1, 1), "--width is 60000"),
+            (ensemble(20, 3_000, 4, 1), "one chain of each of 4 temperatures needs"),
+            (ensemble(200, 1, 1, 1), "lower --train"),
+        ] {
+            let error = plan(&ensemble, 1 << 19).unwrap_err().to_string();
+            assert!(error.contains(advice) && error.contains("cpu backend"), "{error}");
+        }
+    }
+
+    #[test]
+    fn tilings_that_a_device_cannot_run_are_refused_or_not_chosen() {
+        let small = DeviceLimits { workgroup_bytes: 4096, ..DeviceLimits::default() };
+        let ensemble = ensemble(64, 64, 1, 1);
+        let shared = Tiling { shared: true, block: 8 };
+        assert!(MemoryPlan::new(&ensemble, &small, Some(shared), false).is_err());
+        assert!(!MemoryPlan::new(&ensemble, &small, None, false).unwrap().layout.tiling.shared);
+        assert_eq!(plan(&ensemble, 128 << 20).unwrap().layout.tiling, shared);
+    }
+}
