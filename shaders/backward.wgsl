@@ -32,7 +32,7 @@ fn backward(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_i
     slopes_at = chain * CHAIN_FEATURES + POINTS * NV;
     residual_at = chain * CHAIN_SCRATCH + SCRATCH_RESIDUAL;
     locate(group.x, lane, RANK);
-    multiply(lane, PV);
+    var block = multiply(lane, PV);
 
     // A copy that is indexed at run time, so that the long code of a move exists once; `block` itself must stay in registers.
     var gradient: array<vec4<f32>, BLOCK * GROUPS>;

@@ -42,7 +42,7 @@ fn forward(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_in
     complement_at = chain * CHAIN_FEATURES;
     let points = select(POINTS, TEST_POINTS, TEST);
     locate(group.x, lane, UNITS);
-    multiply(lane, select(RV, RV + KV, TEST));
+    var block = multiply(lane, select(RV, RV + KV, TEST));
 
     let readout = base(call.section, chain) + UNITS * RV;
     let share = chain * CHAIN_SCRATCH + SCRATCH_SHARES + column_slot() * points;

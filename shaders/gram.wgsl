@@ -35,7 +35,7 @@ fn gram(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     for (var replica = first; replica < end; replica++) {
         let chain = temperature * call.replicas + replica - call.first_replica;
         features_at = chain * CHAIN_FEATURES;
-        multiply(lane, NV);
+        let block = multiply(lane, NV);
         // A lost chain stands at a finite state that must not count.
         let lost = state[base(GRADIENT, chain) + CHAIN_BODY].x != 0.0;
         let scale = select(1.0 / f32(UNITS), 0.0, lost);

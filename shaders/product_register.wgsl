@@ -2,10 +2,10 @@
 // kernel supplies four-by-four pieces of them:
 //   left(group, depth)   column b = row 4·group + b of the product, at the depths 4·depth …
 //   right(group, depth)  column c = depth 4·depth + c, at the columns 4·group … of the product
-// and finds in `block[GROUPS·g + h]` column b = row b of row group g, at the columns of column group h.
+// and finds in element GROUPS·g + h of the result column b = row b of row group g, at the columns of column group h.
 
 const GROUPS = BLOCK / 4u;
-var<private> block: array<mat4x4<f32>, GROUPS * GROUPS>;
+alias Block = array<mat4x4<f32>, GROUPS * GROUPS>;
 // First row group and first column group of this invocation.
 var<private> origin: vec2<u32>;
 
@@ -35,10 +35,8 @@ fn above_diagonal() -> bool {
 }
 
 // The block of the product, over `depth` groups of four depths.
-fn multiply(lane: u32, depth: u32) {
-    for (var i = 0u; i < GROUPS * GROUPS; i++) {
-        block[i] = mat4x4<f32>();
-    }
+fn multiply(lane: u32, depth: u32) -> Block {
+    var block = Block();
     for (var k = 0u; k < depth; k++) {
         var columns: array<mat4x4<f32>, GROUPS>;
         for (var h = 0u; h < GROUPS; h++) {
@@ -51,4 +49,5 @@ fn multiply(lane: u32, depth: u32) {
             }
         }
     }
+    return block;
 }

@@ -2,7 +2,7 @@
 // product_register.wgsl.
 
 const GROUPS = BLOCK / 4u;
-var<private> block: array<mat4x4<f32>, GROUPS * GROUPS>;
+alias Block = array<mat4x4<f32>, GROUPS * GROUPS>;
 var<private> origin: vec2<u32>;
 
 // SIDE × SIDE invocations share a tile.
@@ -44,12 +44,10 @@ fn above_diagonal() -> bool {
     return origin.y / TILE_GROUPS > origin.x / TILE_GROUPS;
 }
 
-fn multiply(lane: u32, depth: u32) {
+fn multiply(lane: u32, depth: u32) -> Block {
     let place = vec2<u32>(lane / SIDE, lane % SIDE);
     let tile = origin - place;
-    for (var i = 0u; i < GROUPS * GROUPS; i++) {
-        block[i] = mat4x4<f32>();
-    }
+    var block = Block();
     let item = vec2<u32>(lane % TILE_GROUPS, lane / TILE_GROUPS);
     for (var start = 0u; start < depth; start += TILE_DEPTH) {
         var l = mat4x4<f32>();
@@ -73,4 +71,5 @@ fn multiply(lane: u32, depth: u32) {
             }
         }
     }
+    return block;
 }
