@@ -13,6 +13,8 @@
 //! | `Accept`, `Exchange` | its number | step 0, one uniform; an exchange is named by the chain at the lower index |
 
 pub mod cpu;
+#[cfg(feature = "gpu")]
+pub mod gpu;
 
 use std::sync::Arc;
 

@@ -1,0 +1,58 @@
+// Stage backward, twin of src/backend/cpu/backward.rs: ∂L/∂W′ = g Z with g_iμ = e_μ v_i σ′(h_iμ)/√N1 made on the fly, and the next move
+// of the integrator in its epilogue. Rows of the product are units, columns are directions.
+
+var<private> slopes_at: u32;
+var<private> residual_at: u32;
+
+fn slope(group: u32, point: u32) -> vec4<f32> {
+    // The residual is zero in the padding.
+    return scratch[residual_at + point] * load_feature(slopes_at + min(point, POINTS - 1u) * NV + min(group, NV - 1u));
+}
+
+fn left(group: u32, k: u32) -> mat4x4<f32> {
+    let point = 4u * k;
+    return transpose(mat4x4<f32>(slope(group, point), slope(group, point + 1u), slope(group, point + 2u), slope(group, point + 3u)));
+}
+
+fn input(group: u32, point: u32) -> vec4<f32> {
+    return data[DATA_TRAIN + min(point, POINTS - 1u) * RV + min(group, RV - 1u)];
+}
+
+fn right(group: u32, k: u32) -> mat4x4<f32> {
+    let point = 4u * k;
+    return mat4x4<f32>(input(group, point), input(group, point + 1u), input(group, point + 2u), input(group, point + 3u));
+}
+
+@compute @workgroup_size(PRODUCT_LANES)
+fn backward(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let chain = group.y;
+    if idle(chain) {
+        return;
+    }
+    slopes_at = chain * CHAIN_FEATURES + POINTS * NV;
+    residual_at = chain * CHAIN_SCRATCH + SCRATCH_RESIDUAL;
+    locate(group.x, lane, RANK);
+    var block = multiply(lane, PV);
+
+    // A copy that is indexed at run time, so that the long code of a move exists once; `block` itself must stay in registers.
+    var gradient: array<vec4<f32>, BLOCK * GROUPS>;
+    for (var row = 0u; row < BLOCK; row++) {
+        for (var h = 0u; h < GROUPS; h++) {
+            gradient[row * GROUPS + h] = block[row / 4u * GROUPS + h][row % 4u];
+        }
+    }
+    let motion = motion_of(chain);
+    var work = 0.0;
+    // Compilers unroll a loop whose end they know.
+    for (var i = 0u; i < BLOCK * GROUPS + call.zero; i++) {
+        let row = i / GROUPS;
+        let unit = 4u * row_group(row / 4u) + row % 4u;
+        let directions = column_group(i % GROUPS);
+        if unit < UNITS && directions < RV {
+            let v = state[base(PROPOSAL, chain) + UNITS * RV + unit / 4u][unit % 4u];
+            let place = weight_place(chain, unit, directions);
+            work += advance(chain, unit * RV + directions, OUTPUT_SCALE * v * gradient[i], motion, place);
+        }
+    }
+    add_work(chain, WEIGHT_SLOT + group.x * PRODUCT_LANES + lane, work);
+}

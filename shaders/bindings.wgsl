@@ -1,0 +1,77 @@
+// Bindings and addresses that every kernel shares. The sizes in capitals are constants written by the host for one problem
+// (`Layout::constants`); four consecutive numbers travel as one vector.
+
+// Arguments of one dispatch.
+struct Call {
+    // Number of the trajectory, part of every noise address.
+    trajectory: u32,
+    // Step inside the trajectory.
+    step: u32,
+    // Round in the batch whose results are read back together.
+    round: u32,
+    // The replicas of every temperature that this shard holds.
+    first_replica: u32,
+    replicas: u32,
+    // Section of the state that is looked at: CURRENT or PROPOSAL.
+    section: u32,
+    // Free argument: batch of predictions, first pair of temperatures or first Gram block, by kernel.
+    which: u32,
+    // Always 0, which no compiler can know: see `opaque`.
+    zero: u32,
+}
+
+@group(0) @binding(0) var<uniform> call: Call;
+@group(0) @binding(1) var<storage, read> data: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read_write> state: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read_write> features: array<Feature>;
+@group(0) @binding(4) var<storage, read_write> scratch: array<f32>;
+@group(0) @binding(5) var<storage, read_write> accumulators: array<vec4<f32>>;
+@group(0) @binding(6) var<storage, read_write> results: array<f32>;
+
+// Sections of the state. In each a chain holds its first-layer values (N × RV vectors), its readout values (NV vectors) and one
+// vector of notes: the loss in double-single for positions, (lost, -, -, -) for GRADIENT.
+const CURRENT = 0u;
+const GRADIENT = 1u;
+const PROPOSAL = 2u;
+// Momenta; after the last step of a trajectory the gradient at the proposal.
+const MOMENTUM = 3u;
+
+fn base(section: u32, chain: u32) -> u32 {
+    return (section * CHAINS + chain) * CHAIN_STATE;
+}
+
+fn temperature_of(chain: u32) -> u32 {
+    return chain / call.replicas;
+}
+
+fn replica_of(chain: u32) -> u32 {
+    return call.first_replica + chain % call.replicas;
+}
+
+// First result of a chain in the current round.
+fn result_of(chain: u32) -> u32 {
+    return ((call.round * TEMPERATURES + temperature_of(chain)) * REPLICAS + replica_of(chain)) * RESULTS;
+}
+
+fn scalar(first: u32, index: u32) -> f32 {
+    return data[first + index / 4u][index % 4u];
+}
+
+fn steps_of(chain: u32) -> u32 {
+    return u32(scalar(DATA_STEPS, call.round * TEMPERATURES + temperature_of(chain)));
+}
+
+// A trajectory that has ended waits for those of other temperatures.
+fn idle(chain: u32) -> bool {
+    return call.section == PROPOSAL && call.step >= steps_of(chain);
+}
+
+// Comparing with itself does not find a NaN under the compilers' fast mathematics; the bits do.
+fn finite(x: f32) -> bool {
+    return (bitcast<u32>(x) & 0x7f800000u) != 0x7f800000u;
+}
+
+// 1 for those of four consecutive indices that are below `count`.
+fn below(first: u32, count: u32) -> vec4<f32> {
+    return select(vec4<f32>(0.0), vec4<f32>(1.0), vec4<u32>(first, first + 1u, first + 2u, first + 3u) < vec4<u32>(count));
+}

@@ -1,0 +1,60 @@
+// Stage gram, twin of src/backend/cpu/gram.rs: adds ΦᵀΦ/N1 of every chain to the double-single sum of its block of replicas. Rows and
+// columns of the product are points; by symmetry only blocks on and below the diagonal are computed.
+
+var<private> features_at: u32;
+
+fn feature(point: u32, k: u32) -> vec4<f32> {
+    return load_feature(features_at + min(point, POINTS - 1u) * NV + k);
+}
+
+fn left(group: u32, k: u32) -> mat4x4<f32> {
+    let point = 4u * group;
+    return mat4x4<f32>(feature(point, k), feature(point + 1u, k), feature(point + 2u, k), feature(point + 3u, k));
+}
+
+fn right(group: u32, k: u32) -> mat4x4<f32> {
+    return transpose(left(group, k));
+}
+
+// First replica of a block: the inverse of `Ensemble::gram_block`.
+fn first_of(block_index: u32) -> u32 {
+    return (block_index * REPLICAS + GRAM_BLOCKS - 1u) / GRAM_BLOCKS;
+}
+
+// Pairs (temperature, block) start at `which`; of each block the replicas of part `step` are added, GRAM_CHAINS of them at most.
+@compute @workgroup_size(PRODUCT_LANES)
+fn gram(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let pair = call.which + group.y;
+    let temperature = pair / GRAM_BLOCKS;
+    let first = max(first_of(pair % GRAM_BLOCKS), call.first_replica) + call.step * GRAM_CHAINS;
+    let end = min(first + GRAM_CHAINS, min(first_of(pair % GRAM_BLOCKS + 1u), call.first_replica + call.replicas));
+    locate(group.x, lane, POINTS);
+    if above_diagonal() {
+        return;
+    }
+    for (var replica = first; replica < end; replica++) {
+        let chain = temperature * call.replicas + replica - call.first_replica;
+        features_at = chain * CHAIN_FEATURES;
+        let block = multiply(lane, NV);
+        // A lost chain stands at a finite state that must not count.
+        let lost = state[base(GRADIENT, chain) + CHAIN_BODY].x != 0.0;
+        let scale = select(1.0 / f32(UNITS), 0.0, lost);
+        for (var g = 0u; g < GROUPS; g++) {
+            for (var b = 0u; b < 4u; b++) {
+                let point = 4u * row_group(g) + b;
+                for (var h = 0u; h < GROUPS; h++) {
+                    if point < POINTS && column_group(h) < PV {
+                        accumulate((group.y * POINTS + point) * PV + column_group(h), scale * block[g * GROUPS + h][b]);
+                    }
+                }
+            }
+        }
+    }
+}
+
+// Adds to four sums, stored as their high parts and their low parts.
+fn accumulate(index: u32, terms: vec4<f32>) {
+    let sums = add_four(Sums(accumulators[2u * index], accumulators[2u * index + 1u]), terms);
+    accumulators[2u * index] = sums.high;
+    accumulators[2u * index + 1u] = sums.low;
+}

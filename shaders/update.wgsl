@@ -1,0 +1,174 @@
+// Stage update, twin of src/backend/cpu/update.rs and trajectory.rs: the elementary moves of an integrator on four coordinates,
+// composed into the two halves of a step between which the gradient is taken.
+
+const OBABO = 0u;
+const BAOAB = 1u;
+const ULA = 2u;
+// Stays where it is: the gradient there is all that is wanted.
+const REST = 3u;
+
+// How the chains of one temperature move, as the host packs it (`layout::Motion`), followed by the inverse masses of W′ and
+// their inverse roots' reciprocals (RV vectors each).
+struct Motion {
+    scheme: u32,
+    metropolis: bool,
+    beta: f32,
+    // Step length of a drift.
+    time: f32,
+    // Half a step times β: what a half kick multiplies the gradient by.
+    force: f32,
+    // Half a step times λ, of W′ and v.
+    prior: vec2<f32>,
+    // O: p ← keep·p + fresh·√m ξ.
+    keep: f32,
+    fresh: f32,
+    // 1/m and √m of v.
+    inverse: f32,
+    root: f32,
+    // ULA: θ ← shrink·θ − rate·g + amplitude·ξ.
+    shrink: vec2<f32>,
+    rate: f32,
+    amplitude: f32,
+}
+
+fn motion_of(chain: u32) -> Motion {
+    let at = DATA_MOTION + temperature_of(chain) * MOTION;
+    let a = data[at];
+    let b = data[at + 1u];
+    let c = data[at + 2u];
+    let d = data[at + 3u];
+    return Motion(u32(a.x), a.y != 0.0, a.z, a.w, b.x, b.yz, b.w, c.x, c.y, c.z, d.xy, d.z, d.w);
+}
+
+// Four coordinates under way.
+struct Particle {
+    x: vec4<f32>,
+    p: vec4<f32>,
+    // Energy that kicks and drifts brought in: the sum of differences, exact where a difference of sums would cancel.
+    work: f32,
+}
+
+// What belongs to the place of four coordinates in the network.
+struct Place {
+    // 0: W′, 1: v.
+    part: u32,
+    // First of their indices in the stream of noise.
+    index: u32,
+    // 1 for coordinates that exist, 0 for padding.
+    mask: vec4<f32>,
+    inverse: vec4<f32>,
+    root: vec4<f32>,
+}
+
+fn weight_place(chain: u32, unit: u32, group: u32) -> Place {
+    let masses = DATA_MOTION + temperature_of(chain) * MOTION + 4u + group;
+    return Place(0u, unit * RANK + 4u * group, below(4u * group, RANK), data[masses], data[masses + RV]);
+}
+
+fn readout_place(motion: Motion, group: u32) -> Place {
+    return Place(1u, 4u * group, below(4u * group, UNITS), vec4<f32>(motion.inverse), vec4<f32>(motion.root));
+}
+
+// Normals of slot `slot`: those of v come first.
+fn noise_at(chain: u32, place: Place, purpose: u32, slot: u32) -> vec4<f32> {
+    return place.mask * normals(place.index, address(chain, call.trajectory, 2u * slot + 1u - place.part, purpose));
+}
+
+// B: p ← p − t (β ∂L + λ θ), for `halves` half steps.
+fn kick(q: Particle, g: vec4<f32>, motion: Motion, place: Place, halves: f32) -> Particle {
+    let p = q.p - (halves * motion.force * g + halves * motion.prior[place.part] * q.x);
+    return Particle(q.x, p, q.work + 0.5 * dot((p - q.p) * (p + q.p), place.inverse));
+}
+
+// A: θ ← θ + t p/m.
+fn drift(q: Particle, motion: Motion, place: Place) -> Particle {
+    let x = q.x + motion.time * (q.p * place.inverse);
+    return Particle(x, q.p, q.work + 0.5 * LAMBDA[place.part] * dot(x - q.x, x + q.x));
+}
+
+// O: p ← keep·p + √(1 − keep²) √m ξ.
+fn refresh(q: Particle, motion: Motion, place: Place, noise: vec4<f32>) -> Particle {
+    return Particle(q.x, motion.keep * q.p + motion.fresh * (place.root * noise), q.work);
+}
+
+// The number of the friction slot that acts between gradient `step` − 1 and gradient `step`; the first of a trajectory is 0.
+fn friction_slot(motion: Motion, step: u32) -> u32 {
+    // OBABO refreshes at the end of a step, the others within one or at its start.
+    return select(step, step - 1u, motion.scheme == OBABO);
+}
+
+// Whether noise acts between two gradients.
+fn thermal(motion: Motion) -> bool {
+    return motion.fresh > 0.0 || motion.scheme == ULA;
+}
+
+// From the start of a step to where its gradient is taken.
+fn begin_step(q: Particle, g: vec4<f32>, motion: Motion, place: Place, noise: vec4<f32>) -> Particle {
+    switch motion.scheme {
+        case OBABO: {
+            return drift(kick(q, g, motion, place, 1.0), motion, place);
+        }
+        case BAOAB: {
+            let half = drift(kick(q, g, motion, place, 1.0), motion, place);
+            return drift(refresh(half, motion, place, noise), motion, place);
+        }
+        case ULA: {
+            return Particle(motion.shrink[place.part] * q.x - motion.rate * g + motion.amplitude * noise, q.p, 0.0);
+        }
+        default: {
+            return q;
+        }
+    }
+}
+
+// From the last gradient of a step to its end.
+fn end_step(q: Particle, g: vec4<f32>, motion: Motion, place: Place) -> Particle {
+    if motion.scheme == OBABO || motion.scheme == BAOAB {
+        return kick(q, g, motion, place, 1.0);
+    }
+    return q;
+}
+
+// From the gradient of one step to that of the next.
+fn next_step(q: Particle, g: vec4<f32>, motion: Motion, place: Place, noise: vec4<f32>) -> Particle {
+    if motion.scheme == OBABO && !thermal(motion) {
+        // The two half kicks that meet are one.
+        return drift(kick(q, g, motion, place, 2.0), motion, place);
+    }
+    var end = end_step(q, g, motion, place);
+    if motion.scheme == OBABO {
+        end = refresh(end, motion, place, noise);
+    }
+    return begin_step(end, g, motion, place, noise);
+}
+
+// Moves four coordinates on when their gradient is known: to the next place where one is needed, or to the end. There the momentum
+// has served and the gradient takes its room. Returns the work done.
+fn advance(chain: u32, offset: u32, g: vec4<f32>, motion: Motion, place: Place) -> f32 {
+    let position = base(PROPOSAL, chain) + offset;
+    let momentum = base(MOMENTUM, chain) + offset;
+    let q = Particle(state[position], state[momentum], 0.0);
+    if call.step + 1u == steps_of(chain) {
+        state[momentum] = g;
+        return end_step(q, g, motion, place).work;
+    }
+    var noise = vec4<f32>(0.0);
+    if thermal(motion) {
+        noise = noise_at(chain, place, FRICTION, friction_slot(motion, call.step + 1u));
+    }
+    let moved = next_step(q, g, motion, place, noise);
+    state[position] = moved.x;
+    state[momentum] = moved.p;
+    return moved.work;
+}
+
+// Adds to one of the slots of a chain in which energy is summed over the steps. Each slot has one writer.
+fn add_work(chain: u32, slot: u32, work: f32) {
+    let at = chain * CHAIN_SCRATCH + SCRATCH_WORK + 2u * slot;
+    var sum = vec2<f32>(work, 0.0);
+    if call.step > 0u {
+        sum = add(vec2<f32>(scratch[at], scratch[at + 1u]), sum);
+    }
+    scratch[at] = sum.x;
+    scratch[at + 1u] = sum.y;
+}

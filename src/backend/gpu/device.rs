@@ -1,0 +1,164 @@
+//! An open device: every call that a driver can fail in is guarded here, so that each failure is one message and no panic.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use super::adapter::{AdapterChoice, AdapterInfo, choose};
+use crate::backend::BackendError;
+
+/// How long a submission may take before the device counts as hung; submissions aim at a twentieth of a second.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A device and its queue.
+#[derive(Debug)]
+pub struct Device {
+    pub info: AdapterInfo,
+    pub device: wgpu::Device,
+    pub queue: wgpu::Queue,
+    /// What went wrong outside of any guarded call.
+    fault: Arc<Mutex<Option<String>>>,
+}
+
+impl Device {
+    /// Opens the chosen device with no optional feature but timestamps, and default limits but for the sizes of buffers.
+    ///
+    /// # Errors
+    /// When there is no such device or its driver refuses.
+    pub fn open(choice: &AdapterChoice) -> Result<Self, BackendError> {
+        let (adapter, info) = catch_unwind(|| choose(choice)).unwrap_or_else(|_| {
+            Err(BackendError(
+                "a graphics driver crashed while it was asked for its devices; use the cpu backend".into(),
+            ))
+        })?;
+        let limits = wgpu::Limits {
+            max_storage_buffer_binding_size: info.max_binding_bytes,
+            max_buffer_size: info.max_buffer_bytes,
+            ..wgpu::Limits::default()
+        };
+        let descriptor = wgpu::DeviceDescriptor {
+            label: Some("featherm"),
+            required_features: adapter.features() & wgpu::Features::TIMESTAMP_QUERY,
+            required_limits: limits,
+            memory_hints: wgpu::MemoryHints::Performance,
+            ..Default::default()
+        };
+        let opened = catch_unwind(AssertUnwindSafe(|| pollster::block_on(adapter.request_device(&descriptor))));
+        let (device, queue) = match opened {
+            Ok(Ok(opened)) => opened,
+            Ok(Err(error)) => return Err(failed(&info.name, &format!("cannot be opened: {error}"))),
+            Err(_) => return Err(failed(&info.name, "cannot be opened: its driver crashed")),
+        };
+        let fault: Arc<Mutex<Option<String>>> = Arc::default();
+        let note = |fault: &Arc<Mutex<Option<String>>>| {
+            let fault = Arc::clone(fault);
+            move |message: String| {
+                fault.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(message);
+            }
+        };
+        let (lost, uncaptured) = (note(&fault), note(&fault));
+        device.set_device_lost_callback(move |reason, message| lost(format!("was lost ({reason:?}: {message})")));
+        device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| uncaptured(describe(&error))));
+        Ok(Self { info, device, queue, fault })
+    }
+
+    /// Does something in which the driver may fail; `what` completes the sentence "the device failed while …".
+    ///
+    /// # Errors
+    /// When the driver reports an error, runs out of memory, loses the device or panics.
+    pub fn guarded<T>(&self, what: &str, action: impl FnOnce() -> T) -> Result<T, BackendError> {
+        let filters = [wgpu::ErrorFilter::Internal, wgpu::ErrorFilter::OutOfMemory, wgpu::ErrorFilter::Validation];
+        let (result, errors) = catch_unwind(AssertUnwindSafe(|| {
+            let scopes = filters.map(|filter| self.device.push_error_scope(filter));
+            let result = action();
+            // The last opened is closed first.
+            let errors: Vec<_> = scopes.into_iter().rev().filter_map(|scope| pollster::block_on(scope.pop())).collect();
+            (result, errors)
+        }))
+        .map_err(|_| self.failed(&format!("driver crashed while {what}")))?;
+        if let Some(error) = errors.first() {
+            return Err(self.failed(&format!("failed while {what}: {}", describe(error))));
+        }
+        match self.fault.lock().unwrap_or_else(PoisonError::into_inner).clone() {
+            Some(fault) => Err(self.failed(&format!("failed while {what}: it {fault}"))),
+            None => Ok(result),
+        }
+    }
+
+    /// A failure of this device.
+    pub fn failed(&self, how: &str) -> BackendError {
+        failed(&self.info.name, how)
+    }
+
+    /// Waits until a submission is done, or all of them.
+    ///
+    /// # Errors
+    /// When the device hangs or is lost.
+    pub fn wait(&self, submission: Option<wgpu::SubmissionIndex>) -> Result<(), BackendError> {
+        let poll = wgpu::PollType::Wait { submission_index: submission, timeout: Some(PATIENCE) };
+        match self.guarded("computing", || self.device.poll(poll))? {
+            Ok(_) => Ok(()),
+            Err(wgpu::PollError::Timeout) => Err(self.failed(&format!(
+                "did not answer for {} s; lower --chains or use the cpu backend",
+                PATIENCE.as_secs()
+            ))),
+            Err(error) => Err(self.failed(&format!("failed while computing: {error}"))),
+        }
+    }
+
+    /// A zeroed storage buffer.
+    ///
+    /// # Errors
+    /// When the device has no memory for it.
+    pub fn storage(&self, name: &str, bytes: u64) -> Result<wgpu::Buffer, BackendError> {
+        use wgpu::BufferUsages as Usage;
+        self.buffer(name, bytes.max(16), Usage::STORAGE | Usage::COPY_SRC | Usage::COPY_DST)
+    }
+
+    /// A buffer.
+    ///
+    /// # Errors
+    /// When the device has no memory for it.
+    pub fn buffer(&self, name: &str, size: u64, usage: wgpu::BufferUsages) -> Result<wgpu::Buffer, BackendError> {
+        let descriptor = wgpu::BufferDescriptor { label: Some(name), size, usage, mapped_at_creation: false };
+        self.guarded(&format!("reserving {:.1} MiB for {name}", size as f64 / 1048576.0), || {
+            self.device.create_buffer(&descriptor)
+        })
+    }
+
+    /// The first `bytes` of a buffer as float32, when all work is done.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn read(&self, buffer: &wgpu::Buffer, bytes: u64) -> Result<Vec<f32>, BackendError> {
+        use wgpu::BufferUsages as Usage;
+        if bytes == 0 {
+            return Ok(Vec::new());
+        }
+        let staging = self.buffer("read-back", bytes, Usage::MAP_READ | Usage::COPY_DST)?;
+        self.guarded("copying results", || {
+            let mut encoder = self.device.create_command_encoder(&Default::default());
+            encoder.copy_buffer_to_buffer(buffer, 0, &staging, 0, bytes);
+            self.queue.submit([encoder.finish()]);
+            // What becomes of the mapping shows when the range is asked for.
+            staging.slice(..).map_async(wgpu::MapMode::Read, |_| ());
+        })?;
+        self.wait(None)?;
+        let values = self.guarded("reading results back", || {
+            staging.slice(..).get_mapped_range().map(|range| bytemuck::pod_collect_to_vec(&range))
+        })?;
+        values.map_err(|error| self.failed(&format!("failed while reading results back: {error}")))
+    }
+}
+
+fn failed(name: &str, how: &str) -> BackendError {
+    BackendError(format!("GPU {name} {how}"))
+}
+
+fn describe(error: &wgpu::Error) -> String {
+    match error {
+        wgpu::Error::OutOfMemory { .. } => "out of memory; lower --chains or --width, or use the cpu backend".into(),
+        // The chain of causes is spread over lines.
+        error => error.to_string().split_whitespace().collect::<Vec<_>>().join(" "),
+    }
+}

@@ -1,0 +1,304 @@
+//! Buffers and pipelines of one ensemble on one device, and the submission of commands in pieces of about 50 ms.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::time::Instant;
+
+use super::BINDINGS;
+use super::device::Device;
+use super::layout::Call;
+use super::memory::MemoryPlan;
+use super::schedule::Command;
+use super::shader::{Kernel, Source};
+use crate::backend::BackendError;
+
+/// What a submission should take: long ones make drivers reset the device, short ones leave it idle in between.
+const SUBMISSION_SECONDS: f64 = 0.05;
+/// Operations per second that are assumed before anything was measured.
+const FIRST_RATE: f64 = 2e9;
+/// Operations to which the fixed cost of a dispatch is reckoned equal.
+const DISPATCH_COST: f64 = 2e5;
+/// Different arguments in one submission.
+const CALLS: usize = 4096;
+/// Distance of arguments in their buffer: the strictest alignment that WebGPU allows.
+const CALL_STRIDE: usize = 256;
+
+/// Changes the source of a kernel before it is compiled, to prove that tests see a wrong kernel.
+pub type Edit = fn(Kernel, &mut String);
+
+/// An ensemble's memory and programs on a device.
+#[derive(Debug)]
+pub struct Engine {
+    pub device: Device,
+    pub plan: MemoryPlan,
+    edit: Option<Edit>,
+    pipeline_layout: wgpu::PipelineLayout,
+    pipelines: RefCell<HashMap<Kernel, wgpu::ComputePipeline>>,
+    pub data: wgpu::Buffer,
+    /// One per shard.
+    pub state: Vec<wgpu::Buffer>,
+    pub features: wgpu::Buffer,
+    pub scratch: wgpu::Buffer,
+    /// One per shard.
+    pub predictions: Vec<wgpu::Buffer>,
+    pub gram: Vec<wgpu::Buffer>,
+    pub results: wgpu::Buffer,
+    calls: wgpu::Buffer,
+    /// For each shard the group with its predictions, then one with each buffer of Gram sums.
+    bind_groups: Vec<Vec<wgpu::BindGroup>>,
+    /// Operations per second, as measured.
+    rate: Cell<f64>,
+}
+
+impl Engine {
+    /// Reserves the planned memory.
+    ///
+    /// # Errors
+    /// When the device has not got it.
+    pub fn new(device: Device, plan: MemoryPlan, edit: Option<Edit>) -> Result<Self, BackendError> {
+        let storage = |name| device.storage(name, plan.bytes(name));
+        let several = |name, count| (0..count).map(|_| storage(name)).collect::<Result<Vec<_>, _>>();
+        let (data, features, scratch, results) =
+            (storage("data")?, storage("features")?, storage("scratch")?, storage("results")?);
+        let (state, predictions) = (several("state", plan.shards)?, several("predictions", plan.shards)?);
+        let gram = several("Gram sums", plan.gram_buffers)?;
+        let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
+        let calls = device.buffer("arguments", (CALLS * CALL_STRIDE) as u64, usage)?;
+
+        let layout = device.guarded("laying out its bindings", || bind_group_layout(&device.device))?;
+        let call =
+            wgpu::BufferBinding { buffer: &calls, offset: 0, size: wgpu::BufferSize::new(size_of::<Call>() as u64) };
+        let bind_groups = device.guarded("binding its buffers", || {
+            let group = |shard: usize, accumulators: &wgpu::Buffer| {
+                let buffers = [&data, &state[shard], &features, &scratch, accumulators, &results];
+                let buffers = buffers.map(wgpu::Buffer::as_entire_binding);
+                let resources = std::iter::once(wgpu::BindingResource::Buffer(call.clone())).chain(buffers);
+                let entries: Vec<_> = (0..)
+                    .zip(resources)
+                    .map(|(binding, resource)| wgpu::BindGroupEntry { binding, resource })
+                    .collect();
+                let descriptor = wgpu::BindGroupDescriptor { label: None, layout: &layout, entries: &entries };
+                device.device.create_bind_group(&descriptor)
+            };
+            let groups = |shard| std::iter::once(&predictions[shard]).chain(&gram).map(move |b| (shard, b));
+            (0..plan.shards).map(|s| groups(s).map(|(s, b)| group(s, b)).collect()).collect()
+        })?;
+        let pipeline_layout = device.guarded("laying out its programs", || {
+            device.device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+                label: None,
+                bind_group_layouts: &[Some(&layout)],
+                immediate_size: 0,
+            })
+        })?;
+        let (pipelines, rate) = (RefCell::default(), Cell::new(FIRST_RATE));
+        Ok(Self {
+            device,
+            plan,
+            edit,
+            pipeline_layout,
+            pipelines,
+            data,
+            state,
+            features,
+            scratch,
+            predictions,
+            gram,
+            results,
+            calls,
+            bind_groups,
+            rate,
+        })
+    }
+
+    /// Runs commands in order. The next submission is prepared while the last one runs.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn run(&self, commands: &[Command]) -> Result<(), BackendError> {
+        for command in commands {
+            self.compile(command.kernel)?;
+        }
+        let mut rest = commands;
+        let mut running = None;
+        let mut mark = Instant::now();
+        while !rest.is_empty() {
+            let piece = Piece::cut(rest, self.rate.get() * SUBMISSION_SECONDS);
+            rest = &rest[piece.commands.len()..];
+            let submission = self.submit(&piece)?;
+            if let Some((before, cost)) = running.replace((submission, piece.cost)) {
+                self.finish(before, cost, &mut mark)?;
+            }
+        }
+        running.map_or(Ok(()), |(last, cost)| self.finish(last, cost, &mut mark))
+    }
+
+    /// Waits for a submission and learns from the time it took.
+    fn finish(&self, submission: wgpu::SubmissionIndex, cost: f64, mark: &mut Instant) -> Result<(), BackendError> {
+        self.device.wait(Some(submission))?;
+        let measured = cost / mark.elapsed().as_secs_f64().max(1e-6);
+        *mark = Instant::now();
+        let rate = self.rate.get();
+        // One slow submission, as the first of a new program is, must not make the next ones tiny.
+        self.rate.set(measured.clamp(rate / 2.0, rate * 4.0));
+        Ok(())
+    }
+
+    fn submit(&self, piece: &Piece) -> Result<wgpu::SubmissionIndex, BackendError> {
+        self.device.guarded("submitting work", || {
+            self.device.queue.write_buffer(&self.calls, 0, &piece.arguments);
+            let mut encoder = self.device.device.create_command_encoder(&Default::default());
+            let mut pass = encoder.begin_compute_pass(&Default::default());
+            for (command, &call) in piece.commands.iter().zip(&piece.calls) {
+                self.dispatch(&mut pass, command, call);
+            }
+            drop(pass);
+            self.device.queue.submit([encoder.finish()])
+        })
+    }
+
+    /// Encodes a command whose arguments are number `call`.
+    fn dispatch(&self, pass: &mut wgpu::ComputePass, command: &Command, call: usize) {
+        let accumulators = if command.kernel == Kernel::Gram { 1 + command.gram_buffer } else { 0 };
+        if let Some(pipeline) = self.pipelines.borrow().get(&command.kernel) {
+            pass.set_pipeline(pipeline);
+        }
+        let group = &self.bind_groups[command.shard][accumulators];
+        pass.set_bind_group(0, group, &[(call * CALL_STRIDE) as u32]);
+        let [x, y, z] = command.groups;
+        pass.dispatch_workgroups(x, y, z);
+    }
+
+    /// Seconds that the device itself spends in each of the commands, which run one at a time; `None` where it has no clock.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn profile(&self, commands: &[Command]) -> Result<Option<Vec<f64>>, BackendError> {
+        let Device { device, queue, info, .. } = &self.device;
+        if !info.timestamps {
+            return Ok(None);
+        }
+        let usage = wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC;
+        let stamps = self.device.buffer("timestamps", 16, usage)?;
+        let mut seconds = Vec::with_capacity(commands.len());
+        for command in commands {
+            self.compile(command.kernel)?;
+            let piece = Piece::cut(std::slice::from_ref(command), 0.0);
+            self.device.guarded("being timed", || {
+                queue.write_buffer(&self.calls, 0, &piece.arguments);
+                let ty = wgpu::QueryType::Timestamp;
+                let queries = device.create_query_set(&wgpu::QuerySetDescriptor { label: None, ty, count: 2 });
+                let timestamp_writes = Some(wgpu::ComputePassTimestampWrites {
+                    query_set: &queries,
+                    beginning_of_pass_write_index: Some(0),
+                    end_of_pass_write_index: Some(1),
+                });
+                let mut encoder = device.create_command_encoder(&Default::default());
+                let descriptor = wgpu::ComputePassDescriptor { label: None, timestamp_writes };
+                self.dispatch(&mut encoder.begin_compute_pass(&descriptor), command, 0);
+                encoder.resolve_query_set(&queries, 0..2, &stamps, 0);
+                queue.submit([encoder.finish()]);
+            })?;
+            let ticks: Vec<u64> = bytemuck::pod_collect_to_vec(&self.device.read(&stamps, 16)?);
+            seconds.push(ticks[1].saturating_sub(ticks[0]) as f64 * f64::from(queue.get_timestamp_period()) * 1e-9);
+        }
+        Ok(Some(seconds))
+    }
+
+    /// Compiles a kernel when it is first needed.
+    fn compile(&self, kernel: Kernel) -> Result<(), BackendError> {
+        if self.pipelines.borrow().contains_key(&kernel) {
+            return Ok(());
+        }
+        let mut source = kernel.source(&self.plan.layout);
+        if let Some(edit) = self.edit {
+            edit(kernel, &mut source.text);
+        }
+        let pipeline = self.pipeline(kernel, &source)?;
+        self.pipelines.borrow_mut().insert(kernel, pipeline);
+        Ok(())
+    }
+
+    fn pipeline(&self, kernel: Kernel, source: &Source) -> Result<wgpu::ComputePipeline, BackendError> {
+        let device = &self.device.device;
+        let entry = kernel.entry();
+        let mut origin = None;
+        let built = self.device.guarded(&format!("compiling the kernel `{entry}`"), || {
+            let text = wgpu::ShaderSource::Wgsl(source.text.as_str().into());
+            let module = device.create_shader_module(wgpu::ShaderModuleDescriptor { label: Some(entry), source: text });
+            let messages = pollster::block_on(module.get_compilation_info()).messages;
+            let first = messages.first().and_then(|message| message.location);
+            origin = first.map(|location| source.origin(location.line_number as usize));
+            device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+                label: Some(entry),
+                layout: Some(&self.pipeline_layout),
+                module: &module,
+                entry_point: Some(entry),
+                compilation_options: wgpu::PipelineCompilationOptions {
+                    // Every workgroup variable is written before it is read.
+                    zero_initialize_workgroup_memory: false,
+                    ..Default::default()
+                },
+                cache: None,
+            })
+        });
+        built.map_err(|error| match origin {
+            Some(origin) => BackendError(format!("{origin}: {error}")),
+            None => error,
+        })
+    }
+}
+
+/// The commands of one submission.
+struct Piece<'a> {
+    commands: &'a [Command],
+    /// For each command the place of its arguments.
+    calls: Vec<usize>,
+    /// The arguments, one every `CALL_STRIDE` bytes.
+    arguments: Vec<u8>,
+    cost: f64,
+}
+
+impl<'a> Piece<'a> {
+    /// As many of `commands` as the budget allows, one at least.
+    fn cut(commands: &'a [Command], budget: f64) -> Self {
+        let mut piece = Self { commands: &[], calls: Vec::new(), arguments: Vec::new(), cost: 0.0 };
+        let mut last = None;
+        for command in commands {
+            if last != Some(command.call) {
+                if piece.arguments.len() == CALLS * CALL_STRIDE {
+                    break;
+                }
+                let start = piece.arguments.len();
+                piece.arguments.extend_from_slice(bytemuck::bytes_of(&command.call));
+                piece.arguments.resize(start + CALL_STRIDE, 0);
+                last = Some(command.call);
+            }
+            piece.calls.push(piece.arguments.len() / CALL_STRIDE - 1);
+            piece.cost += command.cost + DISPATCH_COST;
+            if piece.cost > budget {
+                break;
+            }
+        }
+        piece.commands = &commands[..piece.calls.len()];
+        piece
+    }
+}
+
+fn bind_group_layout(device: &wgpu::Device) -> wgpu::BindGroupLayout {
+    let entries: Vec<_> = (0..)
+        .zip(&BINDINGS)
+        .map(|(binding, described)| wgpu::BindGroupLayoutEntry {
+            binding,
+            visibility: wgpu::ShaderStages::COMPUTE,
+            ty: wgpu::BindingType::Buffer {
+                ty: described.read_only.map_or(wgpu::BufferBindingType::Uniform, |read_only| {
+                    wgpu::BufferBindingType::Storage { read_only }
+                }),
+                has_dynamic_offset: described.read_only.is_none(),
+                min_binding_size: None,
+            },
+            count: None,
+        })
+        .collect();
+    device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: None, entries: &entries })
+}

@@ -1,0 +1,438 @@
+//! Where everything lies in the device's buffers, and the constants that tell the shaders.
+//!
+//! Numbers travel in vectors of four, so r, N1, P and k are rounded up: RV = ⌈r/4⌉ vectors and so on. Padding holds zeros.
+
+use std::fmt::Write;
+
+use bytemuck::{Pod, Zeroable};
+
+use crate::backend::{DIVERGENCE, Ensemble, Move, Scheme};
+use crate::model::Activation;
+
+/// Arguments of one dispatch: `Call` in shaders/bindings.wgsl.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Pod, Zeroable)]
+pub struct Call {
+    pub trajectory: u32,
+    pub step: u32,
+    pub round: u32,
+    pub first_replica: u32,
+    pub replicas: u32,
+    pub section: u32,
+    pub which: u32,
+    pub zero: u32,
+}
+
+/// Sections of the state, as in shaders/bindings.wgsl.
+pub const CURRENT: u32 = 0;
+pub const PROPOSAL: u32 = 2;
+/// Number of sections.
+pub const SECTIONS: usize = 4;
+
+/// Invocations of a workgroup in the kernels that are not matrix products.
+pub const LANES: usize = 64;
+/// Invocations along each side of a workgroup's tile (SIDE in shaders/product_tiled.wgsl).
+const SIDE: usize = 8;
+/// Vectors of a chain that one invocation of `launch` treats.
+const LAUNCH: usize = 4;
+/// Loop passes that one invocation may make: software devices end every loop after 65,535 in all, silently.
+pub const MAX_PASSES: usize = 50_000;
+
+/// How matrix products are divided among invocations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tiling {
+    /// Whether workgroups share tiles in their memory (hardware) or every invocation reads for itself (software).
+    pub shared: bool,
+    /// Side of the block that one invocation computes: 4 or 8.
+    pub block: usize,
+}
+
+impl Tiling {
+    /// Invocations of a workgroup.
+    pub fn lanes(self) -> usize {
+        if self.shared { SIDE * SIDE } else { 16 }
+    }
+
+    /// Bytes of workgroup memory of the two tiles.
+    pub fn workgroup_bytes(self) -> usize {
+        if self.shared { 2 * 4 * 16 * SIDE * SIDE } else { 0 }
+    }
+
+    /// Rows and columns of a tile.
+    pub fn side(self) -> usize {
+        if self.shared { SIDE * self.block } else { self.block }
+    }
+
+    /// Workgroups of a product of `rows` × `columns`.
+    pub fn groups(self, rows: usize, columns: usize) -> usize {
+        let tiles = rows.div_ceil(self.side()) * columns.div_ceil(self.side());
+        if self.shared { tiles } else { tiles.div_ceil(self.lanes()) }
+    }
+
+    /// Blocks along `columns` columns.
+    fn column_slots(self, columns: usize) -> usize {
+        columns.div_ceil(self.side()) * self.side() / self.block
+    }
+}
+
+/// What the kernels of one ensemble are compiled for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Layout {
+    pub temperatures: usize,
+    pub replicas: usize,
+    /// Replicas of every temperature that the buffers of one shard hold.
+    pub shard_replicas: usize,
+    pub units: usize,
+    pub points: usize,
+    pub rank: usize,
+    pub test_points: usize,
+    /// Directions k outside the span of the training inputs.
+    pub complement: usize,
+    pub classes: usize,
+    pub batches: usize,
+    pub gram_blocks: usize,
+    pub activation: Activation,
+    /// λ0 and λ1.
+    pub lambda: [f64; 2],
+    pub seed: u64,
+    pub tiling: Tiling,
+    /// Whether activations and slopes are stored in float16.
+    pub half: bool,
+}
+
+impl Layout {
+    /// The layout of an ensemble in one shard.
+    pub fn new(ensemble: &Ensemble, tiling: Tiling, half: bool) -> Self {
+        let problem = &ensemble.problem;
+        Self {
+            temperatures: ensemble.temperatures,
+            replicas: ensemble.replicas,
+            shard_replicas: ensemble.replicas,
+            units: ensemble.network.width,
+            points: problem.points(),
+            rank: problem.rank(),
+            test_points: problem.test_points(),
+            complement: problem.complement_rank(),
+            classes: problem.classes(),
+            batches: ensemble.batches,
+            gram_blocks: ensemble.gram_blocks(),
+            activation: ensemble.network.activation,
+            lambda: [ensemble.network.lambda0, ensemble.network.lambda1],
+            seed: ensemble.seed,
+            tiling,
+            half,
+        }
+    }
+
+    /// Chains of a full shard.
+    pub fn shard_chains(&self) -> usize {
+        self.temperatures * self.shard_replicas
+    }
+
+    /// RV.
+    pub fn rank_vectors(&self) -> usize {
+        self.rank.div_ceil(4)
+    }
+
+    /// NV.
+    pub fn unit_vectors(&self) -> usize {
+        self.units.div_ceil(4)
+    }
+
+    /// PV.
+    pub fn point_vectors(&self) -> usize {
+        self.points.div_ceil(4)
+    }
+
+    /// KV.
+    pub fn complement_vectors(&self) -> usize {
+        self.complement.div_ceil(4)
+    }
+
+    /// Vectors of W′ and v of one chain.
+    pub fn chain_body(&self) -> usize {
+        self.units * self.rank_vectors() + self.unit_vectors()
+    }
+
+    /// Vectors of one chain in one section of the state.
+    pub fn chain_state(&self) -> usize {
+        self.chain_body() + 1
+    }
+
+    /// Vectors of one chain among the features: Φ and σ′(H), or W⊥.
+    pub fn chain_features(&self) -> usize {
+        (2 * self.points * self.unit_vectors()).max(self.units * self.complement_vectors())
+    }
+
+    /// Bytes of a vector of features.
+    pub fn feature_bytes(&self) -> usize {
+        if self.half { 8 } else { 16 }
+    }
+
+    fn unit_slots(&self) -> usize {
+        self.tiling.column_slots(self.units)
+    }
+
+    /// Workgroups of `launch` for each chain.
+    pub fn launch_groups(&self) -> usize {
+        self.chain_body().div_ceil(LANES * LAUNCH)
+    }
+
+    fn launch_slots(&self) -> usize {
+        self.launch_groups() * LANES
+    }
+
+    fn weight_slots(&self) -> usize {
+        self.tiling.groups(self.units, self.rank) * self.tiling.lanes()
+    }
+
+    fn work_slots(&self) -> usize {
+        self.launch_slots() + self.weight_slots() + self.unit_vectors()
+    }
+
+    /// The parts of a chain's scratch in order, with their sizes in numbers.
+    fn scratch_parts(&self) -> [(&'static str, usize); 6] {
+        [
+            ("RESIDUAL", 4 * self.point_vectors()),
+            ("SHARES", self.unit_slots() * self.points.max(self.test_points)),
+            ("WORK", 2 * self.work_slots()),
+            ("ENERGY", 2 * self.launch_slots()),
+            ("FLAG", 1),
+            ("CLASSES", 2 * 4 * self.classes * self.unit_vectors()),
+        ]
+    }
+
+    /// Numbers of one chain in the scratch buffer, where `moments` also leaves its sums.
+    pub fn chain_scratch(&self) -> usize {
+        self.scratch_parts().iter().map(|(_, size)| size).sum::<usize>().max(self.chain_moments())
+    }
+
+    /// Numbers that `moments` returns for one chain: four sums and four sums of squares for each vector, and whether it is lost.
+    pub fn chain_moments(&self) -> usize {
+        8 * (self.rank_vectors() + 1) + 1
+    }
+
+    /// Vectors in the accumulators of a chain's predictions.
+    pub fn chain_predictions(&self) -> usize {
+        self.batches * self.test_points
+    }
+
+    /// Vectors in the accumulator of one Gram matrix.
+    pub fn gram_vectors(&self) -> usize {
+        2 * self.points * self.point_vectors()
+    }
+
+    /// Chains of one block that a dispatch of `gram` adds.
+    pub fn gram_chains(&self) -> usize {
+        (MAX_PASSES / (8 * self.unit_vectors())).max(1)
+    }
+
+    /// Numbers that a round returns for each chain: the transition, then the measurement.
+    pub fn results(&self) -> usize {
+        RESULT_MEASUREMENT + RESULT_NORMS + self.classes + self.classes * self.classes
+    }
+
+    /// Vectors of one temperature's motion.
+    fn motion_vectors(&self) -> usize {
+        4 + 2 * self.rank_vectors()
+    }
+
+    /// The parts of the data in order, with their sizes in vectors; the last two change from run to run.
+    fn data_parts(&self, rounds: usize) -> [(&'static str, usize); 8] {
+        [
+            ("TRAIN", self.points * self.rank_vectors()),
+            ("TEST", self.test_points * (self.rank_vectors() + self.complement_vectors())),
+            ("LABELS", self.point_vectors()),
+            ("TEST_LABELS", self.test_points.div_ceil(4)),
+            ("CLASSES", (self.classes * self.points).div_ceil(4)),
+            ("DIRECTIONS", self.temperatures * self.rank_vectors()),
+            ("MOTION", self.temperatures * self.motion_vectors()),
+            ("STEPS", (rounds * self.temperatures).div_ceil(4)),
+        ]
+    }
+
+    /// Vectors of the data when the steps of `rounds` rounds are held at once.
+    pub fn data_vectors(&self, rounds: usize) -> usize {
+        self.data_parts(rounds).iter().map(|(_, size)| size).sum()
+    }
+
+    /// First vector of the part of the data that changes.
+    pub fn motion_start(&self) -> usize {
+        self.data_parts(0)[..6].iter().map(|(_, size)| size).sum()
+    }
+
+    /// The part of the data that stays.
+    pub fn fixed_data(&self, ensemble: &Ensemble) -> Vec<f32> {
+        let problem = &ensemble.problem;
+        let mut data = Packer::default();
+        for point in 0..self.points {
+            data.row((0..self.rank).map(|j| problem.z_train[(point, j)]));
+        }
+        for point in 0..self.test_points {
+            data.row((0..self.rank).map(|j| problem.z_test[(point, j)]));
+            data.row((0..self.complement).map(|j| problem.z_complement[(point, j)]));
+        }
+        data.row(problem.y_train.iter().copied());
+        data.row(problem.y_test.iter().copied());
+        // What a point contributes to the mean over each class.
+        let mut sizes = vec![0.0; self.classes];
+        problem.class_train.iter().for_each(|&class| sizes[class] += 1.0);
+        let share = |class: usize, own: usize| if own == class { 1.0 / sizes[class] } else { 0.0 };
+        let classes = &problem.class_train;
+        data.row((0..self.classes).flat_map(|class| classes.iter().map(move |&own| share(class, own))));
+        ensemble.directions.iter().for_each(|u| data.row(u.iter().copied()));
+        data.values
+    }
+
+    /// The part of the data that changes: one motion per temperature, then the steps of every round.
+    pub fn moving_data(&self, motions: &[Motion], steps: impl Iterator<Item = u32>) -> Vec<f32> {
+        let mut data = Packer::default();
+        for motion in motions {
+            data.row(motion.head);
+            data.row(motion.weights.iter().map(|m| 1.0 / m));
+            data.row(motion.weights.iter().map(|m| m.sqrt()));
+        }
+        data.row(steps.map(f64::from));
+        data.values
+    }
+
+    /// The constants as WGSL: the first fragment of every shader. `test` says whether the points are the test points.
+    pub fn constants(&self, test: bool) -> String {
+        let mut sizes: Vec<(String, usize)> = [
+            ("TEMPERATURES", self.temperatures),
+            ("REPLICAS", self.replicas),
+            ("CHAINS", self.shard_chains()),
+            ("UNITS", self.units),
+            ("POINTS", self.points),
+            ("RANK", self.rank),
+            ("TEST_POINTS", self.test_points),
+            ("LAST_TEST_POINT", self.test_points.saturating_sub(1)),
+            ("COMPLEMENT_RANK", self.complement),
+            ("CLASSES", self.classes),
+            ("BATCHES", self.batches),
+            ("GRAM_BLOCKS", self.gram_blocks),
+            ("GRAM_CHAINS", self.gram_chains()),
+            ("RV", self.rank_vectors()),
+            ("NV", self.unit_vectors()),
+            ("PV", self.point_vectors()),
+            ("KV", self.complement_vectors()),
+            ("CHAIN_BODY", self.chain_body()),
+            ("CHAIN_STATE", self.chain_state()),
+            ("CHAIN_FEATURES", self.chain_features()),
+            ("CHAIN_SCRATCH", self.chain_scratch()),
+            ("CHAIN_MOMENTS", self.chain_moments()),
+            ("MOTION", self.motion_vectors()),
+            ("LANES", LANES),
+            ("LAUNCH", LAUNCH),
+            ("LAUNCH_SLOTS", self.launch_slots()),
+            ("LAUNCH_SLOT", 0),
+            ("WEIGHT_SLOT", self.launch_slots()),
+            ("READOUT_SLOT", self.launch_slots() + self.weight_slots()),
+            ("WORK_SLOTS", self.work_slots()),
+            ("UNIT_SLOTS", self.unit_slots()),
+            ("BLOCK", self.tiling.block),
+            ("PRODUCT_LANES", self.tiling.lanes()),
+            ("SIDE", SIDE),
+            ("RESULTS", self.results()),
+            ("RESULT_MEASUREMENT", RESULT_MEASUREMENT),
+            ("RESULT_NORMS", RESULT_NORMS),
+            ("RESULT_CENTROIDS", RESULT_NORMS + self.classes),
+            ("SEED_LOW", self.seed as u32 as usize),
+            ("SEED_HIGH", (self.seed >> 32) as usize),
+            ("ACTIVATION", activation_number(self.activation)),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .into();
+        for (kind, parts) in [("SCRATCH", &self.scratch_parts()[..]), ("DATA", &self.data_parts(0)[..])] {
+            let mut start = 0;
+            for &(part, size) in parts {
+                sizes.push((format!("{kind}_{part}"), start));
+                start += size;
+            }
+        }
+        let mut text = String::new();
+        // Writing to a String cannot fail.
+        for (name, value) in sizes {
+            let _ = writeln!(text, "const {name} = {value}u;");
+        }
+        let [weights, readout] = self.lambda.map(|lambda| lambda as f32);
+        let _ = writeln!(text, "const LAMBDA = vec2<f32>({weights:e}, {readout:e});");
+        let [weights, readout] = self.lambda.map(|lambda| (1.0 / lambda.sqrt()) as f32);
+        let _ = writeln!(text, "const PRIOR_DEVIATION = vec2<f32>({weights:e}, {readout:e});");
+        let _ = writeln!(text, "const OUTPUT_SCALE = f32({:e});", (1.0 / (self.units as f64).sqrt()) as f32);
+        let _ = writeln!(text, "const DIVERGENCE = f32({DIVERGENCE:e});");
+        let _ = writeln!(text, "const ODD = {};", self.activation.is_odd());
+        let _ = writeln!(text, "const TEST = {test};");
+        text
+    }
+}
+
+/// The names of the activations in shaders/activation.wgsl.
+fn activation_number(activation: Activation) -> usize {
+    match activation {
+        Activation::Erf => 0,
+        Activation::Relu => 1,
+        Activation::Tanh => 2,
+        Activation::Identity => 3,
+        Activation::Gelu => 4,
+    }
+}
+
+/// Numbers of a transition in the results; the measurement follows.
+pub const RESULT_MEASUREMENT: usize = 8;
+/// Scalars of a measurement; the mean squared norms of the classes and the Gram matrix of their centroids follow.
+pub const RESULT_NORMS: usize = 9;
+
+/// Numbers in rows that are filled up with zeros to whole vectors.
+#[derive(Default)]
+struct Packer {
+    values: Vec<f32>,
+}
+
+impl Packer {
+    fn row(&mut self, values: impl IntoIterator<Item = f64>) {
+        self.values.extend(values.into_iter().map(|x| x as f32));
+        self.values.resize(self.values.len().next_multiple_of(4), 0.0);
+    }
+}
+
+/// How the chains of one temperature move, in the numbers that `motion_of` in shaders/update.wgsl unpacks.
+#[derive(Debug, Clone)]
+pub struct Motion {
+    head: [f64; 16],
+    weights: Vec<f64>,
+}
+
+impl Motion {
+    pub fn new(motion: &Move, lambda: [f64; 2]) -> Self {
+        let (h, beta, mass) = (motion.step_size, motion.beta, motion.mass.readout);
+        let (scheme, metropolis, time, friction) = match motion.scheme {
+            Scheme::Obabo { friction, metropolis } => (0.0, metropolis, h, friction),
+            Scheme::Baoab { friction } => (1.0, false, 0.5 * h, friction),
+            Scheme::Ula => (2.0, false, 0.0, 0.0),
+        };
+        let keep = (-friction * h).exp();
+        let fresh = (1.0 - keep * keep).sqrt();
+        let prior = lambda.map(|lambda| 0.5 * h * lambda);
+        let (shrink, amplitude) = if motion.scheme == Scheme::Ula {
+            (lambda.map(|lambda| 1.0 - h / beta * lambda), (2.0 * h / beta).sqrt())
+        } else {
+            ([0.0; 2], 0.0)
+        };
+        #[rustfmt::skip]
+        let head = [
+            scheme, f64::from(u8::from(metropolis)), beta, time,
+            0.5 * h * beta, prior[0], prior[1], keep,
+            fresh, 1.0 / mass, mass.sqrt(), 0.0,
+            shrink[0], shrink[1], h, amplitude,
+        ];
+        Self { head, weights: motion.mass.weights.clone() }
+    }
+
+    /// Stays where it is, so that only the loss and the gradient there are found.
+    pub fn rest(rank: usize) -> Self {
+        let mut head = [0.0; 16];
+        head[0] = 3.0;
+        Self { head, weights: vec![1.0; rank] }
+    }
+}

@@ -1,0 +1,279 @@
+//! What an ensemble takes of a device's memory, known before any device is touched.
+//!
+//! Replicas are split into shards that run one after the other: a shard keeps the state and the predictions of its replicas of every
+//! temperature (so that temperatures can exchange), while features and scratch are shared by all shards.
+
+use std::fmt;
+
+use super::layout::{Layout, MAX_PASSES, SECTIONS, Tiling};
+use crate::backend::{BackendError, Ensemble};
+
+/// Largest number of workgroups along one axis of a dispatch.
+const MAX_GROUPS: usize = 65_535;
+/// Bytes of results that are held on the device before they are read back.
+const RESULTS_BYTES: usize = 16 << 20;
+/// Rounds between two read-backs at most.
+const MAX_ROUNDS: usize = 512;
+const MIB: f64 = 1048576.0;
+
+/// What a device allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeviceLimits {
+    /// Bytes of one buffer that a kernel can see.
+    pub binding_bytes: u64,
+    pub workgroup_bytes: u32,
+    pub workgroup_invocations: u32,
+    /// Whether the device is a program on the processor.
+    pub software: bool,
+}
+
+impl Default for DeviceLimits {
+    /// What every GPU allows under WebGPU's default limits.
+    fn default() -> Self {
+        Self { binding_bytes: 128 << 20, workgroup_bytes: 16_352, workgroup_invocations: 256, software: false }
+    }
+}
+
+/// Buffers of one kind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlannedBuffer {
+    pub name: &'static str,
+    pub count: usize,
+    /// Bytes of each.
+    pub bytes: u64,
+}
+
+/// How an ensemble is laid out on a device.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MemoryPlan {
+    pub layout: Layout,
+    pub shards: usize,
+    /// Pairs (temperature, block of replicas) whose Gram sums share one buffer.
+    pub gram_pairs: usize,
+    pub gram_buffers: usize,
+    /// Rounds whose results are read back together.
+    pub rounds: usize,
+    pub buffers: Vec<PlannedBuffer>,
+}
+
+impl MemoryPlan {
+    /// Plans an ensemble for a device; a tiling not given is chosen for the device and the shapes.
+    ///
+    /// # Errors
+    /// When a single replica of all temperatures, the data or one Gram matrix is more than a kernel can see, or a loop longer than
+    /// devices allow; the message has the numbers and what to change.
+    pub fn new(
+        ensemble: &Ensemble,
+        limits: &DeviceLimits,
+        tiling: Option<Tiling>,
+        half: bool,
+    ) -> Result<Self, BackendError> {
+        let tiling = tiling.map_or_else(|| Ok(choose(ensemble, limits)), |tiling| allowed(tiling, limits))?;
+        let mut layout = Layout::new(ensemble, tiling, half);
+        let too_long = [("--width", layout.units), ("--train", layout.points), ("the rank of the inputs", layout.rank)];
+        if let Some((name, size)) = too_long.into_iter().find(|(_, size)| *size > MAX_PASSES) {
+            return Err(BackendError(format!(
+                "{name} is {size}, but the kernels take at most {MAX_PASSES}; use the cpu backend"
+            )));
+        }
+
+        let binding = usize::try_from(limits.binding_bytes).unwrap_or(usize::MAX);
+        let per_replica = |layout: &Layout| {
+            [
+                ("state", 16 * SECTIONS * layout.chain_state()),
+                ("features", layout.feature_bytes() * layout.chain_features()),
+                ("scratch", 4 * layout.chain_scratch()),
+                ("predictions", 16 * layout.chain_predictions()),
+            ]
+            .map(|(name, bytes)| (name, bytes * layout.temperatures))
+        };
+        let (name, widest) = per_replica(&layout).into_iter().max_by_key(|(_, bytes)| *bytes).unwrap_or(("state", 1));
+        let most = (binding / widest).min(MAX_GROUPS / layout.temperatures);
+        if most == 0 || layout.chain_state().div_ceil(super::layout::LANES) > MAX_GROUPS {
+            return Err(refusal(
+                &format!(
+                    "one chain of each of {} temperatures needs {:.1} MiB of {name}",
+                    layout.temperatures,
+                    widest as f64 / MIB
+                ),
+                binding,
+                "lower --width or --train, or take fewer temperatures",
+            ));
+        }
+        // As even as can be.
+        layout.shard_replicas = layout.replicas.div_ceil(layout.replicas.div_ceil(most));
+        let shards = layout.replicas.div_ceil(layout.shard_replicas);
+
+        let gram = 16 * layout.gram_vectors();
+        let pairs = layout.temperatures * layout.gram_blocks;
+        let gram_pairs = (binding / gram).min(pairs).min(MAX_GROUPS);
+        if gram_pairs == 0 {
+            let need = format!("the sums of one Gram matrix need {:.1} MiB", gram as f64 / MIB);
+            return Err(refusal(&need, binding, "lower --train"));
+        }
+        let round = 4 * layout.results() * ensemble.chains();
+        let rounds = (RESULTS_BYTES.min(binding) / round).clamp(1, MAX_ROUNDS);
+        let data = 16 * layout.data_vectors(rounds);
+        if data.max(round) > binding {
+            let need = format!("data and results need {:.1} MiB", data.max(round) as f64 / MIB);
+            return Err(refusal(&need, binding, "lower --train or --test, or take fewer --chains"));
+        }
+
+        let gram_buffers = pairs.div_ceil(gram_pairs);
+        let [state, features, scratch, predictions] =
+            per_replica(&layout).map(|(_, bytes)| bytes * layout.shard_replicas);
+        let buffers = [
+            ("data", 1, data),
+            ("state", shards, state),
+            ("features", 1, features),
+            ("scratch", 1, scratch),
+            ("predictions", shards, predictions),
+            ("Gram sums", gram_buffers, gram_pairs * gram),
+            ("results", 1, rounds * round),
+        ]
+        .map(|(name, count, bytes)| PlannedBuffer { name, count, bytes: bytes as u64 })
+        .into();
+        Ok(Self { layout, shards, gram_pairs, gram_buffers, rounds, buffers })
+    }
+
+    /// Bytes in all.
+    pub fn total_bytes(&self) -> u64 {
+        self.buffers.iter().map(|buffer| buffer.count as u64 * buffer.bytes).sum()
+    }
+
+    /// Bytes of the buffers of one kind.
+    pub(super) fn bytes(&self, name: &str) -> u64 {
+        self.buffers.iter().find(|buffer| buffer.name == name).map_or(0, |buffer| buffer.bytes)
+    }
+
+    /// First replica of a shard, and the number of its replicas.
+    pub fn shard(&self, shard: usize) -> (usize, usize) {
+        let first = shard * self.layout.shard_replicas;
+        (first, self.layout.shard_replicas.min(self.layout.replicas - first))
+    }
+}
+
+impl fmt::Display for MemoryPlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for PlannedBuffer { name, count, bytes } in &self.buffers {
+            writeln!(f, "{name:12} {count:4} × {:10.2} MiB", *bytes as f64 / MIB)?;
+        }
+        write!(f, "{:12} {:17.2} MiB", "in all", self.total_bytes() as f64 / MIB)
+    }
+}
+
+fn refusal(need: &str, binding: usize, advice: &str) -> BackendError {
+    let binding = binding as f64 / MIB;
+    BackendError(format!(
+        "{need}, but this device lets a kernel see {binding:.1} MiB of a buffer; {advice}, or use the cpu backend"
+    ))
+}
+
+/// A tiling that was asked for, if the device can run it: drivers do not check.
+fn allowed(tiling: Tiling, limits: &DeviceLimits) -> Result<Tiling, BackendError> {
+    let (bytes, lanes) = (tiling.workgroup_bytes(), tiling.lanes());
+    if bytes > limits.workgroup_bytes as usize || lanes > limits.workgroup_invocations as usize {
+        return Err(BackendError(format!(
+            "tiles need {bytes} bytes of workgroup memory and {lanes} invocations, but this device has {} and {}",
+            limits.workgroup_bytes, limits.workgroup_invocations
+        )));
+    }
+    Ok(tiling)
+}
+
+/// Hardware shares tiles in workgroup memory; software devices have none that is fast. Of the two block sizes, the one that loses less
+/// to padding, large blocks being worth half as much again.
+fn choose(ensemble: &Ensemble, limits: &DeviceLimits) -> Tiling {
+    let (points, rank, units) = (ensemble.problem.points(), ensemble.problem.rank(), ensemble.network.width);
+    let shared = !limits.software && allowed(Tiling { shared: true, block: 8 }, limits).is_ok();
+    let work = |block| {
+        let tiling = Tiling { shared, block };
+        let padded = |n: usize| n.next_multiple_of(tiling.side());
+        padded(units) * (padded(points) * rank + padded(rank) * points)
+    };
+    let block = if 2 * work(8) > 3 * work(4) { 4 } else { 8 };
+    Tiling { shared, block }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use ndarray::{Array1, Array2};
+
+    use super::*;
+    use crate::data::Task;
+    use crate::model::{Activation, Network, Problem};
+
+    fn ensemble(points: usize, width: usize, temperatures: usize, replicas: usize) -> Ensemble {
+        let task = Task {
+            name: "diagonal".into(),
+            x_train: Array2::eye(points),
+            y_train: Array1::ones(points),
+            class_train: vec![0; points],
+            x_test: Array2::zeros((0, points)),
+            y_test: Array1::zeros(0),
+            class_test: vec![],
+            class_names: vec!["all".into()],
+        };
+        let problem = Arc::new(Problem::new(&task).unwrap());
+        let directions = vec![vec![1.0; points]; temperatures];
+        let network = Network { width, activation: Activation::Erf, lambda0: 1.0, lambda1: 1.0 };
+        Ensemble { problem, network, seed: 1, temperatures, replicas, directions, batches: 4 }
+    }
+
+    fn plan(ensemble: &Ensemble, binding_bytes: u64) -> Result<MemoryPlan, BackendError> {
+        MemoryPlan::new(ensemble, &DeviceLimits { binding_bytes, ..DeviceLimits::default() }, None, false)
+    }
+
+    #[test]
+    fn buffers_fit_the_binding_and_shards_cover_every_replica_once() {
+        let ensemble = ensemble(20, 30, 3, 101);
+        for binding_bytes in [1 << 17, 1 << 18, 1 << 20, 128 << 20] {
+            let plan = plan(&ensemble, binding_bytes).unwrap();
+            assert!(plan.buffers.iter().all(|buffer| buffer.bytes <= binding_bytes), "{plan}");
+            let shards: Vec<_> = (0..plan.shards).map(|shard| plan.shard(shard)).collect();
+            let mut next = 0;
+            for &(first, replicas) in &shards {
+                assert!(first == next && replicas > 0);
+                next = first + replicas;
+            }
+            assert_eq!(next, 101);
+            assert_eq!(plan.shards == 1, binding_bytes == 128 << 20);
+            assert!(plan.gram_pairs * plan.gram_buffers >= 3 * ensemble.gram_blocks());
+        }
+    }
+
+    #[test]
+    fn the_plan_is_the_sum_of_what_it_lists() {
+        let plan = plan(&ensemble(20, 30, 3, 101), 1 << 20).unwrap();
+        let state = plan.buffers.iter().find(|buffer| buffer.name == "state").unwrap();
+        // Four sections of 30 rows of 5 vectors, 8 vectors of readout and one of notes.
+        assert_eq!(state.bytes as usize, 16 * 4 * (30 * 5 + 8 + 1) * 3 * plan.layout.shard_replicas);
+        let total: u64 = plan.buffers.iter().map(|buffer| buffer.bytes * buffer.count as u64).sum();
+        assert_eq!(plan.total_bytes(), total);
+        assert!(plan.to_string().lines().last().unwrap().starts_with("in all"));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused_with_numbers_and_advice() {
+        for (ensemble, advice) in [
+            (ensemble(20, 60_000, 1, 1), "--width is 60000"),
+            (ensemble(20, 3_000, 4, 1), "one chain of each of 4 temperatures needs"),
+            (ensemble(200, 1, 1, 1), "lower --train"),
+        ] {
+            let error = plan(&ensemble, 1 << 19).unwrap_err().to_string();
+            assert!(error.contains(advice) && error.contains("cpu backend"), "{error}");
+        }
+    }
+
+    #[test]
+    fn tilings_that_a_device_cannot_run_are_refused_or_not_chosen() {
+        let small = DeviceLimits { workgroup_bytes: 4096, ..DeviceLimits::default() };
+        let ensemble = ensemble(64, 64, 1, 1);
+        let shared = Tiling { shared: true, block: 8 };
+        assert!(MemoryPlan::new(&ensemble, &small, Some(shared), false).is_err());
+        assert!(!MemoryPlan::new(&ensemble, &small, None, false).unwrap().layout.tiling.shared);
+        assert_eq!(plan(&ensemble, 128 << 20).unwrap().layout.tiling, shared);
+    }
+}

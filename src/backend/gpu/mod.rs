@@ -1,0 +1,316 @@
+//! The ensemble on a graphics device: the whole sampler as compute shaders.
+//!
+//! Every stage is a kernel in `shaders/`, twin of the file of the same name in `backend/cpu/`. The host turns rounds into a list of
+//! dispatches ([`schedule`]), submits it in pieces of about 50 ms ([`engine`]) and reads results back once for many rounds. All arithmetic is
+//! float32; sums over many terms that are later subtracted or averaged (losses, energies, predictions, Gram matrices) are double-single.
+//! Sums are taken in an order that depends on the shapes alone, so a chain's bits do not depend on how many others run beside it.
+
+pub mod adapter;
+pub mod device;
+pub mod doctor;
+pub mod engine;
+pub mod layout;
+pub mod memory;
+mod results;
+pub mod schedule;
+pub mod shader;
+
+pub use self::adapter::{AdapterChoice, AdapterInfo, adapters};
+use self::engine::{Edit, Engine};
+use self::layout::{Layout, Motion, Tiling};
+use self::memory::{DeviceLimits, MemoryPlan};
+use self::schedule::Schedule;
+use super::{Accumulated, Backend, BackendError, Device, Ensemble, Moments, Move, Outcome, Round, Scheme, Weights};
+
+/// A binding of the one bind group that all kernels share.
+#[derive(Debug, Clone, Copy)]
+pub struct Binding {
+    /// Name in shaders/bindings.wgsl.
+    pub name: &'static str,
+    /// Whether a storage buffer is only read; `None` for the uniform.
+    pub read_only: Option<bool>,
+}
+
+/// The bindings in order.
+pub const BINDINGS: [Binding; 7] = [
+    Binding { name: "call", read_only: None },
+    Binding { name: "data", read_only: Some(true) },
+    Binding { name: "state", read_only: Some(false) },
+    Binding { name: "features", read_only: Some(false) },
+    Binding { name: "scratch", read_only: Some(false) },
+    Binding { name: "accumulators", read_only: Some(false) },
+    Binding { name: "results", read_only: Some(false) },
+];
+
+/// Choices that are otherwise made for the device.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct GpuOptions {
+    /// How matrix products are divided.
+    pub tiling: Option<Tiling>,
+    /// Store activations and slopes in float16: half the memory and traffic of the largest buffers, at a relative error of 5e-4 in each
+    /// feature. The energy error is then that of the rounded network, so acceptance falls and results shift in the fourth digit.
+    pub half: bool,
+    /// Bytes of a buffer that a kernel may see, where less than the device allows.
+    pub binding_bytes: Option<u64>,
+    /// Spoils kernels, for tests that must notice.
+    #[doc(hidden)]
+    pub edit: Option<Edit>,
+}
+
+/// The GPU backend.
+#[derive(Debug)]
+pub struct Gpu {
+    ensemble: Ensemble,
+    engine: Engine,
+    /// Gram matrices added, per temperature and block.
+    gram_draws: Vec<usize>,
+    /// Predictions added, per chain and batch.
+    predictive_draws: Vec<usize>,
+}
+
+impl Gpu {
+    /// Starts every chain at a draw from the prior.
+    ///
+    /// # Errors
+    /// When there is no such device, the ensemble does not fit or the device fails.
+    pub fn new(adapter: &AdapterChoice, ensemble: Ensemble, options: GpuOptions) -> Result<Self, BackendError> {
+        let device = device::Device::open(adapter)?;
+        let allowed = device.info.limits();
+        let binding_bytes =
+            options.binding_bytes.map_or(allowed.binding_bytes, |bytes| bytes.min(allowed.binding_bytes));
+        let limits = DeviceLimits { binding_bytes, ..allowed };
+        let plan = MemoryPlan::new(&ensemble, &limits, options.tiling, options.half)?;
+        let engine = Engine::new(device, plan, options.edit)?;
+        let gram_draws = vec![0; ensemble.temperatures * ensemble.gram_blocks()];
+        let predictive_draws = vec![0; ensemble.chains() * ensemble.batches];
+        let gpu = Self { engine, gram_draws, predictive_draws, ensemble };
+        let fixed = gpu.layout().fixed_data(&gpu.ensemble);
+        gpu.write(&gpu.engine.data, 0, &fixed)?;
+        gpu.start(true)?;
+        Ok(gpu)
+    }
+
+    /// How the ensemble is laid out on the device.
+    pub fn plan(&self) -> &MemoryPlan {
+        &self.engine.plan
+    }
+
+    /// The device's buffers and programs.
+    #[doc(hidden)]
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    fn layout(&self) -> &Layout {
+        &self.engine.plan.layout
+    }
+
+    /// Writes `values` behind the first `vectors` vectors of a buffer.
+    fn write(&self, buffer: &wgpu::Buffer, vectors: usize, values: &[f32]) -> Result<(), BackendError> {
+        self.engine.device.guarded("receiving data", || {
+            self.engine.device.queue.write_buffer(buffer, 16 * vectors as u64, bytemuck::cast_slice(values));
+        })
+    }
+
+    /// Loss and gradient at the chains' positions, which are drawn from the prior first if asked for.
+    fn start(&self, prior: bool) -> Result<(), BackendError> {
+        let rest = vec![Motion::rest(self.layout().rank); self.ensemble.temperatures];
+        let steps = std::iter::repeat_n(1, self.ensemble.temperatures);
+        self.write(&self.engine.data, self.layout().motion_start(), &self.layout().moving_data(&rest, steps))?;
+        let mut schedule = Schedule::new(&self.engine.plan);
+        schedule.start(prior);
+        self.engine.run(&schedule.commands)
+    }
+
+    /// Plays rounds whose results fit on the device together.
+    fn play(&mut self, motions: &[Motion], rounds: &[Round]) -> Result<Vec<Outcome>, BackendError> {
+        let layout = self.layout();
+        let steps = rounds.iter().flat_map(|round| round.steps.iter().copied());
+        self.write(&self.engine.data, layout.motion_start(), &layout.moving_data(motions, steps))?;
+        let mut schedule = Schedule::new(&self.engine.plan);
+        rounds.iter().enumerate().for_each(|(slot, round)| schedule.round(slot, round));
+        self.engine.run(&schedule.commands)?;
+        let size = layout.results() * self.ensemble.chains();
+        let results = self.engine.device.read(&self.engine.results, (4 * size * rounds.len()) as u64)?;
+        let outcomes: Vec<_> = rounds
+            .iter()
+            .zip(results.chunks_exact(size))
+            .map(|(r, results)| results::outcome(layout, r, results))
+            .collect();
+        for (round, outcome) in rounds.iter().zip(&outcomes) {
+            self.count(round, outcome);
+        }
+        Ok(outcomes)
+    }
+
+    /// Counts the draws that the device added to its sums.
+    fn count(&mut self, round: &Round, outcome: &Outcome) {
+        let Some(observation) = round.observe else { return };
+        let (replicas, blocks) = (self.ensemble.replicas, self.ensemble.gram_blocks());
+        for (chain, _) in outcome.measurements.iter().enumerate().filter(|(_, m)| !m.lost) {
+            if observation.gram {
+                let block = self.ensemble.gram_block(chain % replicas);
+                self.gram_draws[chain / replicas * blocks + block] += 1;
+            }
+            if let Some(batch) = observation.batch.filter(|_| self.layout().test_points > 0) {
+                self.predictive_draws[chain * self.ensemble.batches + batch] += 1;
+            }
+        }
+    }
+
+    /// Index of a shard's local chain among all.
+    fn chain(&self, shard: usize, local: usize) -> usize {
+        let (first, replicas) = self.engine.plan.shard(shard);
+        local / replicas * self.ensemble.replicas + first + local % replicas
+    }
+
+    /// Reads a buffer of each shard and hands every chain its part of `size` numbers.
+    fn each_chain(
+        &self,
+        size: usize,
+        read: impl Fn(usize, u64) -> Result<Vec<f32>, BackendError>,
+        mut take: impl FnMut(usize, &[f32]),
+    ) -> Result<(), BackendError> {
+        for shard in 0..self.engine.plan.shards {
+            let chains = self.ensemble.temperatures * self.engine.plan.shard(shard).1;
+            let values = read(shard, (4 * size * chains) as u64)?;
+            values.chunks_exact(size.max(1)).enumerate().for_each(|(local, part)| take(self.chain(shard, local), part));
+        }
+        Ok(())
+    }
+
+    /// Refuses rounds and moves that do not belong to this ensemble.
+    fn check(&self, moves: &[Move], rounds: &[Round]) -> Result<(), BackendError> {
+        let (temperatures, rank) = (self.ensemble.temperatures, self.layout().rank);
+        let shape = moves.len() == temperatures
+            && moves.iter().all(|m| m.mass.weights.len() == rank)
+            && rounds.iter().all(|r| r.steps.len() == temperatures);
+        if !shape {
+            return Err(BackendError(format!(
+                "moves and steps must be given for {temperatures} temperatures, masses for {rank} directions"
+            )));
+        }
+        if moves.iter().any(|m| m.scheme == Scheme::Ula && m.beta <= 0.0) {
+            return Err(BackendError("ULA needs a finite temperature: its noise is √(2ηT)".into()));
+        }
+        Ok(())
+    }
+}
+
+impl Backend for Gpu {
+    fn device(&self) -> Device {
+        let info = &self.engine.device.info;
+        Device { backend: "gpu".into(), name: format!("{} ({}, {})", info.name, info.kind, info.api) }
+    }
+
+    fn run(&mut self, moves: &[Move], rounds: &[Round]) -> Result<Vec<Outcome>, BackendError> {
+        self.check(moves, rounds)?;
+        let motions: Vec<_> = moves.iter().map(|motion| Motion::new(motion, self.layout().lambda)).collect();
+        let mut outcomes = Vec::with_capacity(rounds.len());
+        for rounds in rounds.chunks(self.engine.plan.rounds) {
+            outcomes.extend(self.play(&motions, rounds)?);
+        }
+        Ok(outcomes)
+    }
+
+    fn moments(&self) -> Result<Vec<Moments>, BackendError> {
+        let (layout, device) = (self.layout(), &self.engine.device);
+        let empty = Moments {
+            weight_mean: vec![0.0; layout.rank],
+            weight_square: vec![0.0; layout.rank],
+            readout_mean: 0.0,
+            readout_square: 0.0,
+        };
+        let mut moments = vec![empty; layout.temperatures];
+        let mut units = vec![0.0; layout.temperatures];
+        let read = |shard, bytes| {
+            let mut schedule = Schedule::new(&self.engine.plan);
+            schedule.moments(shard);
+            self.engine.run(&schedule.commands)?;
+            device.read(&self.engine.scratch, bytes)
+        };
+        self.each_chain(layout.chain_moments(), read, |chain, sums| {
+            let temperature = chain / layout.replicas;
+            // The kernel leaves the mark of a lost chain behind the sums.
+            if sums[sums.len() - 1] == 0.0 {
+                results::add_moments(layout, sums, &mut moments[temperature]);
+                units[temperature] += layout.units as f64;
+            }
+        })?;
+        for (Moments { weight_mean, weight_square, readout_mean, readout_square }, units) in
+            moments.iter_mut().zip(units)
+        {
+            weight_mean.iter_mut().chain(weight_square).chain([readout_mean, readout_square]).for_each(|m| *m /= units);
+        }
+        Ok(moments)
+    }
+
+    fn accumulated(&self) -> Result<Accumulated, BackendError> {
+        let (layout, device) = (self.layout(), &self.engine.device);
+        let mut gram = vec![Vec::new(); layout.temperatures];
+        let matrix = 4 * layout.gram_vectors();
+        let mut pairs = self.gram_draws.iter().enumerate();
+        for (buffer, draws) in self.engine.gram.iter().zip(self.gram_draws.chunks(self.engine.plan.gram_pairs)) {
+            if draws.iter().all(|&draws| draws == 0) {
+                pairs.nth(draws.len() - 1);
+                continue;
+            }
+            let sums = device.read(buffer, (4 * matrix * draws.len()) as u64)?;
+            for (sums, (pair, &draws)) in sums.chunks_exact(matrix).zip(&mut pairs) {
+                if draws > 0 {
+                    gram[pair / layout.gram_blocks].push(results::gram(layout, sums, draws));
+                }
+            }
+        }
+        let mut predictive = vec![vec![Vec::new(); layout.replicas]; layout.temperatures];
+        let batch = 4 * layout.test_points;
+        let read = |shard: usize, bytes| device.read(&self.engine.predictions[shard], bytes);
+        self.each_chain(layout.batches * batch, read, |chain, sums| {
+            let draws = &self.predictive_draws[chain * layout.batches..];
+            predictive[chain / layout.replicas][chain % layout.replicas] =
+                sums.chunks_exact(batch).zip(draws).map(|(sums, &draws)| results::predictive(sums, draws)).collect();
+        })?;
+        if batch == 0 {
+            predictive.iter_mut().flatten().for_each(|chain| chain.resize(layout.batches, results::predictive(&[], 0)));
+        }
+        Ok(Accumulated { gram, predictive })
+    }
+
+    fn weights(&self) -> Result<Vec<Weights>, BackendError> {
+        let (layout, device) = (self.layout(), &self.engine.device);
+        let mut weights = vec![Weights { readout: Vec::new(), rotated: Vec::new() }; self.ensemble.chains()];
+        let read = |shard: usize, bytes| device.read(&self.engine.state[shard], bytes);
+        let widen = |values: &[f32]| values.iter().copied().map(f64::from).collect::<Vec<_>>();
+        self.each_chain(4 * layout.chain_state(), read, |chain, values| {
+            let row = 4 * layout.rank_vectors();
+            let (rows, readout) = values.split_at(layout.units * row);
+            weights[chain] = Weights {
+                readout: widen(&readout[..layout.units]),
+                rotated: rows.chunks_exact(row).flat_map(|w| widen(&w[..layout.rank])).collect(),
+            };
+        })?;
+        Ok(weights)
+    }
+
+    fn set_weights(&mut self, weights: &[Weights]) -> Result<(), BackendError> {
+        let layout = self.layout();
+        if weights.len() != self.ensemble.chains() {
+            return Err(BackendError(format!("{} states given for {} chains", weights.len(), self.ensemble.chains())));
+        }
+        for shard in 0..self.engine.plan.shards {
+            let chains = self.ensemble.temperatures * self.engine.plan.shard(shard).1;
+            let size = 4 * layout.chain_state();
+            let mut values = vec![0f32; size * chains];
+            for (local, state) in values.chunks_exact_mut(size).enumerate() {
+                let Weights { readout, rotated } = &weights[self.chain(shard, local)];
+                let (rows, rest) = state.split_at_mut(4 * layout.units * layout.rank_vectors());
+                let rows = rows.chunks_exact_mut(4 * layout.rank_vectors()).zip(rotated.chunks_exact(layout.rank));
+                let pairs = rows.flat_map(|(to, from)| to.iter_mut().zip(from)).chain(rest.iter_mut().zip(readout));
+                pairs.for_each(|(to, from)| *to = *from as f32);
+            }
+            // Positions are the first section.
+            self.write(&self.engine.state[shard], 0, &values)?;
+        }
+        self.start(false)
+    }
+}

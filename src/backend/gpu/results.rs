@@ -1,0 +1,85 @@
+//! From the numbers that the kernels leave to transitions, measurements and sums in float64.
+
+use super::layout::{Layout, RESULT_MEASUREMENT, RESULT_NORMS};
+use crate::backend::{Measurement, Moments, Outcome, PredictiveBatch, Round, Transition};
+
+/// A number stored as high and low part.
+fn double(high: f32, low: f32) -> f64 {
+    f64::from(high) + f64::from(low)
+}
+
+/// What one round did, from the results of all its chains.
+pub fn outcome(layout: &Layout, round: &Round, results: &[f32]) -> Outcome {
+    let chain = |chain: usize| &results[chain * layout.results()..(chain + 1) * layout.results()];
+    let chains = 0..layout.temperatures * layout.replicas;
+    let exchanged = round.exchange.map_or_else(Vec::new, |parity| {
+        let pairs = parity.pairs(layout.temperatures);
+        let chains = pairs.flat_map(|lower| (0..layout.replicas).map(move |replica| lower * layout.replicas + replica));
+        chains.map(|lower| chain(lower)[5] != 0.0).collect()
+    });
+    let predicted = round.observe.is_some_and(|o| o.batch.is_some()) && layout.test_points > 0;
+    let measurements = match round.observe {
+        Some(_) => chains.clone().map(|c| measurement(layout, predicted, &chain(c)[RESULT_MEASUREMENT..])).collect(),
+        None => Vec::new(),
+    };
+    Outcome { transitions: chains.map(|c| transition(chain(c))).collect(), exchanged, measurements }
+}
+
+fn transition(results: &[f32]) -> Transition {
+    Transition {
+        acceptance: f64::from(results[0]),
+        energy_error: f64::from(results[1]),
+        energy: double(results[2], results[3]),
+        diverged: results[4] != 0.0,
+    }
+}
+
+fn measurement(layout: &Layout, predicted: bool, results: &[f32]) -> Measurement {
+    let at = |index: usize| f64::from(results[index]);
+    let classes = layout.classes;
+    let lost = results[7] != 0.0;
+    // Only the lower triangle is computed.
+    let centroid = |a: usize, b: usize| at(RESULT_NORMS + classes + a.max(b) * classes + a.min(b));
+    Measurement {
+        loss: double(results[0], results[1]),
+        readout_mean: at(2),
+        readout_second_moment: at(3),
+        readout_weight_along_u: at(4),
+        weight_along_u_squared: at(5),
+        weight_second_moment: at(6),
+        centroid_gram: (0..classes * classes).map(|k| centroid(k / classes, k % classes)).collect(),
+        mean_square_norm: (0..classes).map(|class| at(RESULT_NORMS + class)).collect(),
+        test_squared_error: (predicted && !lost).then(|| at(8)),
+        lost,
+    }
+}
+
+/// The mean Gram matrix from the sums of its lower triangle: per row PV pairs of a vector of high parts and one of low parts.
+pub fn gram(layout: &Layout, sums: &[f32], draws: usize) -> Vec<f64> {
+    let points = layout.points;
+    let entry = |i: usize, j: usize| {
+        let (row, column) = (i.max(j), i.min(j));
+        let at = 8 * (row * layout.point_vectors() + column / 4) + column % 4;
+        double(sums[at], sums[at + 4]) / draws as f64
+    };
+    (0..points * points).map(|k| entry(k / points, k % points)).collect()
+}
+
+/// One batch of predictions from its sums.
+pub fn predictive(sums: &[f32], draws: usize) -> PredictiveBatch {
+    let sum = |first: usize| sums.chunks_exact(4).map(|s| double(s[first], s[first + 1])).collect();
+    PredictiveBatch { draws, sum: sum(0), sum_of_squares: sum(2) }
+}
+
+/// Adds the sums of one chain's weights.
+pub fn add_moments(layout: &Layout, sums: &[f32], moments: &mut Moments) {
+    let column = |j: usize| (8 * (j / 4) + j % 4, 8 * (j / 4) + 4 + j % 4);
+    for j in 0..layout.rank {
+        let (mean, square) = column(j);
+        moments.weight_mean[j] += f64::from(sums[mean]);
+        moments.weight_square[j] += f64::from(sums[square]);
+    }
+    let readout = &sums[8 * layout.rank_vectors()..];
+    moments.readout_mean += readout[..4].iter().copied().map(f64::from).sum::<f64>();
+    moments.readout_square += readout[4..8].iter().copied().map(f64::from).sum::<f64>();
+}

@@ -1,0 +1,160 @@
+//! Rounds as a flat list of dispatches, so that submissions can be cut anywhere.
+
+use super::layout::{CURRENT, Call, LANES, PROPOSAL};
+use super::memory::MemoryPlan;
+use super::shader::Kernel;
+use crate::backend::{Observation, Parity, Round};
+
+/// One dispatch.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Command {
+    pub kernel: Kernel,
+    pub shard: usize,
+    /// Which buffer of Gram sums, for [`Kernel::Gram`].
+    pub gram_buffer: usize,
+    pub groups: [u32; 3],
+    pub call: Call,
+    /// Floating-point operations, roughly: submissions are cut by it.
+    pub cost: f64,
+}
+
+/// Appends commands of one plan.
+#[derive(Debug)]
+pub struct Schedule<'a> {
+    plan: &'a MemoryPlan,
+    pub commands: Vec<Command>,
+}
+
+impl<'a> Schedule<'a> {
+    pub fn new(plan: &'a MemoryPlan) -> Self {
+        Self { plan, commands: Vec::new() }
+    }
+
+    /// A round that is number `slot` of those read back together.
+    pub fn round(&mut self, slot: usize, round: &Round) {
+        for shard in 0..self.plan.shards {
+            let call = Call { trajectory: round.trajectory, round: slot as u32, ..self.call(shard) };
+            self.trajectory(shard, call, round.steps.iter().copied().max().unwrap_or(0));
+            if let Some(parity) = round.exchange {
+                self.exchange(shard, call, parity);
+            }
+            if let Some(observation) = round.observe {
+                self.observe(shard, call, observation);
+            }
+        }
+    }
+
+    /// Loss and gradient where the chains stand, drawn from the prior first if asked for: one step of [`super::layout::Motion::rest`].
+    pub fn start(&mut self, prior: bool) {
+        for shard in 0..self.plan.shards {
+            let call = self.call(shard);
+            if prior {
+                self.push(Kernel::Prior, shard, call);
+            }
+            self.trajectory(shard, call, 1);
+        }
+    }
+
+    /// The sums of the weights of one shard.
+    pub fn moments(&mut self, shard: usize) {
+        self.push(Kernel::Moments, shard, self.call(shard));
+    }
+
+    fn call(&self, shard: usize) -> Call {
+        let (first, replicas) = self.plan.shard(shard);
+        Call { first_replica: first as u32, replicas: replicas as u32, ..Call::default() }
+    }
+
+    fn trajectory(&mut self, shard: usize, call: Call, steps: u32) {
+        let call = Call { section: PROPOSAL, ..call };
+        if steps > 0 {
+            self.push(Kernel::Launch, shard, call);
+        }
+        for step in 0..steps {
+            for kernel in [Kernel::Forward, Kernel::Residual, Kernel::Backward, Kernel::Readout] {
+                self.push(kernel, shard, Call { step, ..call });
+            }
+        }
+        self.push(Kernel::Accept, shard, call);
+        if steps > 0 {
+            self.push(Kernel::Settle, shard, call);
+        }
+    }
+
+    fn exchange(&mut self, shard: usize, call: Call, parity: Parity) {
+        if let Some(first) = parity.pairs(self.plan.layout.temperatures).next() {
+            let call = Call { which: first as u32, ..call };
+            self.push(Kernel::Exchange, shard, call);
+            self.push(Kernel::Swap, shard, call);
+        }
+    }
+
+    fn observe(&mut self, shard: usize, call: Call, observation: Observation) {
+        let call = Call { section: CURRENT, ..call };
+        self.push(Kernel::Forward, shard, call);
+        self.push(Kernel::Centroids, shard, call);
+        self.push(Kernel::Measure, shard, call);
+        if observation.gram {
+            self.gram(shard, call);
+        }
+        if let Some(batch) = observation.batch {
+            for kernel in [Kernel::Complement, Kernel::ForwardTest, Kernel::Predict] {
+                if kernel.needed(&self.plan.layout) {
+                    self.push(kernel, shard, Call { which: batch as u32, ..call });
+                }
+            }
+        }
+    }
+
+    fn gram(&mut self, shard: usize, call: Call) {
+        let layout = &self.plan.layout;
+        let pairs = layout.temperatures * layout.gram_blocks;
+        let largest_block = layout.replicas.div_ceil(layout.gram_blocks).min(call.replicas as usize);
+        for gram_buffer in 0..self.plan.gram_buffers {
+            let first = gram_buffer * self.plan.gram_pairs;
+            let count = self.plan.gram_pairs.min(pairs - first);
+            for part in 0..largest_block.div_ceil(layout.gram_chains()) {
+                let call = Call { which: first as u32, step: part as u32, ..call };
+                let tiles = layout.tiling.groups(layout.points, layout.points);
+                let chains = count * layout.gram_chains().min(largest_block);
+                let cost = (chains * layout.points * layout.points * layout.units) as f64;
+                let groups = [tiles as u32, count as u32, 1];
+                self.commands.push(Command { kernel: Kernel::Gram, shard, gram_buffer, groups, call, cost });
+            }
+        }
+    }
+
+    /// A kernel over the chains of one shard.
+    fn push(&mut self, kernel: Kernel, shard: usize, call: Call) {
+        let layout = &self.plan.layout;
+        let chains = layout.temperatures * call.replicas as usize;
+        let pairs = (layout.temperatures - call.which as usize) / 2 * call.replicas as usize;
+        let flat = |items: usize| items.div_ceil(LANES);
+        let product = |rows, columns| layout.tiling.groups(rows, columns);
+        let (x, y, z) = match kernel {
+            Kernel::Launch => (layout.launch_groups(), chains, 1),
+            Kernel::Forward => (product(layout.points, layout.units), chains, 1),
+            Kernel::ForwardTest => (product(layout.test_points, layout.units), chains, 1),
+            Kernel::Backward => (product(layout.units, layout.rank), chains, 1),
+            Kernel::Residual | Kernel::Accept | Kernel::Measure | Kernel::Predict => (1, chains, 1),
+            Kernel::Readout => (flat(layout.unit_vectors()), chains, 1),
+            Kernel::Prior => (flat(layout.chain_body()), chains, 1),
+            Kernel::Settle => (flat(layout.chain_state()), chains, 1),
+            Kernel::Exchange => (flat(pairs), 1, 1),
+            Kernel::Swap => (flat(layout.chain_state()), pairs, 1),
+            Kernel::Centroids => (flat(layout.unit_vectors()), chains, layout.classes),
+            Kernel::Complement => (flat(layout.units * layout.complement_vectors()), chains, 1),
+            Kernel::Moments => (flat(layout.rank_vectors() + 1), chains, 1),
+            Kernel::Gram => return,
+        };
+        let inner = match kernel {
+            Kernel::Forward => layout.points * layout.rank,
+            Kernel::ForwardTest => layout.test_points * (layout.rank + layout.complement),
+            Kernel::Backward => layout.points * layout.rank,
+            _ => 16 * (layout.rank + layout.points),
+        };
+        let cost = (2 * chains * layout.units * inner) as f64;
+        let groups = [x as u32, y as u32, z as u32];
+        self.commands.push(Command { kernel, shard, gram_buffer: 0, groups, call, cost });
+    }
+}

@@ -1,0 +1,156 @@
+//! The kernels and their sources: fragments of WGSL strung together, each idea written once, with errors led back to file and line.
+
+use super::layout::{LANES, Layout};
+
+/// A kernel: one entry point, compiled for one layout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kernel {
+    Prior,
+    Launch,
+    Forward,
+    Residual,
+    Backward,
+    Readout,
+    Accept,
+    Settle,
+    Exchange,
+    Swap,
+    Centroids,
+    Measure,
+    Gram,
+    Complement,
+    ForwardTest,
+    Predict,
+    Moments,
+}
+
+/// A fragment of a shader: its path in the repository and its text.
+type Fragment = (&'static str, &'static str);
+
+macro_rules! fragment {
+    ($name:literal) => {
+        (concat!("shaders/", $name, ".wgsl"), include_str!(concat!("../../../shaders/", $name, ".wgsl")))
+    };
+}
+
+const BINDINGS: Fragment = fragment!("bindings");
+const NOISE: Fragment = fragment!("noise");
+const SUM: Fragment = fragment!("sum");
+const UPDATE: Fragment = fragment!("update");
+
+impl Kernel {
+    /// Every kernel, in the order of the enumeration.
+    pub const ALL: [Self; 17] = [
+        Self::Prior,
+        Self::Launch,
+        Self::Forward,
+        Self::Residual,
+        Self::Backward,
+        Self::Readout,
+        Self::Accept,
+        Self::Settle,
+        Self::Exchange,
+        Self::Swap,
+        Self::Centroids,
+        Self::Measure,
+        Self::Gram,
+        Self::Complement,
+        Self::ForwardTest,
+        Self::Predict,
+        Self::Moments,
+    ];
+
+    /// Name of the entry point.
+    pub fn entry(self) -> &'static str {
+        match self {
+            Self::Prior => "prior",
+            Self::Launch => "launch",
+            Self::Forward | Self::ForwardTest => "forward",
+            Self::Residual => "residual",
+            Self::Backward => "backward",
+            Self::Readout => "readout",
+            Self::Accept => "accept",
+            Self::Settle => "settle",
+            Self::Exchange => "exchange",
+            Self::Swap => "swap",
+            Self::Centroids => "centroids",
+            Self::Measure => "measure",
+            Self::Gram => "gram",
+            Self::Complement => "complement",
+            Self::Predict => "predict",
+            Self::Moments => "moments",
+        }
+    }
+
+    /// Whether an ensemble of this layout has any use for the kernel.
+    pub fn needed(self, layout: &Layout) -> bool {
+        match self {
+            Self::Complement => layout.complement > 0,
+            Self::ForwardTest | Self::Predict => layout.test_points > 0,
+            _ => true,
+        }
+    }
+
+    /// Invocations of a workgroup.
+    pub fn lanes(self, layout: &Layout) -> usize {
+        match self {
+            Self::Forward | Self::ForwardTest | Self::Backward | Self::Gram => layout.tiling.lanes(),
+            _ => LANES,
+        }
+    }
+
+    fn fragments(self, layout: &Layout) -> Vec<Fragment> {
+        let product = if layout.tiling.shared { fragment!("product_tiled") } else { fragment!("product_register") };
+        let own: &[Fragment] = match self {
+            Self::Prior => &[NOISE, fragment!("prior")],
+            Self::Launch => &[NOISE, SUM, UPDATE, fragment!("launch")],
+            Self::Forward | Self::ForwardTest => &[fragment!("activation"), product, fragment!("forward")],
+            Self::Residual => &[SUM, fragment!("residual")],
+            Self::Backward => &[NOISE, SUM, UPDATE, product, fragment!("backward")],
+            Self::Readout => &[NOISE, SUM, UPDATE, fragment!("readout")],
+            Self::Accept | Self::Settle => &[NOISE, SUM, UPDATE, fragment!("accept")],
+            Self::Exchange | Self::Swap => &[NOISE, SUM, UPDATE, fragment!("exchange")],
+            Self::Centroids | Self::Measure => &[NOISE, SUM, fragment!("observe")],
+            Self::Gram => &[SUM, product, fragment!("gram")],
+            Self::Complement => &[NOISE, fragment!("complement")],
+            Self::Predict => &[SUM, fragment!("predict")],
+            Self::Moments => &[SUM, fragment!("moments")],
+        };
+        let storage = if layout.half { fragment!("features_half") } else { fragment!("features_single") };
+        [BINDINGS, storage].into_iter().chain(own.iter().copied()).collect()
+    }
+
+    /// The source of the kernel for a layout.
+    pub fn source(self, layout: &Layout) -> Source {
+        let mut source = Source::default();
+        source.push("constants", &layout.constants(self == Self::ForwardTest));
+        for (path, text) in self.fragments(layout) {
+            source.push(path, text);
+        }
+        source
+    }
+}
+
+/// A composed shader, with the line at which each fragment starts.
+#[derive(Debug, Clone, Default)]
+pub struct Source {
+    pub text: String,
+    starts: Vec<(usize, &'static str)>,
+}
+
+impl Source {
+    /// Appends a fragment.
+    pub fn push(&mut self, path: &'static str, text: &str) {
+        self.starts.push((self.text.lines().count(), path));
+        self.text.push_str(text);
+        if !text.ends_with('\n') {
+            self.text.push('\n');
+        }
+    }
+
+    /// File and line of a line of the composed text, counted from 1.
+    pub fn origin(&self, line: usize) -> String {
+        let found = self.starts.iter().rev().find(|(start, _)| *start < line);
+        found.map_or_else(|| format!("line {line}"), |(start, path)| format!("{path}:{}", line - start))
+    }
+}

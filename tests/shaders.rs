@@ -1,0 +1,127 @@
+//! Every shader, in every variant, is valid WGSL and translates to SPIR-V, MSL and HLSL; its bindings, arguments and workgroup size are those
+//! that the host uses, read from the shader itself. No device is needed.
+#![cfg(feature = "gpu")]
+
+use featherm::backend::gpu::layout::{Call, Layout, Tiling};
+use featherm::backend::gpu::shader::{Kernel, Source};
+use featherm::model::Activation;
+use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
+
+const ACTIVATIONS: [Activation; 5] =
+    [Activation::Erf, Activation::Relu, Activation::Tanh, Activation::Identity, Activation::Gelu];
+
+fn layout(activation: Activation, tiling: Tiling, half: bool) -> Layout {
+    Layout {
+        temperatures: 3,
+        replicas: 10,
+        shard_replicas: 5,
+        units: 7,
+        points: 9,
+        rank: 6,
+        test_points: 5,
+        complement: 3,
+        classes: 2,
+        batches: 2,
+        gram_blocks: 4,
+        activation,
+        lambda: [1.0, 0.5],
+        seed: u64::MAX - 1,
+        tiling,
+        half,
+    }
+}
+
+fn every_layout() -> impl Iterator<Item = Layout> {
+    let tilings = [false, true].into_iter().flat_map(|shared| [4, 8].map(|block| Tiling { shared, block }));
+    tilings.flat_map(|tiling| {
+        [false, true].into_iter().flat_map(move |half| ACTIVATIONS.map(|activation| layout(activation, tiling, half)))
+    })
+}
+
+/// Parses and validates; a failure names fragment and line.
+fn validated(source: &Source) -> Result<(naga::Module, ModuleInfo), String> {
+    let module = naga::front::wgsl::parse_str(&source.text).map_err(|error| {
+        let line = error.location(&source.text).map_or(0, |l| l.line_number as usize);
+        format!("{}: {}", source.origin(line), error.message())
+    })?;
+    // Packing halves into words is the one thing beyond the core, and every Vulkan, Metal and DirectX 12 device has it.
+    let info = Validator::new(ValidationFlags::all(), Capabilities::SHADER_FLOAT16_IN_FLOAT32)
+        .validate(&module)
+        .map_err(|error| {
+            let line = error.location(&source.text).map_or(0, |l| l.line_number as usize);
+            format!("{}: {}", source.origin(line), error.emit_to_string(&source.text))
+        })?;
+    Ok((module, info))
+}
+
+#[test]
+fn every_shader_validates_and_translates() {
+    for layout in every_layout() {
+        for kernel in Kernel::ALL {
+            let what = format!("{kernel:?}, {:?}, {:?}, half {}", layout.activation, layout.tiling, layout.half);
+            let (module, info) = validated(&kernel.source(&layout)).unwrap_or_else(|error| panic!("{what}: {error}"));
+            let spirv = naga::back::spv::write_vec(&module, &info, &naga::back::spv::Options::default(), None);
+            assert!(!spirv.unwrap_or_else(|e| panic!("{what}: {e}")).is_empty());
+            let options = naga::back::msl::Options { fake_missing_bindings: true, ..Default::default() };
+            let msl = naga::back::msl::write_string(&module, &info, &options, &Default::default());
+            assert!(!msl.unwrap_or_else(|e| panic!("{what}: {e}")).0.is_empty());
+            let options = naga::back::hlsl::Options { fake_missing_bindings: true, ..Default::default() };
+            let mut hlsl = String::new();
+            naga::back::hlsl::Writer::new(&mut hlsl, &options, &Default::default())
+                .write(&module, &info, None)
+                .unwrap_or_else(|e| panic!("{what}: {e}"));
+            assert!(!hlsl.is_empty());
+        }
+    }
+}
+
+#[test]
+fn arguments_bindings_and_workgroups_are_the_hosts() {
+    let layout = layout(Activation::Erf, Tiling { shared: true, block: 8 }, false);
+    for kernel in Kernel::ALL {
+        let (module, _) = validated(&kernel.source(&layout)).unwrap();
+        for (_, global) in module.global_variables.iter() {
+            let Some(binding) = &global.binding else { continue };
+            assert_eq!(binding.group, 0);
+            let expected = &featherm::backend::gpu::BINDINGS[binding.binding as usize];
+            let read_only = match global.space {
+                naga::AddressSpace::Uniform => None,
+                naga::AddressSpace::Storage { access } => Some(!access.contains(naga::StorageAccess::STORE)),
+                other => panic!("{kernel:?}: a binding in {other:?}"),
+            };
+            assert_eq!((global.name.as_deref(), read_only), (Some(expected.name), expected.read_only), "{kernel:?}");
+        }
+        let (_, call) = module.types.iter().find(|(_, t)| t.name.as_deref() == Some("Call")).expect("Call is declared");
+        let naga::TypeInner::Struct { members, span } = &call.inner else { panic!("Call is not a struct") };
+        assert_eq!(*span as usize, size_of::<Call>());
+        let offsets: Vec<_> = members.iter().map(|m| (m.name.as_deref().unwrap_or(""), m.offset as usize)).collect();
+        macro_rules! fields {
+            ($($field:ident),*) => { vec![$((stringify!($field), std::mem::offset_of!(Call, $field))),*] };
+        }
+        assert_eq!(offsets, fields![trajectory, step, round, first_replica, replicas, section, which, zero]);
+        let entry = module.entry_points.iter().find(|e| e.name == kernel.entry()).expect("the entry point exists");
+        assert_eq!(entry.workgroup_size, [kernel.lanes(&layout) as u32, 1, 1], "{kernel:?}");
+    }
+}
+
+#[test]
+fn tiles_take_the_workgroup_memory_that_the_host_reckons_with() {
+    for block in [4, 8] {
+        let layout = layout(Activation::Erf, Tiling { shared: true, block }, false);
+        let (module, _) = validated(&Kernel::Forward.source(&layout)).unwrap();
+        let workgroup = module.global_variables.iter().filter(|(_, g)| g.space == naga::AddressSpace::WorkGroup);
+        let mut layouter = naga::proc::Layouter::default();
+        layouter.update(module.to_ctx()).unwrap();
+        let bytes: u32 = workgroup.map(|(_, g)| layouter[g.ty].size).sum();
+        assert_eq!(bytes as usize, layout.tiling.workgroup_bytes());
+    }
+}
+
+#[test]
+fn errors_name_the_fragment_and_its_line() {
+    let layout = layout(Activation::Erf, Tiling { shared: false, block: 8 }, false);
+    let mut source = Kernel::Residual.source(&layout);
+    source.push("shaders/broken.wgsl", "// fine\nfn broken() -> f32 {\n    return 1u;\n}\n");
+    let error = validated(&source).unwrap_err();
+    assert!(error.starts_with("shaders/broken.wgsl:"), "{error}");
+}
