@@ -7,9 +7,9 @@ use std::time::Instant;
 
 use thiserror::Error;
 
-use crate::backend::{Accumulated, Backend, BackendError, Ensemble, cpu::Cpu};
+use crate::backend::{Accumulated, Backend, BackendError, Ensemble, Opened, open};
 use crate::compare::{self, DistanceCurve, Row};
-use crate::config::{Experiment, Precision, SamplerKind};
+use crate::config::{Experiment, SamplerKind};
 use crate::data::{self, DataError};
 use crate::model::{Problem, ProblemError};
 use crate::observables::{self, Observable, Recorder, SampledTemperature, class_pairs};
@@ -92,29 +92,14 @@ pub struct Run {
 /// # Examples
 /// See `examples/library.rs`.
 pub fn run(experiment: &Experiment, progress: impl FnMut(Progress) -> ControlFlow<()>) -> Result<Run, RunError> {
-    run_prepared(experiment, &prepare(experiment)?, progress)
+    let prepared = prepare(experiment)?;
+    let job = Job::new(experiment, &prepared);
+    let mut opened = job.open()?;
+    job.sample(opened.backend.as_mut(), progress)
 }
 
-/// As [`run`], from data already loaded.
-///
-/// # Errors
-/// As [`run`].
-pub fn run_prepared(
-    experiment: &Experiment,
-    prepared: &Prepared,
-    progress: impl FnMut(Progress) -> ControlFlow<()>,
-) -> Result<Run, RunError> {
-    let mut job = Job::new(experiment, prepared);
-    let ensemble = job.ensemble.clone();
-    let mut backend: Box<dyn Backend> = match experiment.sampler.precision {
-        Precision::F32 => Box::new(Cpu::<f32>::new(ensemble)),
-        Precision::F64 => Box::new(Cpu::<f64>::new(ensemble)),
-    };
-    job.sample(backend.as_mut(), progress)
-}
-
-/// An experiment on its way through the sampler.
-struct Job<'a> {
+/// An experiment with its theory, on its way through the sampler.
+pub struct Job<'a> {
     experiment: &'a Experiment,
     prepared: &'a Prepared,
     /// For every temperature, the theories that have a solution there.
@@ -125,7 +110,8 @@ struct Job<'a> {
 }
 
 impl<'a> Job<'a> {
-    fn new(experiment: &'a Experiment, prepared: &'a Prepared) -> Self {
+    /// Solves the theory at every temperature. Where a theory has no solution the run goes on without it, with a warning.
+    pub fn new(experiment: &'a Experiment, prepared: &'a Prepared) -> Self {
         let start = Instant::now();
         let Prepared { problem, theory } = prepared;
         let temperatures = &experiment.temperatures;
@@ -151,6 +137,20 @@ impl<'a> Job<'a> {
         };
         let theory_s = start.elapsed().as_secs_f64();
         Self { experiment, prepared, predictions, failures, ensemble, theory_s }
+    }
+
+    /// Starts the ensemble on the device that the experiment asks for.
+    ///
+    /// # Errors
+    /// When that device is not there or cannot hold the ensemble.
+    pub fn open(&self) -> Result<Opened, BackendError> {
+        let sampler = &self.experiment.sampler;
+        open(sampler.backend, sampler.adapter.as_deref(), sampler.precision, &self.ensemble)
+    }
+
+    /// The chains that will be sampled.
+    pub fn ensemble(&self) -> &Ensemble {
+        &self.ensemble
     }
 
     fn plan(&self) -> Plan {
@@ -188,8 +188,12 @@ impl<'a> Job<'a> {
         }
     }
 
-    fn sample(
-        &mut self,
+    /// Samples on a backend that holds [`Job::ensemble`], and compares.
+    ///
+    /// # Errors
+    /// As [`run`].
+    pub fn sample(
+        mut self,
         backend: &mut dyn Backend,
         mut progress: impl FnMut(Progress) -> ControlFlow<()>,
     ) -> Result<Run, RunError> {

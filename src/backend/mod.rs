@@ -13,14 +13,19 @@
 //! | `Accept`, `Exchange` | its number | step 0, one uniform; an exchange is named by the chain at the lower index |
 
 pub mod cpu;
+pub mod doctor;
 #[cfg(feature = "gpu")]
 pub mod gpu;
+
+mod open;
 
 use std::sync::Arc;
 
 use thiserror::Error;
 
 use crate::model::{Network, Problem};
+
+pub use self::open::{Opened, memory_plan, open};
 
 /// Chains of one temperature are accumulated in at most this many independent blocks, whose spread is the error of ⟨G⟩.
 pub const GRAM_BLOCKS: usize = 8;

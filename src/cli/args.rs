@@ -44,6 +44,10 @@ pub enum Command {
     Theory(TheoryArgs),
     /// Print the table of a run directory.
     Report(ReportArgs),
+    /// List the graphics devices that can run the chains.
+    Devices,
+    /// Hold every device against float64 on the CPU, stage by stage, on a small bundled problem.
+    Doctor,
 }
 
 #[derive(Debug, Args)]
@@ -57,6 +61,9 @@ pub struct RunArgs {
     /// Run directory: absent or empty. Without it, the next free runs/<preset>-<n>.
     #[arg(long, value_name = "DIR", help_heading = "Output")]
     pub out: Option<PathBuf>,
+    /// Print the resolved settings and the memory that the run would take, and stop.
+    #[arg(long, help_heading = "Output")]
+    pub dry_run: bool,
 }
 
 #[derive(Debug, Args)]
@@ -173,9 +180,12 @@ pub struct SamplerArgs {
     /// Seed of everything random.
     #[arg(long, help_heading = "Sampler")]
     seed: Option<u64>,
-    /// Device that runs the chains.
+    /// Device that runs the chains; auto is a hardware GPU if there is one, else the CPU.
     #[arg(long, value_enum, help_heading = "Sampler")]
     backend: Option<BackendChoice>,
+    /// Graphics device, by its name or number in `featherm devices`; implies --backend gpu.
+    #[arg(long, value_name = "NAME|INDEX", help_heading = "Sampler")]
+    adapter: Option<String>,
     /// Precision of the chains.
     #[arg(long, value_enum, help_heading = "Sampler")]
     precision: Option<Precision>,
@@ -221,7 +231,8 @@ impl SamplerArgs {
             steps: a.steps,
             tempering: a.tempering,
             seed: a.seed,
-            backend: a.backend,
+            backend: a.backend.or(a.adapter.as_ref().map(|_| BackendChoice::Gpu)),
+            adapter: a.adapter.clone(),
             precision: a.precision,
         }
     }

@@ -1,6 +1,8 @@
 //! The command line: raw arguments become an `Experiment`, errors become one message and an exit code.
 
 mod args;
+mod devices;
+mod doctor;
 mod progress;
 mod report;
 mod run;
@@ -71,6 +73,8 @@ pub fn main() -> ExitCode {
         Some(Command::Run(arguments)) => run::run(&arguments),
         Some(Command::Theory(arguments)) => theory::theory(&arguments),
         Some(Command::Report(arguments)) => report::report(&arguments),
+        Some(Command::Devices) => devices::devices(),
+        Some(Command::Doctor) => doctor::doctor(),
     };
     let (code, message) = match result {
         Ok(()) => return ExitCode::SUCCESS,

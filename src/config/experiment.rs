@@ -42,6 +42,8 @@ pub enum BackendChoice {
     /// A hardware GPU if there is one, else the CPU.
     #[default]
     Auto,
+    /// A graphics device, software ones included if named or if there is no other.
+    Gpu,
     Cpu,
 }
 
@@ -74,6 +76,8 @@ pub struct SamplerConfig {
     pub tempering: bool,
     pub seed: u64,
     pub backend: BackendChoice,
+    /// Name or number of the graphics device; any when `None`.
+    pub adapter: Option<String>,
     pub precision: Precision,
 }
 
@@ -198,6 +202,11 @@ impl Experiment {
             });
         }
         let steps = sampler.steps.map(|steps| count("steps", steps, 1)).transpose()?;
+        let (backend, precision) = (sampler.backend.unwrap_or_default(), sampler.precision.unwrap_or_default());
+        if backend == BackendChoice::Gpu && precision == Precision::F64 {
+            let requirement = "graphics devices compute in float32; use --backend cpu for float64";
+            return Err(ConfigError::impossible("precision", "f64", requirement));
+        }
         let sampler = SamplerConfig {
             kind,
             chains: count("chains", sampler.chains.unwrap_or(32), 1)?,
@@ -207,8 +216,9 @@ impl Experiment {
             steps,
             tempering: sampler.tempering.unwrap_or(true),
             seed: sampler.seed.unwrap_or(1),
-            backend: sampler.backend.unwrap_or_default(),
-            precision: sampler.precision.unwrap_or_default(),
+            backend,
+            adapter: sampler.adapter,
+            precision,
         };
         Ok(Self { data, network, temperatures, sampler, dir: output.dir })
     }
@@ -248,6 +258,7 @@ impl Experiment {
                 tempering: Some(sampler.tempering),
                 seed: Some(sampler.seed),
                 backend: Some(sampler.backend),
+                adapter: sampler.adapter.clone(),
                 precision: Some(sampler.precision),
             },
             output: OutputSettings { dir: dir.clone() },

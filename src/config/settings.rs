@@ -91,6 +91,8 @@ section! {
         tempering: bool,
         seed: u64,
         backend: BackendChoice,
+        /// Name or number of a graphics device, as `featherm devices` lists them.
+        adapter: String,
         precision: Precision,
     }
 }

@@ -103,6 +103,14 @@ pub fn adapters() -> Vec<AdapterInfo> {
     enumerate().iter().enumerate().map(|(index, adapter)| AdapterInfo::new(index, adapter)).collect()
 }
 
+/// The chosen device, not yet opened.
+///
+/// # Errors
+/// When there is none such; the message lists those there are.
+pub fn find(choice: &AdapterChoice) -> Result<AdapterInfo, BackendError> {
+    choose(choice).map(|(_, info)| info)
+}
+
 fn enumerate() -> Vec<wgpu::Adapter> {
     let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
     pollster::block_on(instance.enumerate_adapters(wgpu::Backends::all()))

@@ -7,7 +7,6 @@
 
 pub mod adapter;
 pub mod device;
-pub mod doctor;
 pub mod engine;
 pub mod layout;
 pub mod memory;
@@ -15,7 +14,7 @@ mod results;
 pub mod schedule;
 pub mod shader;
 
-pub use self::adapter::{AdapterChoice, AdapterInfo, adapters};
+pub use self::adapter::{AdapterChoice, AdapterInfo, adapters, find};
 use self::engine::{Edit, Engine};
 use self::layout::{Layout, Motion, Tiling};
 use self::memory::{DeviceLimits, MemoryPlan};

@@ -4,9 +4,8 @@ use std::sync::Arc;
 
 use ndarray::{Array1, Array2};
 
-use super::{AdapterChoice, Gpu, GpuOptions};
-use crate::backend::cpu::Cpu;
-use crate::backend::{
+use super::cpu::Cpu;
+use super::{
     Backend, BackendError, Ensemble, Mass, Measurement, Move, Observation, Outcome, Parity, Round, Scheme, Weights,
 };
 use crate::data::Task;
@@ -53,14 +52,16 @@ impl Tolerances {
 /// Steps of the long trajectory.
 const LONG: u32 = 20;
 
-/// Holds the GPU against the float64 CPU backend on a small bundled problem.
+/// Holds a backend against the CPU in float64 on a small bundled problem; `start` puts the problem's chains on the subject.
 ///
 /// # Errors
-/// When the device cannot be opened or fails.
-pub fn doctor(adapter: &AdapterChoice) -> Result<Vec<Check>, BackendError> {
+/// When the subject cannot be started or fails.
+pub fn doctor(
+    start: impl FnOnce(Ensemble) -> Result<Box<dyn Backend>, BackendError>,
+) -> Result<Vec<Check>, BackendError> {
     let ensemble = reference_ensemble()?;
-    let mut gpu = Gpu::new(adapter, ensemble.clone(), GpuOptions::default())?;
-    compare(&mut Cpu::<f64>::new(ensemble.clone()), &mut gpu, &ensemble, &Tolerances::SINGLE)
+    let mut subject = start(ensemble.clone())?;
+    compare(&mut Cpu::<f64>::new(ensemble.clone()), subject.as_mut(), &ensemble, &Tolerances::SINGLE)
 }
 
 /// Gaussian inputs, 23 training and 7 test points in 31 dimensions; four temperatures of five chains.

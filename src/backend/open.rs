@@ -1,0 +1,152 @@
+//! From the wish for a device to an ensemble running on one.
+
+use super::cpu::Cpu;
+use super::{Backend, BackendError, Ensemble};
+use crate::config::{BackendChoice, Precision};
+
+/// An ensemble on its device.
+pub struct Opened {
+    pub backend: Box<dyn Backend>,
+    /// One line on why this device was taken, where the user left the choice open.
+    pub note: Option<String>,
+}
+
+/// Starts every chain of `ensemble` at a draw from the prior on the chosen device.
+///
+/// `auto` takes a hardware GPU if one answers, else the CPU: a software device, slower than the CPU backend, is never taken unasked.
+///
+/// # Errors
+/// When the chosen device is not there, fails, or cannot hold the ensemble.
+pub fn open(
+    choice: BackendChoice,
+    adapter: Option<&str>,
+    precision: Precision,
+    ensemble: &Ensemble,
+) -> Result<Opened, BackendError> {
+    match (choice, precision) {
+        (BackendChoice::Gpu, _) => Ok(Opened { backend: gpu(adapter, ensemble)?, note: None }),
+        (BackendChoice::Cpu, _) | (_, Precision::F64) => Ok(Opened { backend: cpu(precision, ensemble), note: None }),
+        (BackendChoice::Auto, Precision::F32) => Ok(match hardware_gpu(ensemble) {
+            Ok(backend) => {
+                let note = format!("running on {}", backend.device().name);
+                Opened { backend, note: Some(note) }
+            }
+            Err(reason) => {
+                Opened { backend: cpu(precision, ensemble), note: Some(format!("running on the CPU: {reason}")) }
+            }
+        }),
+    }
+}
+
+fn cpu(precision: Precision, ensemble: &Ensemble) -> Box<dyn Backend> {
+    match precision {
+        Precision::F32 => Box::new(Cpu::<f32>::new(ensemble.clone())),
+        Precision::F64 => Box::new(Cpu::<f64>::new(ensemble.clone())),
+    }
+}
+
+#[cfg(feature = "gpu")]
+fn gpu(adapter: Option<&str>, ensemble: &Ensemble) -> Result<Box<dyn Backend>, BackendError> {
+    use super::gpu::{Gpu, GpuOptions};
+
+    Ok(Box::new(Gpu::new(&choose(adapter), ensemble.clone(), GpuOptions::default())?))
+}
+
+/// The named device; without a name a hardware GPU, else whatever there is, since a GPU was asked for.
+#[cfg(feature = "gpu")]
+fn choose(adapter: Option<&str>) -> super::gpu::AdapterChoice {
+    use super::gpu::AdapterChoice;
+
+    match adapter {
+        Some(wish) => wish.parse().unwrap_or_default(),
+        None if has_hardware_gpu() => AdapterChoice::Auto,
+        None => AdapterChoice::Index(0),
+    }
+}
+
+#[cfg(feature = "gpu")]
+fn hardware_gpu(ensemble: &Ensemble) -> Result<Box<dyn Backend>, String> {
+    use super::gpu::{AdapterChoice, Gpu, GpuOptions};
+
+    if !has_hardware_gpu() {
+        return Err("no hardware GPU answers".into());
+    }
+    let gpu = Gpu::new(&AdapterChoice::Auto, ensemble.clone(), GpuOptions::default());
+    gpu.map(|gpu| Box::new(gpu) as Box<dyn Backend>).map_err(|error| error.to_string())
+}
+
+#[cfg(not(feature = "gpu"))]
+fn gpu(_: Option<&str>, _: &Ensemble) -> Result<Box<dyn Backend>, BackendError> {
+    Err(BackendError(
+        "this featherm was built without GPU support: build it with the feature `gpu`, or use --backend cpu".into(),
+    ))
+}
+
+#[cfg(not(feature = "gpu"))]
+fn hardware_gpu(_: &Ensemble) -> Result<Box<dyn Backend>, String> {
+    Err("built without GPU support".into())
+}
+
+/// What the ensemble would take on the chosen device, as text.
+///
+/// # Errors
+/// When the chosen device is not there or cannot hold the ensemble; the message has the numbers and what to change.
+pub fn memory_plan(
+    choice: BackendChoice,
+    adapter: Option<&str>,
+    precision: Precision,
+    ensemble: &Ensemble,
+) -> Result<String, BackendError> {
+    let on_cpu = || cpu_plan(precision, ensemble);
+    match (choice, precision) {
+        (BackendChoice::Gpu, _) => gpu_plan(adapter, ensemble),
+        (BackendChoice::Auto, Precision::F32) if has_hardware_gpu() => gpu_plan(None, ensemble),
+        _ => Ok(on_cpu()),
+    }
+}
+
+const MIB: f64 = 1048576.0;
+
+/// State of the chains, float64 sums of G, and the sums of the predictions.
+fn cpu_plan(precision: Precision, ensemble: &Ensemble) -> String {
+    let scalar = match precision {
+        Precision::F32 => 4,
+        Precision::F64 => 8,
+    };
+    let (problem, network) = (&ensemble.problem, &ensemble.network);
+    let state = 2 * scalar * network.width * (problem.rank() + 1) * ensemble.chains();
+    let gram = (8 + scalar) * problem.points().pow(2) * ensemble.gram_blocks() * ensemble.temperatures;
+    let predictions = 16 * problem.test_points() * ensemble.batches * ensemble.chains();
+    let line = |name: &str, bytes: usize| format!("{name:12} {:10.2} MiB\n", bytes as f64 / MIB);
+    format!(
+        "memory on the CPU\n{}{}{}{}",
+        line("chains", state),
+        line("Gram sums", gram),
+        line("predictions", predictions),
+        line("in all", state + gram + predictions)
+    )
+}
+
+#[cfg(feature = "gpu")]
+fn has_hardware_gpu() -> bool {
+    super::gpu::adapters().iter().any(|info| !info.is_software())
+}
+
+#[cfg(not(feature = "gpu"))]
+fn has_hardware_gpu() -> bool {
+    false
+}
+
+#[cfg(feature = "gpu")]
+fn gpu_plan(adapter: Option<&str>, ensemble: &Ensemble) -> Result<String, BackendError> {
+    use super::gpu::memory::MemoryPlan;
+
+    let device = super::gpu::find(&choose(adapter))?;
+    let plan = MemoryPlan::new(ensemble, &device.limits(), None, false)?;
+    Ok(format!("memory on {device}\n{plan}\n"))
+}
+
+#[cfg(not(feature = "gpu"))]
+fn gpu_plan(adapter: Option<&str>, ensemble: &Ensemble) -> Result<String, BackendError> {
+    gpu(adapter, ensemble).map(|_| String::new())
+}
