@@ -260,7 +260,7 @@ mod tests {
         for (ensemble, advice) in [
             (ensemble(20, 60_000, 1, 1), "--width is 60000"),
             (ensemble(20, 3_000, 4, 1), "one chain of each of 4 temperatures needs"),
-            (ensemble(200, 1, 1, 1), "lower --train"),
+            (ensemble(300, 1, 1, 1), "the sums of one Gram matrix need"),
         ] {
             let error = plan(&ensemble, 1 << 19).unwrap_err().to_string();
             assert!(error.contains(advice) && error.contains("cpu backend"), "{error}");
