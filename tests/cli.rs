@@ -53,7 +53,11 @@ fn a_run_writes_its_directory_and_prints_its_table() {
     {
         assert!(table.contains(part), "{part} is missing from\n{table}");
     }
-    assert_eq!(stderr(&output), "", "a piped run is quiet");
+    let log = stderr(&output);
+    assert!(
+        log.starts_with("running on ") && log.lines().count() == 1,
+        "a piped run says where it runs and no more: {log}"
+    );
 
     let run = dir.path().join("runs/quick-1");
     let report = report(&run);

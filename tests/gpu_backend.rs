@@ -3,6 +3,8 @@
 //! The device is the first hardware GPU or else a software one; `FEATHERM_GPU` names another. Without any the tests are reported as ignored,
 //! unless `FEATHERM_REQUIRE_GPU=1` makes that a failure.
 
+mod common;
+
 use std::sync::Arc;
 
 use featherm::backend::cpu::Cpu;
@@ -12,6 +14,7 @@ use featherm::backend::gpu::schedule::Schedule;
 use featherm::backend::gpu::shader::Kernel;
 use featherm::backend::gpu::{AdapterChoice, Gpu, GpuOptions, adapters};
 use featherm::backend::{Backend, Ensemble, Mass, Measurement, Move, Observation, Outcome, Parity, Round, Scheme};
+use featherm::config::SamplerKind;
 use featherm::data::Task;
 use featherm::model::{Activation, Network, Problem};
 use featherm::noise::{Address, Purpose};
@@ -59,7 +62,7 @@ fn main() {
     }
     trial(
         "doctor_finds_nothing".into(),
-        Box::new(|device, _| all_pass(&doctor(|e| Ok(Box::new(Gpu::new(device, e, GpuOptions::default())?)))?)),
+        Box::new(|device, _| all_pass(&doctor(|e| Ok(Box::new(Gpu::new(&device, e, GpuOptions::default())?)))?)),
     );
     trial("chains_do_not_depend_on_their_neighbours".into(), Box::new(|device, _| neighbours(&device)));
     trial("shards_change_nothing".into(), Box::new(|device, _| shards(&device)));
@@ -70,7 +73,37 @@ fn main() {
     trial("broken_shaders_name_file_and_line".into(), Box::new(|device, _| broken_shader(&device)));
     trial("too_large_ensembles_are_refused_with_numbers".into(), Box::new(|device, _| refusal(&device)));
     trial("a_lost_device_is_one_message".into(), Box::new(|device, _| lost_device(&device)));
+    for case in common::posterior::Case::all() {
+        let name = format!("malt_meets_the_reference_posterior::{}", case.activation);
+        trial(name, Box::new(move |device, _| posterior(&device, &case)));
+    }
+    trial("a_tempered_linear_network_is_exact".into(), Box::new(|device, _| linear_network(&device)));
     libtest_mimic::run(&arguments, trials).exit();
+}
+
+/// A backend on the device, for the bodies that all backends share; they panic like any test.
+fn start(device: &AdapterChoice) -> impl Fn(Ensemble) -> Box<dyn Backend> {
+    |ensemble| match Gpu::new(device, ensemble, GpuOptions::default()) {
+        Ok(gpu) => Box::new(gpu),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+fn posterior(device: &AdapterChoice, case: &common::posterior::Case) -> Test {
+    let setting = common::Setting::new(SamplerKind::Malt, &[case.temperature]);
+    common::assert_met(&case.activation, &case.sample(&setting, start(device)));
+    Ok(())
+}
+
+fn linear_network(device: &AdapterChoice) -> Test {
+    use common::linear_network::{TEMPERATURE, exact, network, problem, targets};
+
+    let problem = problem();
+    let ladder = [3.0, 1.0, TEMPERATURE];
+    let setting = common::Setting { tempering: true, ..common::Setting::new(SamplerKind::Malt, &ladder) };
+    let met = targets(&problem, network(10), &setting, 2, &exact(&problem, 10), start(device));
+    common::assert_met("tempered linear network", &met);
+    Ok(())
 }
 
 /// The shape of a test problem.

@@ -1,165 +1,15 @@
-//! The samplers against the exact finite-width posterior of a linear network, by one-dimensional quadrature.
-//!
-//! For σ = identity and q = λ1‖v‖²/N1 (derivation: given v, f is Gaussian with covariance qC/λ1, and ‖v‖² is χ² under the prior):
-//!
-//!     p(q | y) ∝ q^{N1/2 − 1} e^{−N1 q/2} N(y; 0, A),   A = T·1 + qC/λ1,   C = X Xᵀ/(λ0 N0)
-//!     f | q ~ N(m, Σ),   m = (qC/λ1) a,   Σ = (qC/λ1) − (qC/λ1) A⁻¹ (qC/λ1),   a = A⁻¹ y
-//!     ⟨v²⟩ = ⟨q⟩/λ1        ⟨G⟩ = ((N1 − 1)/N1) C + (λ1/N1) ⟨(m mᵀ + Σ)/q⟩
-//!
-//! Units are exchangeable and every statistic is a function of f, q and G: with w along an axis û of the rotated basis,
-//! ⟨v w·û⟩ = E[f-part]/√N1, read off from f = Z (Wᵀv)/√N1 where Z has full column rank.
+//! The samplers against the exact finite-width posterior of a linear network.
 
 mod common;
 
-use common::{Setting, Target, assert_met, assert_missed, ensemble, run, summary, task};
-use faer::linalg::solvers::{Llt, Solve};
-use faer::{Mat, Side};
-use featherm::backend::Measurement;
+use common::linear_network::{TEMPERATURE, exact, network, problem, targets};
+use common::{Setting, assert_met, assert_missed};
 use featherm::backend::cpu::Cpu;
-use featherm::compare::predictive_rows;
+use featherm::backend::{Backend, Ensemble};
 use featherm::config::SamplerKind;
-use featherm::model::{Activation, Network, Problem};
 
-const LAMBDA0: f64 = 0.8;
-const LAMBDA1: f64 = 1.3;
-const TEMPERATURE: f64 = 0.3;
-
-fn problem() -> Problem {
-    let entry = |i: usize, j: usize| (((i * 37 + j * 101 + i * j * 17) % 29) as f64 - 14.0) / 9.0;
-    let inputs =
-        |range: std::ops::Range<usize>| range.map(|i| (0..4).map(|j| entry(i, j)).collect()).collect::<Vec<_>>();
-    let y: Vec<f64> = (0..9).map(|i| if entry(i, 0) + 0.5 * entry(i, 1) > 0.1 { 1.0 } else { -1.0 }).collect();
-    Problem::new(&task(&inputs(0..9), &y, &inputs(20..23))).unwrap()
-}
-
-/// Everything that the posterior of the linear network says, exactly.
-struct Exact {
-    readout_second_moment: f64,
-    train_loss: f64,
-    centroid_distance_sq: f64,
-    mean_square_norm: [f64; 2],
-    /// ⟨v w·û⟩ and ⟨(w·û)²⟩ along the first input axis.
-    readout_weight_along_u: f64,
-    weight_along_u_squared: f64,
-    weight_second_moment: f64,
-    predictive_mean: Vec<f64>,
-    predictive_variance: Vec<f64>,
-}
-
-/// Moments of the linear predictor β = Wᵀv/√N1 ∈ R^r at given q: the regression y = Zβ + noise with β ~ N(0, q/(λ0 λ1)).
-fn regression(problem: &Problem, q: f64) -> (f64, Mat<f64>, Mat<f64>) {
-    let z = &problem.z_train;
-    let (points, rank) = (z.nrows(), z.ncols());
-    let variance = q / (LAMBDA0 * LAMBDA1);
-    let a = z * z.transpose() * faer::Scale(variance) + Mat::<f64>::identity(points, points) * faer::Scale(TEMPERATURE);
-    let llt = Llt::new(a.as_ref(), Side::Lower).unwrap();
-    let y = Mat::from_fn(points, 1, |i, _| problem.y_train[i]);
-    let dual = llt.solve(&y);
-    let log_determinant: f64 = 2.0 * (0..points).map(|i| llt.L()[(i, i)].ln()).sum::<f64>();
-    let log_likelihood = -0.5 * (log_determinant + (y.transpose() * &dual)[(0, 0)]);
-    let mean = z.transpose() * &dual * faer::Scale(variance);
-    let covariance = Mat::<f64>::identity(rank, rank) * faer::Scale(variance)
-        - z.transpose() * llt.solve(z) * faer::Scale(variance * variance);
-    (log_likelihood, mean, covariance)
-}
-
-fn exact(problem: &Problem, width: usize) -> Exact {
-    let n1 = width as f64;
-    let (rank, points) = (problem.rank(), problem.points());
-    // Trapezoidal rule in ln q, where the integrand is smooth and dies at both ends.
-    let grid: Vec<f64> = (0..6001).map(|k| (-22.0 + 26.0 * k as f64 / 6000.0f64).exp()).collect();
-    let at: Vec<_> = grid.iter().map(|&q| regression(problem, q)).collect();
-    let log_weights: Vec<f64> =
-        grid.iter().zip(&at).map(|(q, (ll, _, _))| 0.5 * n1 * q.ln() - 0.5 * n1 * q + ll).collect();
-    let top = log_weights.iter().copied().fold(f64::MIN, f64::max);
-    let weights: Vec<f64> = log_weights.iter().map(|l| (l - top).exp()).collect();
-    let norm: f64 = weights.iter().sum();
-    assert!(weights[0] / norm < 1e-12 && weights[6000] / norm < 1e-12, "the grid covers the posterior");
-
-    let mut q_mean = 0.0;
-    let mut mean = Mat::<f64>::zeros(rank, 1);
-    let mut second = Mat::<f64>::zeros(rank, rank);
-    let mut second_over_q = Mat::<f64>::zeros(rank, rank);
-    for ((q, weight), (_, m, covariance)) in grid.iter().zip(&weights).zip(&at) {
-        let p = weight / norm;
-        let moment = m * m.transpose() + covariance;
-        q_mean += p * q;
-        mean += m * faer::Scale(p);
-        second += &moment * faer::Scale(p);
-        second_over_q += &moment * faer::Scale(p / q);
-    }
-    // ⟨w wᵀ⟩ per unit: the part of W orthogonal to v keeps its prior, the part along v is √N1 β/‖v‖.
-    let unit = Mat::<f64>::identity(rank, rank) * faer::Scale((n1 - 1.0) / (n1 * LAMBDA0))
-        + &second_over_q * faer::Scale(LAMBDA1 / n1);
-    let gram = |z: &Mat<f64>| z * &unit * z.transpose();
-    let train = gram(&problem.z_train);
-    let class = |a: usize| (0..points).filter(|&i| problem.class_train[i] == a).collect::<Vec<_>>();
-    let block = |a: usize, b: usize| {
-        let (a, b) = (class(a), class(b));
-        let sum: f64 = a.iter().flat_map(|&i| b.iter().map(move |&j| (i, j))).map(|(i, j)| train[(i, j)]).sum();
-        sum / (a.len() * b.len()) as f64
-    };
-    let norm_of = |a: usize| class(a).iter().map(|&i| train[(i, i)]).sum::<f64>() / class(a).len() as f64;
-    let f = &problem.z_train * &second * problem.z_train.transpose();
-    let f_mean = &problem.z_train * &mean;
-    let loss: f64 =
-        (0..points).map(|i| problem.y_train[i].powi(2) - 2.0 * problem.y_train[i] * f_mean[(i, 0)] + f[(i, i)]).sum();
-    let u = Mat::from_fn(rank, 1, |j, _| problem.basis[(0, j)]);
-    let along = |m: &Mat<f64>| (u.transpose() * m)[(0, 0)];
-    let test_mean = &problem.z_test * &mean;
-    let test_second = &problem.z_test * &second * problem.z_test.transpose();
-    Exact {
-        readout_second_moment: q_mean / LAMBDA1,
-        train_loss: 0.5 * loss / points as f64,
-        centroid_distance_sq: block(0, 0) + block(1, 1) - 2.0 * block(0, 1),
-        mean_square_norm: [norm_of(0), norm_of(1)],
-        readout_weight_along_u: along(&mean) / n1.sqrt(),
-        weight_along_u_squared: (u.transpose() * &unit * &u)[(0, 0)],
-        weight_second_moment: (0..rank).map(|j| unit[(j, j)]).sum::<f64>() / rank as f64,
-        predictive_mean: (0..test_mean.nrows()).map(|i| test_mean[(i, 0)]).collect(),
-        predictive_variance: (0..test_mean.nrows()).map(|i| test_second[(i, i)] - test_mean[(i, 0)].powi(2)).collect(),
-    }
-}
-
-fn targets(problem: &Problem, network: Network, setting: &Setting, temperature: usize, exact: &Exact) -> Vec<Target> {
-    let mut direction = vec![0.0; problem.dimension()];
-    direction[0] = 1.0;
-    let ensemble = ensemble(problem, network, setting, &direction);
-    let mut backend: Box<dyn featherm::backend::Backend> = Box::new(Cpu::<f32>::new(ensemble.clone()));
-    let (draws, _) = run(backend.as_mut(), &ensemble, setting);
-    let points = problem.points() as f64;
-    let target = |name: &str, mean: f64, value: &dyn Fn(&Measurement) -> f64| Target {
-        name: name.into(),
-        mean,
-        mcse: 0.0,
-        sampled: summary(&draws, setting, temperature, value),
-    };
-    let mut targets = vec![
-        target("⟨v²⟩", exact.readout_second_moment, &|m| m.readout_second_moment),
-        target("⟨v⟩", 0.0, &|m| m.readout_mean),
-        target("loss", exact.train_loss, &|m| m.loss / points),
-        target("D²", exact.centroid_distance_sq, &|m| {
-            m.centroid_gram[0] + m.centroid_gram[3] - 2.0 * m.centroid_gram[1]
-        }),
-        target("norm 0", exact.mean_square_norm[0], &|m| m.mean_square_norm[0]),
-        target("norm 1", exact.mean_square_norm[1], &|m| m.mean_square_norm[1]),
-        target("⟨v w·û⟩", exact.readout_weight_along_u, &|m| m.readout_weight_along_u),
-        target("⟨(w·û)²⟩", exact.weight_along_u_squared, &|m| m.weight_along_u_squared),
-        target("⟨w²⟩", exact.weight_second_moment, &|m| m.weight_second_moment),
-    ];
-    let rows = predictive_rows(&backend.accumulated().unwrap().predictive[temperature], &[]).unwrap();
-    for (row, exact) in rows.iter().zip([&exact.predictive_mean, &exact.predictive_variance]) {
-        for (cell, &mean) in row.cells.iter().zip(exact) {
-            // Batches are few; their number says nothing of the draws behind them.
-            let sampled = featherm::stats::Summary { ess_bulk: common::MIN_ESS, ..cell.summary };
-            targets.push(Target { name: row.name.clone(), mean, mcse: 0.0, sampled });
-        }
-    }
-    targets
-}
-
-fn network(width: usize) -> Network {
-    Network { width, activation: Activation::Identity, lambda0: LAMBDA0, lambda1: LAMBDA1 }
+fn cpu(ensemble: Ensemble) -> Box<dyn Backend> {
+    Box::new(Cpu::<f32>::new(ensemble))
 }
 
 #[test]
@@ -170,11 +20,11 @@ fn every_observable_of_a_linear_network_is_exact() {
         let exact = exact(&problem, width);
         for kind in [SamplerKind::Malt, SamplerKind::Hmc] {
             let setting = Setting::new(kind, &[TEMPERATURE]);
-            let found = targets(&problem, network(width), &setting, 0, &exact);
+            let found = targets(&problem, network(width), &setting, 0, &exact, cpu);
             assert_met(&format!("{kind:?}, N1 = {width}"), &found);
         }
         let setting = Setting { replicas: 128, draws: 3000, ..Setting::new(SamplerKind::Mala, &[TEMPERATURE]) };
-        assert_met(&format!("Mala, N1 = {width}"), &targets(&problem, network(width), &setting, 0, &exact));
+        assert_met(&format!("Mala, N1 = {width}"), &targets(&problem, network(width), &setting, 0, &exact, cpu));
     }
 }
 
@@ -182,7 +32,7 @@ fn every_observable_of_a_linear_network_is_exact() {
 fn replica_exchange_leaves_a_linear_network_exact() {
     let problem = problem();
     let setting = Setting { tempering: true, ..Setting::new(SamplerKind::Malt, &[3.0, 1.0, TEMPERATURE]) };
-    assert_met("tempered", &targets(&problem, network(10), &setting, 2, &exact(&problem, 10)));
+    assert_met("tempered", &targets(&problem, network(10), &setting, 2, &exact(&problem, 10), cpu));
 }
 
 /// The large-N1 theory is not the exact answer at N1 = 3, and the test can tell.
@@ -190,5 +40,5 @@ fn replica_exchange_leaves_a_linear_network_exact() {
 fn another_width_is_told_apart() {
     let problem = problem();
     let setting = Setting::new(SamplerKind::Malt, &[TEMPERATURE]);
-    assert_missed("N1 = 3 against N1 = 4", &targets(&problem, network(3), &setting, 0, &exact(&problem, 4)));
+    assert_missed("N1 = 3 against N1 = 4", &targets(&problem, network(3), &setting, 0, &exact(&problem, 4), cpu));
 }

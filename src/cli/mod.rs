@@ -52,6 +52,7 @@ impl From<RunError> for Failure {
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
+    quiet_device_selection();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) if error.use_stderr() => {
@@ -84,6 +85,15 @@ pub fn main() -> ExitCode {
     };
     eprintln!("error: {message}");
     ExitCode::from(code)
+}
+
+/// Mesa's device-selection layer asks the display server for its favourite GPU and, where there is none, writes an error to stderr at
+/// every look at the devices. Devices are chosen by their kind here, so the layer is not missed.
+fn quiet_device_selection() {
+    if std::env::var_os("XDG_RUNTIME_DIR").is_none() {
+        // SAFETY: the process has one thread here, so nobody reads the environment at the same time.
+        unsafe { std::env::set_var("NODEVICE_SELECT", "1") };
+    }
 }
 
 /// Prints a result; a reader that closed the pipe has what it wanted.

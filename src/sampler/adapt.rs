@@ -285,15 +285,15 @@ impl LengthSearch {
                 let now = criteria(measurement);
                 let spread = &mut self.spread[temperature];
                 spread.count += 1.0;
-                for c in 0..CRITERIA {
-                    spread.sum[c] += now[c];
-                    spread.squares[c] += now[c] * now[c];
+                for ((sum, squares), x) in spread.sum.iter_mut().zip(&mut spread.squares).zip(now) {
+                    *sum += x;
+                    *squares += x * x;
                 }
                 if k > 0 {
                     let before = criteria(&outcomes[k - 1].measurements[chain]);
-                    for c in 0..CRITERIA {
-                        jumps[temperature][c] +=
-                            (now[c] - before[c]).powi(2) / ((outcomes.len() - 1) * replicas) as f64;
+                    let pairs = ((outcomes.len() - 1) * replicas) as f64;
+                    for ((jump, x), y) in jumps[temperature].iter_mut().zip(now).zip(before) {
+                        *jump += (x - y).powi(2) / pairs;
                     }
                 }
             }
