@@ -1,4 +1,5 @@
 //! What the statistical tests share: an ensemble sampled by hand, and errors from its chains.
+#![allow(dead_code, reason = "every test program uses its own part")]
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
