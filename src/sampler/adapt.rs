@@ -304,9 +304,9 @@ impl LengthSearch {
                 let now = criteria(measurement);
                 let spread = &mut self.spread[temperature];
                 spread.count += 1.0;
-                for c in 0..CRITERIA {
-                    spread.sum[c] += now[c];
-                    spread.squares[c] += now[c] * now[c];
+                for (c, value) in now.into_iter().enumerate() {
+                    spread.sum[c] += value;
+                    spread.squares[c] += value * value;
                 }
                 if k > 0 {
                     let before = criteria(&outcomes[k - 1].measurements[chain]);
