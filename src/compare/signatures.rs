@@ -31,7 +31,7 @@ pub struct CentroidDistanceMaximum {
     pub infinite_width_value: f64,
     /// Confidence that D²(T) rises above both of its ends: one half of the chains chooses the inner temperature where it is largest, and the
     /// fraction of bootstrap resamples of the other half in which it lies above both ends there is averaged over the two ways. `None` with fewer than
-    /// four chains. A flat curve gives about 1/3 on any ladder; were the chains that choose also to judge, it would give nearly 1 on a long one.
+    /// four chains. Zero with fewer than three temperatures. A flat curve gives about 1/3 on any ladder; were the chains that choose also to judge, it would give nearly 1 on a long one.
     pub confidence: Option<f64>,
     /// Maximum of the saddle-point theory over the range of the ladder.
     pub theory_temperature: Option<f64>,
@@ -41,11 +41,8 @@ pub struct CentroidDistanceMaximum {
 /// Bootstrap resamples.
 const RESAMPLES: u32 = 2000;
 
-/// Finds the maximum of a curve; `None` with fewer than three temperatures, as a maximum has two sides. `seed` and `stream` name the bootstrap's random numbers.
+/// Finds the maximum of a curve; `None` for an empty ladder. `seed` and `stream` name the bootstrap's random numbers.
 pub fn centroid_distance_maximum(curve: &DistanceCurve, seed: u64, stream: u32) -> Option<CentroidDistanceMaximum> {
-    if curve.temperatures.len() < 3 {
-        return None;
-    }
     let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
     let means: Vec<f64> = curve.chain_means.iter().map(|chains| mean(chains)).collect();
     let top = argmax(&means)?;
@@ -71,6 +68,9 @@ fn confidence(chain_means: &[Vec<f64>], seed: u64, stream: u32) -> Option<f64> {
     let half = chain_means.iter().map(Vec::len).min()? / 2;
     if half < 2 {
         return None;
+    }
+    if chain_means.len() < 3 {
+        return Some(0.0);
     }
     let last = chain_means.len() - 1;
     let sum = |t: usize, chains: &[usize]| chains.iter().map(|&chain| chain_means[t][chain]).sum::<f64>();
@@ -130,7 +130,8 @@ mod tests {
 
     #[test]
     fn two_temperatures_cannot_show_a_maximum() {
-        assert_eq!(centroid_distance_maximum(&curve(&LADDER[..2], |t| t as f64), 1, 0), None);
+        let found = centroid_distance_maximum(&curve(&LADDER[..2], |t| t as f64), 1, 0).unwrap();
+        assert_eq!((found.interior, found.confidence), (false, Some(0.0)));
     }
 
     /// Independent noise about a flat curve: long ladders must not turn it into a maximum.
