@@ -202,15 +202,15 @@ impl<'a> Job<'a> {
         let entries = observables::entries(&problem.class_names, problem.test_points() > 0);
         let observables = entries.iter().flat_map(|entry| entry.members.iter().copied()).collect();
         let mut recorder = Recorder::new(observables, problem.points(), plan.betas.len());
-        let (start, mut sampling_start) = (Instant::now(), None);
+        let start = Instant::now();
+        let mut sampling_start = start;
         let report = sampler::sample(
             backend,
             &plan,
             |measurements| recorder.record(measurements),
             |state| {
-                let warm = state.phase == Phase::WarmUp && state.done >= state.total;
-                if warm || (state.phase == Phase::Sampling && sampling_start.is_none()) {
-                    sampling_start = Some(Instant::now());
+                if state.phase == Phase::WarmUp {
+                    sampling_start = Instant::now();
                 }
                 progress(state)
             },
@@ -218,11 +218,11 @@ impl<'a> Job<'a> {
         if report.draws < 4 {
             return Err(RunError::Interrupted);
         }
-        let sampling_s = sampling_start.unwrap_or(start).elapsed().as_secs_f64();
+        let sampling_s = sampling_start.elapsed().as_secs_f64();
         let flops = 4.0 * (problem.points() * problem.rank() * self.experiment.network.width) as f64;
         let timing = Timing {
             theory_s: self.theory_s,
-            warmup_s: start.elapsed().as_secs_f64() - sampling_s,
+            warmup_s: (sampling_start - start).as_secs_f64(),
             sampling_s,
             gradients: report.gradients,
             gflops: report.sampling_gradients as f64 * flops / sampling_s / 1e9,

@@ -5,8 +5,11 @@ use std::ops::ControlFlow;
 use featherm::config::{DataSettings, Experiment, Order, Settings, preset};
 use featherm::run::run;
 
+/// Name, sampled value and its error.
+type Checked = (&'static str, f64, f64);
+
 /// (T, D², its error, λ1⟨v²⟩, its error, ⟨L⟩/P, its error) of a Metropolis-adjusted float64 sampler: P = 100, N1 = 50, erf, λ = 1.
-const CHECKED: [(f64, [(&str, f64, f64); 3]); 3] = [
+const CHECKED: [(f64, [Checked; 3]); 3] = [
     (
         10.0,
         [

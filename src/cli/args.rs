@@ -73,7 +73,7 @@ pub struct TheoryArgs {
     #[command(flatten)]
     pub problem: ProblemArgs,
     /// Seed of the choice of points and of teacher data.
-    #[arg(long)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub seed: Option<u64>,
     /// Print JSON (schema featherm.theory/1) instead of a table.
     #[arg(long)]
@@ -178,7 +178,7 @@ pub struct SamplerArgs {
     #[arg(long, value_name = "true|false", help_heading = "Sampler")]
     tempering: Option<bool>,
     /// Seed of everything random.
-    #[arg(long, help_heading = "Sampler")]
+    #[arg(long, value_name = "N", help_heading = "Sampler", allow_negative_numbers = true)]
     seed: Option<u64>,
     /// Device that runs the chains; auto is a hardware GPU if there is one, else the CPU.
     #[arg(long, value_enum, help_heading = "Sampler")]

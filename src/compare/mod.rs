@@ -83,29 +83,34 @@ pub fn scalar_rows(
 /// Rows of predictive mean and variance over the test points, from the batches of the chains of one temperature.
 ///
 /// Draws are known only as sums over batches, so errors and R̂ are those of batch means. The predictive variance is the mean over
-/// batches of the second moment about the overall mean.
+/// batches of the second moment about the overall mean. A chain that was lost on the way is left out whole, as it is from the scalars: it has
+/// fewer draws than the others.
 ///
 /// # Errors
 /// Never on batches of one shape; passed on from the statistics otherwise.
 pub fn predictive_rows(batches: &[Vec<PredictiveBatch>], predictions: &[Prediction]) -> Result<Vec<Row>, ShapeError> {
-    let complete: Vec<usize> =
-        (0..batches.first().map_or(0, Vec::len)).filter(|&b| batches.iter().all(|chain| chain[b].draws > 0)).collect();
-    let points = batches.first().and_then(|chain| chain.first()).map_or(0, |batch| batch.sum.len());
-    if points == 0 || complete.is_empty() {
+    let draws = |chain: &[PredictiveBatch]| chain.iter().map(|batch| batch.draws).sum::<usize>();
+    let most = batches.iter().map(|chain| draws(chain)).max().unwrap_or(0);
+    // An interrupted run leaves its last batches empty.
+    let chains: Vec<Vec<&PredictiveBatch>> = (batches.iter().filter(|chain| draws(chain) == most))
+        .map(|chain| chain.iter().filter(|batch| batch.draws > 0).collect())
+        .collect();
+    let points = chains.first().and_then(|chain| chain.first()).map_or(0, |batch| batch.sum.len());
+    if points == 0 {
         return Ok(Vec::new());
     }
     let per_batch = |value: &dyn Fn(&PredictiveBatch) -> f64| -> Vec<f64> {
-        batches.iter().flat_map(|chain| complete.iter().map(|&b| value(&chain[b]))).collect()
+        chains.iter().flatten().map(|batch| value(batch)).collect()
     };
     let cells = |point: usize| -> Result<[Cell; 2], ShapeError> {
         let mean = |batch: &PredictiveBatch| batch.sum[point] / batch.draws as f64;
         let means = per_batch(&mean);
-        let summary_of_mean = Summary::new(Chains::new(&means, batches.len())?, SUPERCHAINS);
+        let summary_of_mean = Summary::new(Chains::new(&means, chains.len())?, SUPERCHAINS);
         let about = summary_of_mean.mean;
         let variances = per_batch(&|batch| {
             batch.sum_of_squares[point] / batch.draws as f64 - 2.0 * about * mean(batch) + about * about
         });
-        let summary_of_variance = Summary::new(Chains::new(&variances, batches.len())?, SUPERCHAINS);
+        let summary_of_variance = Summary::new(Chains::new(&variances, chains.len())?, SUPERCHAINS);
         let theory = |values: fn(&Prediction) -> &[f64]| {
             predictions.iter().filter_map(|p| Some((p.kind, *values(p).get(point)?))).collect()
         };
@@ -120,4 +125,26 @@ pub fn predictive_rows(batches: &[Vec<PredictiveBatch>], predictions: &[Predicti
         Row { name: "predictive_mean".into(), cells: means, array: true },
         Row { name: "predictive_variance".into(), cells: variances, array: true },
     ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn batch(draws: usize, value: f64) -> PredictiveBatch {
+        let draws_of = draws as f64;
+        PredictiveBatch { draws, sum: vec![draws_of * value], sum_of_squares: vec![draws_of * value * value] }
+    }
+
+    #[test]
+    fn predictions_leave_out_lost_chains_and_empty_batches() {
+        let whole =
+            |shift: f64| vec![batch(2, 1.0 + shift), batch(2, 2.0 + shift), batch(1, 3.0 + shift), batch(0, 0.0)];
+        let lost = vec![batch(2, 100.0), batch(1, 100.0), batch(0, 0.0), batch(0, 0.0)];
+        let never = vec![batch(0, 0.0), batch(0, 0.0), batch(0, 0.0), batch(0, 0.0)];
+        let rows = predictive_rows(&[whole(0.0), lost, whole(0.5), never], &[]).unwrap();
+        assert_eq!(rows[0].cells[0].summary.mean, 2.25);
+        let variance = rows[1].cells[0].summary.mean;
+        assert!((variance - (1.25f64.powi(2) + 0.25f64.powi(2) + 0.75f64.powi(2)) / 3.0).abs() < 1e-12, "{variance}");
+    }
 }

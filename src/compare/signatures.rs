@@ -29,7 +29,9 @@ pub struct CentroidDistanceMaximum {
     /// Whether it lies strictly inside the ladder.
     pub interior: bool,
     pub infinite_width_value: f64,
-    /// Fraction of bootstrap resamples over chains whose maximum lies strictly inside the ladder; `None` with fewer than two chains.
+    /// Confidence that D²(T) rises above both of its ends: one half of the chains chooses the inner temperature where it is largest, and the
+    /// fraction of bootstrap resamples of the other half in which it lies above both ends there is averaged over the two ways. `None` with fewer than
+    /// four chains. Zero with fewer than three temperatures. A flat curve gives about 1/3 on any ladder; were the chains that choose also to judge, it would give nearly 1 on a long one.
     pub confidence: Option<f64>,
     /// Maximum of the saddle-point theory over the range of the ladder.
     pub theory_temperature: Option<f64>,
@@ -40,26 +42,11 @@ pub struct CentroidDistanceMaximum {
 const RESAMPLES: u32 = 2000;
 
 /// Finds the maximum of a curve; `None` for an empty ladder. `seed` and `stream` name the bootstrap's random numbers.
-///
-/// Chains are resampled with the same indices at every temperature: with replica exchange the chains that share an index share
-/// their history.
 pub fn centroid_distance_maximum(curve: &DistanceCurve, seed: u64, stream: u32) -> Option<CentroidDistanceMaximum> {
     let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
     let means: Vec<f64> = curve.chain_means.iter().map(|chains| mean(chains)).collect();
     let top = argmax(&means)?;
     let inside = |k: usize| k > 0 && k + 1 < means.len();
-    let chains = curve.chain_means.iter().map(Vec::len).min()?;
-    let confidence = (chains > 1).then(|| {
-        let mut indices = vec![0; chains];
-        let hits = (0..RESAMPLES).filter(|&resample| {
-            let address = Address { seed, chain: stream, trajectory: resample, step: 0, purpose: Purpose::Bootstrap };
-            address.indices(chains, &mut indices);
-            let resampled: Vec<f64> =
-                curve.chain_means.iter().map(|values| indices.iter().map(|&i| values[i]).sum::<f64>()).collect();
-            argmax(&resampled).is_some_and(inside)
-        });
-        hits.count() as f64 / f64::from(RESAMPLES)
-    });
     let theory = curve.theory.iter().max_by(|a, b| a.1.total_cmp(&b.1));
     Some(CentroidDistanceMaximum {
         temperature: curve.temperatures[top],
@@ -67,10 +54,41 @@ pub fn centroid_distance_maximum(curve: &DistanceCurve, seed: u64, stream: u32) 
         mcse: Some(curve.mcse[top]).filter(|mcse| mcse.is_finite()),
         interior: inside(top),
         infinite_width_value: curve.infinite_width,
-        confidence,
+        confidence: confidence(&curve.chain_means, seed, stream),
         theory_temperature: theory.map(|&(t, _)| t),
         theory_value: theory.map(|&(_, d)| d),
     })
+}
+
+/// See [`CentroidDistanceMaximum::confidence`].
+///
+/// Chains are resampled with the same indices at every temperature: with replica exchange the chains that share an index share
+/// their history.
+fn confidence(chain_means: &[Vec<f64>], seed: u64, stream: u32) -> Option<f64> {
+    let half = chain_means.iter().map(Vec::len).min()? / 2;
+    if half < 2 {
+        return None;
+    }
+    if chain_means.len() < 3 {
+        return Some(0.0);
+    }
+    let last = chain_means.len() - 1;
+    let sum = |t: usize, chains: &[usize]| chains.iter().map(|&chain| chain_means[t][chain]).sum::<f64>();
+    let halves = [0, 1].map(|first| (0..half).map(|k| 2 * k + first).collect::<Vec<_>>());
+    let mut indices = vec![0; half];
+    let mut hits = 0;
+    for (way, (choosing, judging)) in [(&halves[0], &halves[1]), (&halves[1], &halves[0])].into_iter().enumerate() {
+        let top = (1..last).max_by(|&a, &b| sum(a, choosing).total_cmp(&sum(b, choosing)))?;
+        for resample in 0..RESAMPLES {
+            let address =
+                Address { seed, chain: stream, trajectory: resample, step: way as u32, purpose: Purpose::Bootstrap };
+            address.indices(half, &mut indices);
+            let resampled: Vec<usize> = indices.iter().map(|&k| judging[k]).collect();
+            let [hot, inner, cold] = [0, top, last].map(|t| sum(t, &resampled));
+            hits += u32::from(inner > hot && inner > cold);
+        }
+    }
+    Some(f64::from(hits) / f64::from(2 * RESAMPLES))
 }
 
 fn argmax(values: &[f64]) -> Option<usize> {
@@ -111,9 +129,27 @@ mod tests {
     }
 
     #[test]
+    fn two_temperatures_cannot_show_a_maximum() {
+        let found = centroid_distance_maximum(&curve(&LADDER[..2], |t| t as f64), 1, 0).unwrap();
+        assert_eq!((found.interior, found.confidence), (false, Some(0.0)));
+    }
+
+    /// Independent noise about a flat curve: long ladders must not turn it into a maximum.
+    #[test]
     fn a_flat_curve_leaves_the_verdict_open() {
-        let found = centroid_distance_maximum(&curve(&LADDER, |_| 1.0), 1, 0).unwrap();
-        let confidence = found.confidence.unwrap();
-        assert!(confidence > 0.05 && confidence < 0.95, "{confidence}");
+        for temperatures in [5usize, 40] {
+            let ladder: Vec<f64> = (0..temperatures).map(|t| 10.0 * 0.8f64.powi(t as i32)).collect();
+            let mean = (0..40)
+                .map(|trial| {
+                    let mut noisy = curve(&ladder, |_| 1.0);
+                    for (t, chains) in noisy.chain_means.iter_mut().enumerate() {
+                        Address { seed: trial, chain: t as u32, trajectory: 0, step: 0, purpose: Purpose::Prior }
+                            .normals(chains);
+                    }
+                    centroid_distance_maximum(&noisy, trial, 0).unwrap().confidence.unwrap() / 40.0
+                })
+                .sum::<f64>();
+            assert!((0.2..0.45).contains(&mean), "{temperatures} temperatures: {mean}");
+        }
     }
 }

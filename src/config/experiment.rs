@@ -116,6 +116,10 @@ impl Settings {
 /// Widths, point counts and chain counts above this are typing errors rather than runs.
 const MAX_COUNT: usize = 1 << 20;
 
+/// Beyond these, energies βL leave the range of float32.
+const LEAST_TEMPERATURE: f64 = 1e-12;
+const MOST_TEMPERATURE: f64 = 1e12;
+
 fn count(setting: &'static str, value: usize, least: usize) -> Result<usize, ConfigError> {
     if (least..=MAX_COUNT).contains(&value) {
         return Ok(value);
@@ -307,7 +311,10 @@ fn ladder(values: Option<Vec<f64>>, range: Option<String>) -> Result<Vec<f64>, C
         return Err(ConfigError::impossible("number of temperatures", temperatures.len(), requirement));
     }
     for &t in &temperatures {
-        positive("temperature", t)?;
+        if !(LEAST_TEMPERATURE..=MOST_TEMPERATURE).contains(&t) {
+            let requirement = format!("it lies between {LEAST_TEMPERATURE:e} and {MOST_TEMPERATURE:e}");
+            return Err(ConfigError::impossible("temperature", format!("{t:?}"), requirement));
+        }
     }
     temperatures.sort_by(|a, b| b.total_cmp(a));
     if let Some(twice) = temperatures.windows(2).find(|pair| pair[0] == pair[1]) {
@@ -354,8 +361,10 @@ mod tests {
     #[test]
     fn impossible_values_name_the_setting() {
         type Case = (&'static str, fn(&mut Settings));
-        let cases: [Case; 12] = [
+        let cases: [Case; 14] = [
             ("temperature", |s| s.temperature = values(vec![0.0])),
+            ("temperature", |s| s.temperature = values(vec![1.0, 1e-310])),
+            ("temperature", |s| s.temperature = values(vec![f64::INFINITY])),
             ("temperature", |s| s.temperature = values(vec![1.0, f64::NAN])),
             ("temperature", |s| s.temperature = values(vec![1.0, 1.0])),
             ("temperatures", |s| s.temperature = values(vec![])),

@@ -76,7 +76,7 @@ pub struct SamplerReport {
     pub steps: u32,
     pub friction: f64,
     pub acceptance_rate: f64,
-    /// Root mean square of a trajectory's energy error.
+    /// Root mean square of a trajectory's energy error, divergences left out.
     pub energy_error: f64,
     pub chains: usize,
     pub draws: usize,

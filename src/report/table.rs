@@ -149,7 +149,7 @@ fn maxima(document: &Document) -> String {
             (false, _) => write!(text, "at the end of the ladder: widen it to see a maximum"),
         };
         if let (Some(t), Some(value)) = (found.theory_temperature, found.theory_value) {
-            let _ = write!(text, "; saddle: {value:.5} at T = {t:.2}");
+            let _ = write!(text, "; saddle: {value:.5} at T = {}", short(t));
         }
         let _ = writeln!(text, ".");
     }

@@ -12,6 +12,9 @@ const MOST_NESTED_RHAT: f64 = 1.01;
 /// Fraction of diverged trajectories worth a warning.
 const MANY_DIVERGENCES: f64 = 0.01;
 
+/// Acceptance rate below which chains hardly move.
+const LEAST_ACCEPTANCE: f64 = 0.1;
+
 /// One line per complaint, most serious first within a temperature.
 pub fn warnings(temperatures: &[TemperatureReport], kind: SamplerKind) -> Vec<String> {
     let mut warnings = Vec::new();
@@ -30,6 +33,18 @@ pub fn warnings(temperatures: &[TemperatureReport], kind: SamplerKind) -> Vec<St
                 .flat_map(|(name, report)| field(report).values().iter().flatten().map(move |&value| (name, value)))
                 .max_by(|a, b| (sign * a.1).total_cmp(&(sign * b.1)))
         };
+        if at.sampler.diverged_chains > 0 {
+            warnings.push(format!(
+                "T = {t}: {} of {} chains left the finite numbers and were left out, which biases what remains; lower --step-size",
+                at.sampler.diverged_chains, at.sampler.chains
+            ));
+        }
+        if at.sampler.acceptance_rate < LEAST_ACCEPTANCE {
+            let percent = 100.0 * at.sampler.acceptance_rate;
+            warnings.push(format!(
+                "T = {t}: only {percent:.1} % of the trajectories were accepted; lower --step-size or raise --warmup"
+            ));
+        }
         if let Some((name, rhat)) = extreme(&|report| &report.nested_rhat, 1.0)
             && rhat > MOST_NESTED_RHAT
         {

@@ -7,7 +7,7 @@ use super::mass::PooledVariance;
 use super::schedule::{self, Tuning};
 use super::tempering::Ladder;
 use super::{Plan, SamplerError};
-use crate::backend::{Backend, Measurement, Move, Observation, Outcome, Round};
+use crate::backend::{Backend, Measurement, Move, Observation, Outcome, Round, Transition};
 use crate::config::SamplerKind;
 
 /// Ends of the stages as fractions of the warm-up.
@@ -25,6 +25,9 @@ const FIRST_DURATION: f64 = 1.0;
 /// Longest trajectory, in steps: while settling, and at all.
 const FIRST_MAX_STEPS: u32 = 24;
 const MAX_STEPS: u32 = 256;
+
+/// Fewest rounds in which a length is tried: one jump needs two.
+const LEAST_BLOCK: usize = 2;
 
 /// Cost of a trajectory beside its gradients (momentum, acceptance, measurement), in gradients.
 const OVERHEAD: f64 = 1.0;
@@ -54,6 +57,8 @@ pub struct WarmUp<'a> {
     plan: &'a Plan,
     done: usize,
     tunings: Vec<Tuning>,
+    /// Duration hL that the steps of every temperature follow.
+    durations: Vec<f64>,
     /// Updates of the step length since the stage began.
     updates: usize,
     /// Log step lengths of the last stage, summed from its second third on.
@@ -65,15 +70,28 @@ pub struct WarmUp<'a> {
 
 impl<'a> WarmUp<'a> {
     pub fn new(plan: &'a Plan) -> Self {
-        Self {
+        let temperatures = plan.initial.len();
+        let mut warm_up = Self {
             plan,
             done: 0,
             tunings: plan.initial.clone(),
+            durations: vec![FIRST_DURATION; temperatures],
             updates: 0,
-            log_step_sum: vec![0.0; plan.initial.len()],
+            log_step_sum: vec![0.0; temperatures],
             averaged: 0,
-            variance: vec![PooledVariance::default(); plan.initial.len()],
+            variance: vec![PooledVariance::default(); temperatures],
             lengths: None,
+        };
+        warm_up.follow_durations(FIRST_MAX_STEPS);
+        warm_up
+    }
+
+    /// Sets the steps that the durations ask for, unless they are fixed.
+    fn follow_durations(&mut self, most: u32) {
+        if self.plan.adapt_steps {
+            for (tuning, &duration) in self.tunings.iter_mut().zip(&self.durations) {
+                tuning.steps = steps_for(duration, tuning.step_size, most);
+            }
         }
     }
 
@@ -91,11 +109,19 @@ impl<'a> WarmUp<'a> {
             Stage::Settle
         } else if self.done < self.boundary(MASS_ADAPTED) {
             Stage::AdaptMass
-        } else if self.done < self.boundary(LENGTH_CHOSEN) && self.plan.adapt_steps {
+        } else if self.done < self.boundary(LENGTH_CHOSEN) && self.chooses_length() {
             Stage::ChooseLength
         } else {
             Stage::Finish
         }
+    }
+
+    /// Whether there are lengths still to be tried. A warm-up too short to try them all tries none: the first ones are the shortest.
+    fn chooses_length(&self) -> bool {
+        let available = self.boundary(LENGTH_CHOSEN) - self.boundary(MASS_ADAPTED);
+        self.plan.adapt_steps
+            && available >= LEAST_BLOCK * DURATIONS.len()
+            && self.lengths.as_ref().is_none_or(|lengths| lengths.current < DURATIONS.len())
     }
 
     /// The next few rounds, all with the same moves.
@@ -103,12 +129,8 @@ impl<'a> WarmUp<'a> {
         let stage = self.stage();
         let rounds = match stage {
             Stage::ChooseLength => {
-                let lengths = self.lengths.get_or_insert_with(|| {
-                    let available = self.plan.warmup
-                        - self.done
-                        - (self.plan.warmup - (LENGTH_CHOSEN * self.plan.warmup as f64).round() as usize);
-                    LengthSearch::new(&self.tunings, available)
-                });
+                let available = self.boundary(LENGTH_CHOSEN) - self.done;
+                let lengths = self.lengths.get_or_insert_with(|| LengthSearch::new(&self.tunings, available));
                 lengths.apply(&mut self.tunings);
                 lengths.block
             }
@@ -164,6 +186,7 @@ impl<'a> WarmUp<'a> {
             Stage::ChooseLength => {
                 if let Some(lengths) = &self.lengths {
                     lengths.choose(&mut self.tunings);
+                    self.durations = self.tunings.iter().map(Tuning::duration).collect();
                 }
             }
             Stage::AdaptMass | Stage::Finish => {}
@@ -184,21 +207,15 @@ impl<'a> WarmUp<'a> {
         for (t, (tuning, transitions)) in
             self.tunings.iter_mut().zip(outcome.transitions.chunks_exact(replicas)).enumerate()
         {
-            let acceptance =
-                transitions.iter().map(|t| pseudo_acceptance(t.energy_error)).sum::<f64>() / replicas as f64;
-            let duration = tuning.duration();
+            let acceptance = transitions.iter().map(pseudo_acceptance).sum::<f64>() / replicas as f64;
             tuning.step_size *= (gain * (acceptance - target)).exp();
-            if self.plan.adapt_steps {
-                let (duration, most) =
-                    if stage == Stage::Finish { (duration, MAX_STEPS) } else { (FIRST_DURATION, FIRST_MAX_STEPS) };
-                tuning.steps = steps_for(duration, tuning.step_size, most);
-            }
             if average {
                 self.log_step_sum[t] += tuning.step_size.ln();
             }
         }
         self.averaged += usize::from(average);
         self.updates += 1;
+        self.follow_durations(if stage == Stage::Finish { MAX_STEPS } else { FIRST_MAX_STEPS });
     }
 
     /// The tuning for the draws.
@@ -207,14 +224,16 @@ impl<'a> WarmUp<'a> {
             for (tuning, sum) in self.tunings.iter_mut().zip(&self.log_step_sum) {
                 tuning.step_size = (sum / self.averaged as f64).exp();
             }
+            self.follow_durations(MAX_STEPS);
         }
         self.tunings
     }
 }
 
-/// min(1, e^{−ΔE}), 0 when the error is not a number.
-fn pseudo_acceptance(energy_error: f64) -> f64 {
-    if energy_error.is_nan() { 0.0 } else { (-energy_error).exp().min(1.0) }
+/// min(1, e^{−ΔE}), 0 when the error is not a number or the chain is lost: that it stands still is no sign of a good step length.
+fn pseudo_acceptance(transition: &Transition) -> f64 {
+    let Transition { energy_error, energy, .. } = *transition;
+    if energy.is_nan() || energy_error.is_nan() { 0.0 } else { (-energy_error).exp().min(1.0) }
 }
 
 fn steps_for(duration: f64, step_size: f64, most: u32) -> u32 {
@@ -259,7 +278,7 @@ impl LengthSearch {
             .map(|&d| tunings.iter().map(|tuning| steps_for(d, tuning.step_size, MAX_STEPS)).collect())
             .collect();
         Self {
-            block: (available / DURATIONS.len()).max(2),
+            block: (available / DURATIONS.len()).max(LEAST_BLOCK),
             current: 0,
             steps,
             jumps: Vec::new(),
@@ -268,7 +287,7 @@ impl LengthSearch {
     }
 
     fn apply(&self, tunings: &mut [Tuning]) {
-        for (tuning, &steps) in tunings.iter_mut().zip(&self.steps[self.current.min(self.steps.len() - 1)]) {
+        for (tuning, &steps) in tunings.iter_mut().zip(&self.steps[self.current]) {
             tuning.steps = steps;
         }
     }
@@ -316,9 +335,10 @@ impl LengthSearch {
                     .fold(f64::INFINITY, f64::min);
                 worst / (f64::from(self.steps[length][t]) + OVERHEAD)
             };
-            let tried = 0..self.jumps.len().min(self.steps.len());
-            let best =
-                tried.map(|l| (efficiency(l), l)).filter(|(e, _)| e.is_finite()).max_by(|a, b| a.0.total_cmp(&b.0));
+            let best = (0..self.jumps.len())
+                .map(|l| (efficiency(l), l))
+                .filter(|(e, _)| e.is_finite())
+                .max_by(|a, b| a.0.total_cmp(&b.0));
             if let Some((_, length)) = best {
                 tuning.steps = self.steps[length][t];
             }

@@ -75,7 +75,7 @@ pub struct ChainReport {
     /// The frozen tuning.
     pub tuning: Tuning,
     pub acceptance_rate: f64,
-    /// Root mean square of the energy error.
+    /// Root mean square of the energy error over the trajectories that did not diverge: one divergence would drown the others.
     pub energy_error: f64,
     /// Trajectories whose energy error was not finite or enormous.
     pub divergences: usize,
@@ -149,8 +149,10 @@ pub fn sample(
         ladder.record(&outcomes, true);
         for outcome in &outcomes {
             let replicas = outcome.transitions.len() / tallies.len();
-            for (tally, transitions) in tallies.iter_mut().zip(outcome.transitions.chunks_exact(replicas)) {
-                tally.add(transitions);
+            let transitions = outcome.transitions.chunks_exact(replicas);
+            let measurements = outcome.measurements.chunks_exact(replicas);
+            for (tally, (transitions, measurements)) in tallies.iter_mut().zip(transitions.zip(measurements)) {
+                tally.add(transitions, measurements);
             }
             record(&outcome.measurements);
         }
@@ -207,16 +209,18 @@ struct Tally {
 }
 
 impl Tally {
-    fn add(&mut self, transitions: &[Transition]) {
+    fn add(&mut self, transitions: &[Transition], measurements: &[Measurement]) {
         self.energy.resize(transitions.len(), Vec::new());
-        self.lost_chains = 0;
+        // A lost chain stays lost, so the last draw counts them all.
+        self.lost_chains = measurements.iter().filter(|measurement| measurement.lost).count();
         for (transition, energy) in transitions.iter().zip(&mut self.energy) {
             self.transitions += 1;
             self.acceptance += transition.acceptance;
-            if transition.energy_error.is_finite() {
+            if transition.diverged {
+                self.divergences += 1;
+            } else {
                 self.squared_error += transition.energy_error.powi(2);
             }
-            self.divergences += usize::from(transition.diverged);
             energy.push(transition.energy);
         }
     }
@@ -226,7 +230,7 @@ impl Tally {
         ChainReport {
             tuning,
             acceptance_rate: self.acceptance / n,
-            energy_error: (self.squared_error / n).sqrt(),
+            energy_error: (self.squared_error / (n - self.divergences as f64).max(1.0)).sqrt(),
             divergences: self.divergences,
             lost_chains: self.lost_chains,
             energy: self.energy,

@@ -3,7 +3,7 @@
 use super::Plan;
 use crate::backend::{Outcome, Parity};
 
-/// The ladder of temperatures and where each state that climbs it has been.
+/// The ladder of temperatures and where the states that climb it have been.
 #[derive(Debug)]
 pub struct Ladder {
     temperatures: usize,
@@ -11,9 +11,7 @@ pub struct Ladder {
     next: Parity,
     /// Parities handed out and not yet accounted for, oldest first.
     pending: Vec<Parity>,
-    /// Which state, by its starting rung, stands at (temperature, replica).
-    states: Vec<usize>,
-    /// The end of the ladder that the state in that place touched last.
+    /// The end of the ladder that the state at (temperature, replica) touched last.
     last_end: Vec<Option<End>>,
     attempts: Vec<usize>,
     accepted: Vec<usize>,
@@ -45,7 +43,6 @@ impl Ladder {
             enabled: plan.tempering && temperatures > 1,
             next: Parity::Even,
             pending: Vec::new(),
-            states: Vec::new(),
             last_end: Vec::new(),
             attempts: vec![0; temperatures.saturating_sub(1)],
             accepted: vec![0; temperatures.saturating_sub(1)],
@@ -76,16 +73,12 @@ impl Ladder {
         }
         for (outcome, parity) in outcomes.iter().zip(std::mem::take(&mut self.pending)) {
             let replicas = outcome.transitions.len() / self.temperatures;
-            if self.states.is_empty() {
-                self.states = (0..outcome.transitions.len()).map(|chain| chain / replicas).collect();
-                self.last_end = vec![None; outcome.transitions.len()];
-            }
+            self.last_end.resize(outcome.transitions.len(), None);
             let mut exchanged = outcome.exchanged.iter();
             for lower in parity.pairs(self.temperatures) {
                 for (replica, &accepted) in exchanged.by_ref().take(replicas).enumerate() {
                     let (a, b) = (lower * replicas + replica, (lower + 1) * replicas + replica);
                     if accepted {
-                        self.states.swap(a, b);
                         self.last_end.swap(a, b);
                     }
                     if counted {

@@ -18,7 +18,7 @@ const REPORT: &str = "report.json";
 /// Why a run directory cannot be used.
 #[derive(Debug, Error)]
 pub enum StoreError {
-    #[error("{path} is in use: it already holds files; choose another --out or remove it")]
+    #[error("{path} is taken: a run needs a directory that is absent or empty; choose another --out or remove it")]
     Occupied { path: PathBuf },
     #[error("cannot write to {path}: {source}; choose a writable --out")]
     Unwritable { path: PathBuf, source: io::Error },
