@@ -1,7 +1,7 @@
 //! Speed of the GPU backend, one JSON document per line: per case chain-steps and operations per second, and for each kernel of a step the time on the device's own
-//! clock with its share of operations and bytes. `FEATHERM_GPU` names the device; the default is the first.
+//! clock with its share of operations and bytes. `FEATHERM_GPU` names the device; the default is the first. Without any it says so and ends.
 //!
-//! Run with `cargo bench --bench gpu`.
+//! Run with `cargo bench --bench gpu`; with `-- --test` one small case only shows that it works.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -9,7 +9,7 @@ use std::time::Instant;
 use featherm::backend::gpu::layout::{Layout, Tiling};
 use featherm::backend::gpu::schedule::Schedule;
 use featherm::backend::gpu::shader::Kernel;
-use featherm::backend::gpu::{AdapterChoice, Gpu, GpuOptions};
+use featherm::backend::gpu::{AdapterChoice, Gpu, GpuOptions, adapters};
 use featherm::backend::{Backend, BackendError, Ensemble, Mass, Move, Round, Scheme};
 use featherm::data::Task;
 use featherm::model::{Activation, Network, Problem};
@@ -22,12 +22,20 @@ const STEPS: u32 = 10;
 /// (P, N1, chains), with as many input dimensions as points.
 const CASES: [(usize, usize, usize); 2] = [(50, 100, 64), (200, 200, 8)];
 
+/// The case of `--test`.
+const SMALL: (usize, usize, usize) = (12, 9, 2);
+
 fn main() -> Result<(), BackendError> {
+    if adapters().is_empty() {
+        println!("no graphics device: nothing to measure");
+        return Ok(());
+    }
     let choice = match std::env::var("FEATHERM_GPU").as_deref().unwrap_or("0").parse() {
         Ok(choice) => choice,
         Err(never) => match never {},
     };
-    for (points, width, chains) in CASES {
+    let cases = if std::env::args().any(|argument| argument == "--test") { vec![SMALL] } else { CASES.to_vec() };
+    for (points, width, chains) in cases {
         let ensemble = ensemble(points, width, chains)?;
         for (shared, block) in [(false, 4), (false, 8), (true, 4), (true, 8)] {
             let options = GpuOptions { tiling: Some(Tiling { shared, block }), ..GpuOptions::default() };

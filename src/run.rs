@@ -13,7 +13,9 @@ use crate::config::{Experiment, SamplerKind};
 use crate::data::{self, DataError};
 use crate::model::{Problem, ProblemError};
 use crate::observables::{self, Observable, Recorder, SampledTemperature, class_pairs};
-use crate::report::{DataSummary, Document, SCHEMA, SamplerReport, TemperatureReport, Timing, warnings};
+use crate::report::{
+    DataSummary, Document, SCHEMA, SamplerReport, TemperatureReport, Timing, ladder_warnings, warnings,
+};
 use crate::sampler::{self, Phase, Plan, Progress, RunReport, SamplerError, Tuning, informed_mass};
 use crate::stats::ShapeError;
 use crate::theory::{Kind, Prediction, Theory, TheoryError};
@@ -279,6 +281,7 @@ impl<'a> Job<'a> {
             })
             .collect::<Vec<_>>();
         let mut warnings = warnings(&temperatures, experiment.sampler.kind);
+        warnings.extend(ladder_warnings(&temperatures, report.exchange.as_ref()));
         warnings.extend(self.failures.iter().cloned());
         Document {
             schema: SCHEMA.into(),

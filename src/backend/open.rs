@@ -24,9 +24,12 @@ pub fn open(
     ensemble: &Ensemble,
 ) -> Result<Opened, BackendError> {
     match (choice, precision) {
-        (BackendChoice::Gpu, _) => Ok(Opened { backend: gpu(adapter, ensemble)?, note: None }),
+        (BackendChoice::Gpu, _) => {
+            let half = precision == Precision::F16;
+            Ok(Opened { backend: gpu(adapter, half, ensemble)?, note: None })
+        }
         (BackendChoice::Cpu, _) | (_, Precision::F64) => Ok(Opened { backend: cpu(precision, ensemble), note: None }),
-        (BackendChoice::Auto, Precision::F32) => Ok(match hardware_gpu(ensemble) {
+        (BackendChoice::Auto, _) => Ok(match hardware_gpu(ensemble) {
             Ok(backend) => {
                 let note = format!("running on {}", backend.device().name);
                 Opened { backend, note: Some(note) }
@@ -40,16 +43,17 @@ pub fn open(
 
 fn cpu(precision: Precision, ensemble: &Ensemble) -> Box<dyn Backend> {
     match precision {
-        Precision::F32 => Box::new(Cpu::<f32>::new(ensemble.clone())),
         Precision::F64 => Box::new(Cpu::<f64>::new(ensemble.clone())),
+        Precision::F32 | Precision::F16 => Box::new(Cpu::<f32>::new(ensemble.clone())),
     }
 }
 
 #[cfg(feature = "gpu")]
-fn gpu(adapter: Option<&str>, ensemble: &Ensemble) -> Result<Box<dyn Backend>, BackendError> {
+fn gpu(adapter: Option<&str>, half: bool, ensemble: &Ensemble) -> Result<Box<dyn Backend>, BackendError> {
     use super::gpu::{Gpu, GpuOptions};
 
-    Ok(Box::new(Gpu::new(&choose(adapter), ensemble.clone(), GpuOptions::default())?))
+    let options = GpuOptions { half, ..GpuOptions::default() };
+    Ok(Box::new(Gpu::new(&choose(adapter), ensemble.clone(), options)?))
 }
 
 /// The named device; without a name a hardware GPU, else whatever there is, since a GPU was asked for.
@@ -76,7 +80,7 @@ fn hardware_gpu(ensemble: &Ensemble) -> Result<Box<dyn Backend>, String> {
 }
 
 #[cfg(not(feature = "gpu"))]
-fn gpu(_: Option<&str>, _: &Ensemble) -> Result<Box<dyn Backend>, BackendError> {
+fn gpu(_: Option<&str>, _: bool, _: &Ensemble) -> Result<Box<dyn Backend>, BackendError> {
     Err(BackendError(
         "this featherm was built without GPU support: build it with the feature `gpu`, or use --backend cpu".into(),
     ))
@@ -97,11 +101,10 @@ pub fn memory_plan(
     precision: Precision,
     ensemble: &Ensemble,
 ) -> Result<String, BackendError> {
-    let on_cpu = || cpu_plan(precision, ensemble);
     match (choice, precision) {
-        (BackendChoice::Gpu, _) => gpu_plan(adapter, ensemble),
-        (BackendChoice::Auto, Precision::F32) if has_hardware_gpu() => gpu_plan(None, ensemble),
-        _ => Ok(on_cpu()),
+        (BackendChoice::Gpu, _) => gpu_plan(adapter, precision == Precision::F16, ensemble),
+        (BackendChoice::Auto, Precision::F32) if has_hardware_gpu() => gpu_plan(None, false, ensemble),
+        _ => Ok(cpu_plan(precision, ensemble)),
     }
 }
 
@@ -110,8 +113,8 @@ const MIB: f64 = 1048576.0;
 /// State of the chains, float64 sums of G, and the sums of the predictions.
 fn cpu_plan(precision: Precision, ensemble: &Ensemble) -> String {
     let scalar = match precision {
-        Precision::F32 => 4,
         Precision::F64 => 8,
+        Precision::F32 | Precision::F16 => 4,
     };
     let (problem, network) = (&ensemble.problem, &ensemble.network);
     let state = 2 * scalar * network.width * (problem.rank() + 1) * ensemble.chains();
@@ -138,15 +141,15 @@ fn has_hardware_gpu() -> bool {
 }
 
 #[cfg(feature = "gpu")]
-fn gpu_plan(adapter: Option<&str>, ensemble: &Ensemble) -> Result<String, BackendError> {
+fn gpu_plan(adapter: Option<&str>, half: bool, ensemble: &Ensemble) -> Result<String, BackendError> {
     use super::gpu::memory::MemoryPlan;
 
     let device = super::gpu::find(&choose(adapter))?;
-    let plan = MemoryPlan::new(ensemble, &device.limits(), None, false)?;
+    let plan = MemoryPlan::new(ensemble, &device.limits(), None, half)?;
     Ok(format!("memory on {device}\n{plan}\n"))
 }
 
 #[cfg(not(feature = "gpu"))]
-fn gpu_plan(adapter: Option<&str>, ensemble: &Ensemble) -> Result<String, BackendError> {
-    gpu(adapter, ensemble).map(|_| String::new())
+fn gpu_plan(adapter: Option<&str>, half: bool, ensemble: &Ensemble) -> Result<String, BackendError> {
+    gpu(adapter, half, ensemble).map(|_| String::new())
 }

@@ -47,15 +47,17 @@ pub enum BackendChoice {
     Cpu,
 }
 
-/// Precision of the CPU backend's chains.
+/// Precision of the chains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Precision {
     /// float32 state and products, float64 energies and sums.
     #[default]
     F32,
-    /// float64 throughout, to check float32 against.
+    /// float64 throughout, to check float32 against; CPU only.
     F64,
+    /// float32 with activations and slopes stored in float16, half the memory and traffic of the largest buffers; GPU only.
+    F16,
 }
 
 /// The `[sampler]` part of an experiment.
@@ -207,9 +209,15 @@ impl Experiment {
         }
         let steps = sampler.steps.map(|steps| count("steps", steps, 1)).transpose()?;
         let (backend, precision) = (sampler.backend.unwrap_or_default(), sampler.precision.unwrap_or_default());
-        if backend == BackendChoice::Gpu && precision == Precision::F64 {
-            let requirement = "graphics devices compute in float32; use --backend cpu for float64";
-            return Err(ConfigError::impossible("precision", "f64", requirement));
+        let refuse = |value: &str, requirement: &str| Err(ConfigError::impossible("precision", value, requirement));
+        match (precision, backend) {
+            (Precision::F64, BackendChoice::Gpu) => {
+                return refuse("f64", "graphics devices compute in float32; use --backend cpu for float64");
+            }
+            (Precision::F16, BackendChoice::Cpu | BackendChoice::Auto) => {
+                return refuse("f16", "it is a way of storing on graphics devices; add --backend gpu");
+            }
+            _ => {}
         }
         let sampler = SamplerConfig {
             kind,

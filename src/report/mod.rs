@@ -8,4 +8,6 @@ pub use document::{
     DataSummary, Document, Field, ObservableReport, OrderParameters, SCHEMA, SamplerReport, TemperatureReport, Timing,
 };
 pub use table::table;
-pub use verdict::warnings;
+pub use verdict::{ladder_warnings, warnings};
+
+use table::short;

@@ -32,7 +32,7 @@ pub fn table(document: &Document) -> String {
             }
         }
     }
-    text.push_str(&sampler_block(&document.temperatures));
+    text.push_str(&sampler_block(document));
     text.push_str(&maxima(document));
     for warning in &document.warnings {
         let _ = writeln!(text, "warning: {warning}");
@@ -73,7 +73,7 @@ fn with_error(value: Option<f64>, error: Option<f64>) -> String {
 }
 
 /// A temperature in four significant digits.
-fn short(temperature: f64) -> String {
+pub fn short(temperature: f64) -> String {
     let rounded = format!("{temperature:.3e}").parse().unwrap_or(temperature);
     if (1e-4..1e6).contains(&rounded) { format!("{rounded}") } else { format!("{rounded:e}") }
 }
@@ -96,12 +96,15 @@ fn row(temperature: f64, report: &ObservableReport, scale: f64) -> String {
     )
 }
 
-fn sampler_block(temperatures: &[TemperatureReport]) -> String {
+/// Tuning, acceptance and mixing of every temperature; `exchange` is the acceptance rate of exchanges with the next colder one.
+fn sampler_block(document: &Document) -> String {
+    let rates = document.exchange.as_ref().map_or(&[][..], |report| &report.rates);
     let mut text = format!(
-        "\nsampler\n{:>10} {:>10} {:>6} {:>11} {:>11} {:>11} {:>10}\n",
-        "T", "step", "steps", "acceptance", "energy err", "divergences", "nested R\u{302}"
+        "\nsampler\n{:>10} {:>10} {:>6} {:>11} {:>11} {:>11} {:>9} {:>10}\n",
+        "T", "step", "steps", "acceptance", "energy err", "divergences", "exchange", "nested R\u{302}"
     );
-    for at in temperatures {
+    let shown = |value: Option<f64>, decimals: usize| value.map_or_else(|| "-".into(), |x| format!("{x:.decimals$}"));
+    for (k, at) in document.temperatures.iter().enumerate() {
         let s = &at.sampler;
         let worst = at
             .observables
@@ -109,18 +112,22 @@ fn sampler_block(temperatures: &[TemperatureReport]) -> String {
             .filter(|(name, _)| !name.starts_with("predictive_"))
             .flat_map(|(_, report)| report.nested_rhat.values().iter().flatten())
             .copied()
-            .fold(f64::NAN, f64::max);
+            .reduce(f64::max);
         let _ = writeln!(
             text,
-            "{:>10} {:>10.4} {:>6} {:>11.2} {:>11.2} {:>11} {:>9}",
+            "{:>10} {:>10.4} {:>6} {:>11.2} {:>11.2} {:>11} {:>9} {:>9}",
             short(at.temperature),
             s.step_size,
             s.steps,
             s.acceptance_rate,
             s.energy_error,
             s.divergences,
-            if worst.is_nan() { "-".into() } else { format!("{worst:.4}") },
+            shown(rates.get(k).copied(), 2),
+            shown(worst, 4),
         );
+    }
+    if let Some(exchange) = &document.exchange {
+        let _ = writeln!(text, "{} journeys from the hot end to the cold one and back", exchange.round_trips);
     }
     text
 }

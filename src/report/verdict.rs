@@ -1,7 +1,8 @@
 //! Whether the numbers of a run can be trusted, and what to change where they cannot.
 
-use super::{Field, TemperatureReport};
+use super::{Field, TemperatureReport, short};
 use crate::config::SamplerKind;
+use crate::sampler::ExchangeReport;
 
 /// Bulk ESS below which an estimate is called unreliable (Vehtari et al. 2021 ask for 400).
 const LEAST_ESS: f64 = 400.0;
@@ -14,6 +15,26 @@ const MANY_DIVERGENCES: f64 = 0.01;
 
 /// Acceptance rate below which chains hardly move.
 const LEAST_ACCEPTANCE: f64 = 0.1;
+
+/// Acceptance rate of exchanges below which a gap in the ladder keeps states from travelling.
+const LEAST_EXCHANGE: f64 = 0.05;
+
+/// A line for every gap in the ladder that starves the exchange, with the temperature to insert: the geometric mean of its ends.
+pub fn ladder_warnings(temperatures: &[TemperatureReport], exchange: Option<&ExchangeReport>) -> Vec<String> {
+    let rates = exchange.map_or(&[][..], |report| &report.rates);
+    let gaps = temperatures.windows(2).zip(rates).filter(|(_, rate)| **rate < LEAST_EXCHANGE);
+    gaps.map(|(ends, rate)| {
+        let (hot, cold) = (ends[0].temperature, ends[1].temperature);
+        format!(
+            "T = {} and {} exchange {:.1} % of the time, so cold chains get no help from hot ones; insert T = {}",
+            short(hot),
+            short(cold),
+            100.0 * rate,
+            short((hot * cold).sqrt())
+        )
+    })
+    .collect()
+}
 
 /// One line per complaint, most serious first within a temperature.
 pub fn warnings(temperatures: &[TemperatureReport], kind: SamplerKind) -> Vec<String> {
@@ -68,4 +89,36 @@ pub fn warnings(temperatures: &[TemperatureReport], kind: SamplerKind) -> Vec<St
         }
     }
     warnings
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::report::SamplerReport;
+
+    fn at(temperature: f64) -> TemperatureReport {
+        let sampler = SamplerReport {
+            step_size: 0.1,
+            steps: 5,
+            friction: 2.0,
+            acceptance_rate: 0.8,
+            energy_error: 0.5,
+            chains: 8,
+            draws: 100,
+            diverged_chains: 0,
+            divergences: 0,
+        };
+        TemperatureReport { temperature, sampler, observables: BTreeMap::new(), theory: BTreeMap::new() }
+    }
+
+    #[test]
+    fn a_starved_gap_names_the_temperature_to_insert() {
+        let exchange = ExchangeReport { rates: vec![0.3, 0.001], round_trips: 0 };
+        let warnings = ladder_warnings(&[at(4.0), at(1.0), at(0.01)], Some(&exchange));
+        assert_eq!(warnings.len(), 1);
+        assert!(warnings[0].contains("insert T = 0.1"), "{warnings:?}");
+        assert!(ladder_warnings(&[at(4.0), at(1.0)], None).is_empty());
+    }
 }
