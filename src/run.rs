@@ -16,7 +16,7 @@ use crate::observables::{self, Observable, Recorder, SampledTemperature, class_p
 use crate::report::{
     DataSummary, Document, SCHEMA, SamplerReport, TemperatureReport, Timing, ladder_warnings, warnings,
 };
-use crate::sampler::{self, Phase, Plan, Progress, RunReport, SamplerError, Tuning, informed_mass};
+use crate::sampler::{self, Phase, Plan, Progress, RunReport, SamplerError, Tuning, informed_mass, superchains};
 use crate::stats::ShapeError;
 use crate::theory::{Kind, Prediction, Theory, TheoryError};
 
@@ -54,7 +54,14 @@ pub enum RunError {
 impl RunError {
     /// Whether the user's input is at fault, rather than the run.
     pub fn is_bad_input(&self) -> bool {
-        matches!(self, Self::Data(_) | Self::Problem(_))
+        let theory = |error: &TheoryError| {
+            matches!(error, TheoryError::EmptyClass { .. } | TheoryError::Data | TheoryError::Network { .. })
+        };
+        match self {
+            Self::Data(_) | Self::Problem(_) => true,
+            Self::Theory(error) => theory(error),
+            _ => false,
+        }
     }
 }
 
@@ -186,6 +193,7 @@ impl<'a> Job<'a> {
             adapt_step_size: sampler.step_size.is_none(),
             adapt_steps,
             tempering: sampler.tempering,
+            superchains: superchains(sampler.chains),
             gram: true,
         }
     }
@@ -245,8 +253,11 @@ impl<'a> Job<'a> {
         let mut rows = Vec::new();
         for (t, sampled) in sampled.iter().enumerate() {
             let predictions = &self.predictions[t];
-            let mut at = compare::scalar_rows(entries, sampled, predictions)?;
-            at.extend(compare::predictive_rows(&accumulated.predictive[t], predictions)?);
+            // Without its lost chains an ensemble no longer falls into the superchains it started in.
+            let whole = sampled.chains == self.ensemble.replicas;
+            let superchains = if whole { superchains(sampled.chains) } else { 1 };
+            let mut at = compare::scalar_rows(entries, sampled, predictions, superchains)?;
+            at.extend(compare::predictive_rows(&accumulated.predictive[t], predictions, superchains)?);
             rows.push(at);
         }
         Ok(rows)

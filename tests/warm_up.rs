@@ -37,6 +37,7 @@ fn tuned(kind: SamplerKind, replicas: usize, warmup: usize, step_size: Option<f6
         adapt_step_size: step_size.is_none(),
         adapt_steps: steps.is_none() && kind.tunes_steps(),
         tempering: true,
+        superchains: 1,
         gram: false,
     };
     let mut warmed = 0;

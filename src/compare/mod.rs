@@ -6,13 +6,20 @@ use rayon::prelude::*;
 
 use crate::backend::PredictiveBatch;
 use crate::observables::{Entry, SampledTemperature};
-use crate::stats::{Chains, ShapeError, Summary};
+use crate::stats::{Chains, ShapeError, Summary, nested_rhat};
 use crate::theory::{Kind, Prediction};
 
 pub use signatures::{CentroidDistanceMaximum, DistanceCurve, centroid_distance_maximum};
 
-/// Groups of consecutive chains that enter the nested R̂.
-pub const SUPERCHAINS: usize = 4;
+/// Estimate, error and convergence of draws in rows of chains. The nested R̂ is that of `superchains` equal groups of consecutive chains;
+/// chains left over when they are shared out do not enter it.
+fn summarise(values: &[f64], chains: usize, superchains: usize) -> Result<Summary, ShapeError> {
+    let view = Chains::new(values, chains)?;
+    let members = chains / superchains.max(1);
+    let grouped = superchains * members;
+    let nested = Chains::new(&values[..grouped * view.draws()], grouped)?;
+    Ok(Summary { nested_rhat: nested_rhat(nested, superchains), ..Summary::new(view, 0) })
+}
 
 /// One sampled number and what the theories say of it.
 #[derive(Debug, Clone)]
@@ -57,6 +64,7 @@ pub fn scalar_rows(
     entries: &[Entry],
     sampled: &SampledTemperature,
     predictions: &[Prediction],
+    superchains: usize,
 ) -> Result<Vec<Row>, ShapeError> {
     let first_column = entries.iter().scan(0, |next, entry| {
         let first = *next;
@@ -70,9 +78,9 @@ pub fn scalar_rows(
         .into_par_iter()
         .map(|(entry, first)| {
             let cell = |(k, &observable): (usize, &crate::observables::Observable)| {
-                let chains = Chains::new(&sampled.draws[first + k], sampled.chains)?;
+                let summary = summarise(&sampled.draws[first + k], sampled.chains, superchains)?;
                 let theory = predictions.iter().filter_map(|p| Some((p.kind, observable.predicted(p)?))).collect();
-                Ok(Cell { summary: Summary::new(chains, SUPERCHAINS), theory })
+                Ok(Cell { summary, theory })
             };
             let cells = entry.members.iter().enumerate().map(cell).collect::<Result<_, ShapeError>>()?;
             Ok(Row { name: entry.name.clone(), cells, array: entry.array })
@@ -88,7 +96,11 @@ pub fn scalar_rows(
 ///
 /// # Errors
 /// Never on batches of one shape; passed on from the statistics otherwise.
-pub fn predictive_rows(batches: &[Vec<PredictiveBatch>], predictions: &[Prediction]) -> Result<Vec<Row>, ShapeError> {
+pub fn predictive_rows(
+    batches: &[Vec<PredictiveBatch>],
+    predictions: &[Prediction],
+    superchains: usize,
+) -> Result<Vec<Row>, ShapeError> {
     let draws = |chain: &[PredictiveBatch]| chain.iter().map(|batch| batch.draws).sum::<usize>();
     let most = batches.iter().map(|chain| draws(chain)).max().unwrap_or(0);
     // An interrupted run leaves its last batches empty.
@@ -105,12 +117,12 @@ pub fn predictive_rows(batches: &[Vec<PredictiveBatch>], predictions: &[Predicti
     let cells = |point: usize| -> Result<[Cell; 2], ShapeError> {
         let mean = |batch: &PredictiveBatch| batch.sum[point] / batch.draws as f64;
         let means = per_batch(&mean);
-        let summary_of_mean = Summary::new(Chains::new(&means, chains.len())?, SUPERCHAINS);
+        let summary_of_mean = summarise(&means, chains.len(), superchains)?;
         let about = summary_of_mean.mean;
         let variances = per_batch(&|batch| {
             batch.sum_of_squares[point] / batch.draws as f64 - 2.0 * about * mean(batch) + about * about
         });
-        let summary_of_variance = Summary::new(Chains::new(&variances, chains.len())?, SUPERCHAINS);
+        let summary_of_variance = summarise(&variances, chains.len(), superchains)?;
         let theory = |values: fn(&Prediction) -> &[f64]| {
             predictions.iter().filter_map(|p| Some((p.kind, *values(p).get(point)?))).collect()
         };
@@ -142,7 +154,7 @@ mod tests {
             |shift: f64| vec![batch(2, 1.0 + shift), batch(2, 2.0 + shift), batch(1, 3.0 + shift), batch(0, 0.0)];
         let lost = vec![batch(2, 100.0), batch(1, 100.0), batch(0, 0.0), batch(0, 0.0)];
         let never = vec![batch(0, 0.0), batch(0, 0.0), batch(0, 0.0), batch(0, 0.0)];
-        let rows = predictive_rows(&[whole(0.0), lost, whole(0.5), never], &[]).unwrap();
+        let rows = predictive_rows(&[whole(0.0), lost, whole(0.5), never], &[], 1).unwrap();
         assert_eq!(rows[0].cells[0].summary.mean, 2.25);
         let variance = rows[1].cells[0].summary.mean;
         assert!((variance - (1.25f64.powi(2) + 0.25f64.powi(2) + 0.75f64.powi(2)) / 3.0).abs() < 1e-12, "{variance}");

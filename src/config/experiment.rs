@@ -115,6 +115,9 @@ impl Settings {
     }
 }
 
+/// With fewer draws per chain their autocorrelation, hence every error, could not be estimated.
+const LEAST_DRAWS: usize = 20;
+
 /// Widths, point counts and chain counts above this are typing errors rather than runs.
 const MAX_COUNT: usize = 1 << 20;
 
@@ -223,7 +226,7 @@ impl Experiment {
             kind,
             chains: count("chains", sampler.chains.unwrap_or(32), 1)?,
             warmup: count("warmup", sampler.warmup.unwrap_or(200), 0)?,
-            draws: count("draws", sampler.draws.unwrap_or(300), 4)?,
+            draws: count("draws", sampler.draws.unwrap_or(300), LEAST_DRAWS)?,
             step_size,
             steps,
             tempering: sampler.tempering.unwrap_or(true),
@@ -380,7 +383,7 @@ mod tests {
             ("lambda0", |s| s.network.lambda0 = Some(-1.0)),
             ("lambda1", |s| s.network.lambda1 = Some(f64::INFINITY)),
             ("chains", |s| s.sampler.chains = Some(0)),
-            ("draws", |s| s.sampler.draws = Some(3)),
+            ("draws", |s| s.sampler.draws = Some(19)),
             ("step-size", |s| s.sampler.step_size = Some(0.0)),
             ("train", |s| s.data.train = Some(0)),
             ("classes", |s| s.data.classes = Some("3,3".into())),

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Document, ObservableReport, TemperatureReport};
+use super::{Document, ObservableReport};
 
 const COLUMNS: [&str; 5] = ["sampled", "saddle", "z", "nngp", "ESS"];
 

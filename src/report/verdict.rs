@@ -66,11 +66,15 @@ pub fn warnings(temperatures: &[TemperatureReport], kind: SamplerKind) -> Vec<St
                 "T = {t}: only {percent:.1} % of the trajectories were accepted; lower --step-size or raise --warmup"
             ));
         }
-        if let Some((name, rhat)) = extreme(&|report| &report.nested_rhat, 1.0)
-            && rhat > MOST_NESTED_RHAT
-        {
-            warnings
-                .push(format!("T = {t}: chains have not mixed, nested R-hat of {name} is {rhat:.3}; raise --warmup"));
+        // Too few chains for superchains are judged by the split R̂.
+        let nested = extreme(&|report| &report.nested_rhat, 1.0).map(|found| ("nested R-hat", found));
+        let worst = nested.or_else(|| extreme(&|report| &report.rhat, 1.0).map(|found| ("R-hat", found)));
+        match worst {
+            Some((measure, (name, rhat))) if rhat > MOST_NESTED_RHAT => warnings.push(format!(
+                "T = {t}: chains have not mixed, {measure} of {name} is {rhat:.3}; raise --draws, or --warmup if that does not help"
+            )),
+            None => warnings.push(format!("T = {t}: whether chains have mixed cannot be said; take more --chains")),
+            Some(_) => {}
         }
         if let Some((name, ess)) = extreme(&|report| &report.ess, -1.0)
             && ess < LEAST_ESS

@@ -54,14 +54,20 @@ pub fn round(
     Round { trajectory, steps, exchange: ladder.next(), observe }
 }
 
-/// Without friction a fixed duration can resonate with a mode of the target, so `hmc` takes ⌈2uL⌉ steps with u from the base-2 van
+/// Without friction a fixed duration can resonate with a mode of the target, so `hmc` takes ⌈2uL⌉ steps with u from the base-3 van
 /// der Corput sequence (as in ChEES-HMC, Hoffman, Radul & Sountsov 2021). The length does not depend on the chain's state, so the
 /// target stays exact.
 fn jittered(kind: SamplerKind, steps: u32, trajectory: u32) -> u32 {
     if kind != SamplerKind::Hmc {
         return steps;
     }
-    let u = (f64::from(trajectory.wrapping_add(1).reverse_bits()) + 0.5) / 2f64.powi(32);
+    // Base 2 would pair long and short trajectories with the two parities of the exchange.
+    let (mut u, mut place, mut rest) = (0.0, 1.0, trajectory);
+    while rest > 0 {
+        place /= 3.0;
+        u += place * f64::from(rest % 3);
+        rest /= 3;
+    }
     ((2.0 * u * f64::from(steps)).ceil() as u32).max(1)
 }
 
@@ -71,8 +77,8 @@ mod tests {
 
     #[test]
     fn jittered_lengths_have_the_wanted_mean_and_spread() {
-        let lengths: Vec<u32> = (0..1024).map(|t| jittered(SamplerKind::Hmc, 10, t)).collect();
-        let mean = lengths.iter().sum::<u32>() as f64 / 1024.0;
+        let lengths: Vec<u32> = (0..729).map(|t| jittered(SamplerKind::Hmc, 10, t)).collect();
+        let mean = lengths.iter().sum::<u32>() as f64 / 729.0;
         assert!((mean - 10.5).abs() < 0.1, "{mean}");
         assert_eq!((lengths.iter().min(), lengths.iter().max()), (Some(&1), Some(&20)));
         assert_eq!(jittered(SamplerKind::Malt, 10, 3), 10);

@@ -155,7 +155,7 @@ pub fn targets(
         target("⟨(w·û)²⟩", exact.weight_along_u_squared, &|m| m.weight_along_u_squared),
         target("⟨w²⟩", exact.weight_second_moment, &|m| m.weight_second_moment),
     ];
-    let rows = predictive_rows(&backend.accumulated().unwrap().predictive[temperature], &[]).unwrap();
+    let rows = predictive_rows(&backend.accumulated().unwrap().predictive[temperature], &[], 1).unwrap();
     for (row, exact) in rows.iter().zip([&exact.predictive_mean, &exact.predictive_variance]) {
         for (cell, &mean) in row.cells.iter().zip(exact) {
             // Batches are few; their number says nothing of the draws behind them.

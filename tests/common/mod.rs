@@ -95,6 +95,7 @@ pub fn run(backend: &mut dyn Backend, ensemble: &Ensemble, setting: &Setting) ->
         adapt_step_size: setting.step_size.is_none(),
         adapt_steps: setting.kind.tunes_steps(),
         tempering: setting.tempering,
+        superchains: 1,
         gram: true,
     };
     let mut draws = Vec::new();

@@ -63,7 +63,7 @@ impl Case {
         let mut on_device = backend(by_sign_ensemble.clone());
         let (draws, _) = run(on_device.as_mut(), &by_sign_ensemble, setting);
         let accumulated = on_device.accumulated().unwrap();
-        let predictive = predictive_rows(&accumulated.predictive[0], &[]).unwrap();
+        let predictive = predictive_rows(&accumulated.predictive[0], &[], 1).unwrap();
 
         by_sign.class_train = (0..self.y_train.len()).map(|i| i.min(2)).collect();
         by_sign.class_names = vec!["first".into(), "second".into(), "rest".into()];
