@@ -43,11 +43,13 @@ pub struct Address {
 }
 
 impl Address {
+    #[inline(always)]
     fn key(&self) -> [u32; 2] {
         [self.seed as u32, (self.seed >> 32) as u32]
     }
 
     /// Philox counter of block `block`; element i of the stream is word i mod 4 of block i / 4.
+    #[inline(always)]
     fn counter(&self, block: u32) -> [u32; 4] {
         [block, self.trajectory, self.chain, ((self.purpose as u32) << 24) | (self.step & 0x00ff_ffff)]
     }
@@ -61,7 +63,7 @@ impl Address {
 
     /// Fills `out` with standard normals of float32 accuracy: Box–Muller on uniforms (⌊x/2⁹⌋ + ½)/2²³.
     pub fn normals<S: From<f32> + Copy>(&self, out: &mut [S]) {
-        vectorize!(normals_lanes(self, out));
+        vectorize!(fill_normals(self, out));
     }
 
     /// Fills `out` with integers uniform on 0..bound (bias below bound/2³²).
@@ -79,59 +81,47 @@ const MULTIPLIER: [u32; 2] = [0xD251_1F53, 0xCD9E_8D57];
 const WEYL: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
 
 /// Philox4x32 with ten rounds.
-pub fn philox4x32(counter: [u32; 4], key: [u32; 2]) -> [u32; 4] {
-    let lanes = philox_lanes::<1>(counter.map(|c| [c]), key);
-    lanes.map(|[c]| c)
-}
-
-/// Ten rounds on N counters at once; plain loops over lanes so that the compiler uses whatever vectors the processor has.
 #[inline(always)]
-fn philox_lanes<const N: usize>(mut c: [[u32; N]; 4], mut key: [u32; 2]) -> [[u32; N]; 4] {
+pub fn philox4x32(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
     for _ in 0..10 {
-        let mut next = [[0u32; N]; 4];
-        for l in 0..N {
-            let p0 = u64::from(MULTIPLIER[0]) * u64::from(c[0][l]);
-            let p1 = u64::from(MULTIPLIER[1]) * u64::from(c[2][l]);
-            next[0][l] = (p1 >> 32) as u32 ^ c[1][l] ^ key[0];
-            next[1][l] = p1 as u32;
-            next[2][l] = (p0 >> 32) as u32 ^ c[3][l] ^ key[1];
-            next[3][l] = p0 as u32;
-        }
-        c = next;
+        let p0 = u64::from(MULTIPLIER[0]) * u64::from(counter[0]);
+        let p1 = u64::from(MULTIPLIER[1]) * u64::from(counter[2]);
+        counter =
+            [(p1 >> 32) as u32 ^ counter[1] ^ key[0], p1 as u32, (p0 >> 32) as u32 ^ counter[3] ^ key[1], p0 as u32];
         key = [key[0].wrapping_add(WEYL[0]), key[1].wrapping_add(WEYL[1])];
     }
-    c
+    counter
 }
 
-const LANES: usize = 8;
-
+/// One block after another, each written as if alone: the compiler spreads consecutive blocks over the lanes of a register.
 #[inline(always)]
-fn normals_lanes<S: From<f32> + Copy>(address: &Address, out: &mut [S]) {
-    let key = address.key();
-    for (group, chunk) in out.chunks_mut(4 * LANES).enumerate() {
-        let [_, c1, c2, c3] = address.counter(0);
-        let mut c = [[0u32; LANES], [c1; LANES], [c2; LANES], [c3; LANES]];
-        for (l, block) in c[0].iter_mut().enumerate() {
-            *block = (group * LANES + l) as u32;
-        }
-        let words = philox_lanes(c, key);
-        let mut normals = [[0f32; LANES]; 4];
-        for pair in 0..2 {
-            for l in 0..LANES {
-                let radius = (-2.0 * ln(uniform32(words[2 * pair][l]))).sqrt();
-                let (sin, cos) = sin_cos_turn(uniform32(words[2 * pair + 1][l]));
-                normals[2 * pair][l] = radius * cos;
-                normals[2 * pair + 1][l] = radius * sin;
-            }
-        }
-        let mut interleaved = [S::from(0.0); 4 * LANES];
-        for l in 0..LANES {
-            for w in 0..4 {
-                interleaved[4 * l + w] = S::from(normals[w][l]);
-            }
-        }
-        chunk.copy_from_slice(&interleaved[..chunk.len()]);
+fn fill_normals<S: From<f32> + Copy>(address: &Address, out: &mut [S]) {
+    let (first, key) = (address.counter(0), address.key());
+    let (blocks, rest) = out.as_chunks_mut::<4>();
+    let next = blocks.len() as u32;
+    for (i, block) in blocks.iter_mut().enumerate() {
+        *block = normal_block(i as u32, first, key);
     }
+    if !rest.is_empty() {
+        rest.copy_from_slice(&normal_block(next, first, key)[..rest.len()]);
+    }
+}
+
+/// The four normals of one block: words 0 and 2 are radii, 1 and 3 the angles. Of the counter only its first word differs by block.
+#[inline(always)]
+fn normal_block<S: From<f32>>(block: u32, [_, c1, c2, c3]: [u32; 4], key: [u32; 2]) -> [S; 4] {
+    let words = philox4x32([block, c1, c2, c3], key);
+    let (a, b) = box_muller(words[0], words[1]);
+    let (c, d) = box_muller(words[2], words[3]);
+    [S::from(a), S::from(b), S::from(c), S::from(d)]
+}
+
+/// Two independent normals.
+#[inline(always)]
+fn box_muller(radius: u32, angle: u32) -> (f32, f32) {
+    let radius = (-2.0 * ln(uniform32(radius))).sqrt();
+    let (sin, cos) = sin_cos_turn(angle);
+    (radius * cos, radius * sin)
 }
 
 /// (⌊x/2⁹⌋ + ½)/2²³, strictly inside (0, 1) in float32.
@@ -155,18 +145,22 @@ fn ln(x: f32) -> f32 {
     exponent * std::f32::consts::LN_2 + 2.0 * s * series
 }
 
-/// (sin 2πu, cos 2πu) for u in [0, 1): the nearest quarter turn is split off exactly, the rest is a Taylor polynomial on ±π/4.
+/// (sin 2πu, cos 2πu) for u = (⌊x/2⁹⌋ + ½)/2²³: the nearest quarter turn is split off in the integers, the rest is a Taylor polynomial
+/// on ±π/4.
 #[inline(always)]
-fn sin_cos_turn(u: f32) -> (f32, f32) {
-    let quarters = (4.0 * u + 0.5) as i32;
-    let x = (4.0 * u - quarters as f32) * std::f32::consts::FRAC_PI_2;
+fn sin_cos_turn(x: u32) -> (f32, f32) {
+    // The nearest quarter turn is in the top two bits of x + ⅛ turn, the way from it in the 21 bits, signed, below those of x.
+    let quarter = x.wrapping_add(1 << 29);
+    let rest = ((x << 2) as i32 >> 11) as f32 + 0.5;
+    let x = rest * (std::f32::consts::FRAC_PI_2 / 2_097_152.0);
     let z = x * x;
     let sin = x * (1.0 - z * (1.0 / 6.0 - z * (1.0 / 120.0 - z * (1.0 / 5040.0 - z * (1.0 / 362_880.0)))));
     let cos = 1.0 - z * (0.5 - z * (1.0 / 24.0 - z * (1.0 / 720.0 - z * (1.0 / 40_320.0 - z * (1.0 / 3_628_800.0)))));
-    let (a, b) = if quarters & 1 == 0 { (sin, cos) } else { (cos, sin) };
+    let (a, b) = if quarter & (1 << 30) == 0 { (sin, cos) } else { (cos, sin) };
     // Quarter turns 2, 3 flip the sine; 1, 2 flip the cosine.
-    let sin_sign = ((quarters as u32 & 2) << 30) ^ a.to_bits();
-    let cos_sign = (((quarters + 1) as u32 & 2) << 30) ^ b.to_bits();
+    const SIGN: u32 = 1 << 31;
+    let sin_sign = (quarter & SIGN) ^ a.to_bits();
+    let cos_sign = (quarter.wrapping_add(1 << 30) & SIGN) ^ b.to_bits();
     (f32::from_bits(sin_sign), f32::from_bits(cos_sign))
 }
 
