@@ -14,8 +14,8 @@ use crate::model::Activation;
 /// The feature-learning thermometer: samples the Gibbs posterior of one-hidden-layer networks at temperature T and holds the samples
 /// against the statistical-mechanics theory of the proportional limit.
 ///
-/// Without a command it runs: `featherm` alone is the preset `quick`, two handwritten digits on a ladder of temperatures, about half
-/// a minute on two cores.
+/// Without a command it runs: `featherm` alone is the preset `quick`, two handwritten digits on a ladder of temperatures, under a
+/// minute on two cores.
 #[derive(Debug, Parser)]
 #[command(version, args_conflicts_with_subcommands = true, after_help = EXAMPLES)]
 pub struct Cli {
