@@ -29,6 +29,8 @@ pub enum Purpose {
     Exchange = 8,
     /// The signs under which a unit of an odd activation is measured.
     Sign = 9,
+    /// The draw of the readout given the weights.
+    Readout = 10,
 }
 
 /// The address of a block of random numbers: one chain, one trajectory, one step inside it, one purpose.

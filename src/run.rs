@@ -9,7 +9,7 @@ use thiserror::Error;
 
 use crate::backend::{Accumulated, Backend, BackendError, Ensemble, Opened, open};
 use crate::compare::{self, DistanceCurve, Row};
-use crate::config::{Experiment, SamplerKind};
+use crate::config::{Experiment, Readout, SamplerKind};
 use crate::data::{self, DataError};
 use crate::model::{Problem, ProblemError};
 use crate::observables::{self, Observable, Recorder, SampledTemperature, class_pairs};
@@ -162,8 +162,18 @@ impl<'a> Job<'a> {
         &self.ensemble
     }
 
-    fn plan(&self) -> Plan {
+    /// The plan for a backend that can or cannot integrate the readout out.
+    fn plan(&self, integrates_readout: bool) -> Result<Plan, BackendError> {
         let sampler = &self.experiment.sampler;
+        let readout = match sampler.readout {
+            Some(Readout::Integrated) if !integrates_readout => {
+                let message = "this device cannot integrate the readout out: leave --readout out, or use --backend cpu";
+                return Err(BackendError(message.into()));
+            }
+            Some(readout) => readout,
+            None if integrates_readout && sampler.kind.adjusted() => Readout::Integrated,
+            None => Readout::Sampled,
+        };
         let betas: Vec<f64> = self.experiment.temperatures.iter().map(|t| 1.0 / t).collect();
         let adapt_steps = sampler.steps.is_none() && sampler.kind.tunes_steps();
         let steps = match (sampler.kind, sampler.steps) {
@@ -183,8 +193,9 @@ impl<'a> Job<'a> {
                 }
             })
             .collect();
-        Plan {
+        Ok(Plan {
             kind: sampler.kind,
+            readout,
             betas,
             warmup: sampler.warmup,
             draws: sampler.draws,
@@ -195,7 +206,7 @@ impl<'a> Job<'a> {
             tempering: sampler.tempering,
             superchains: superchains(sampler.chains),
             gram: true,
-        }
+        })
     }
 
     /// Samples on a backend that holds [`Job::ensemble`], and compares.
@@ -208,7 +219,7 @@ impl<'a> Job<'a> {
         mut progress: impl FnMut(Progress) -> ControlFlow<()>,
     ) -> Result<Run, RunError> {
         let problem = &self.prepared.problem;
-        let plan = self.plan();
+        let plan = self.plan(backend.integrates_readout())?;
         let entries = observables::entries(&problem.class_names, problem.test_points() > 0);
         let observables = entries.iter().flat_map(|entry| entry.members.iter().copied()).collect();
         let mut recorder = Recorder::new(observables, problem.points(), plan.betas.len());

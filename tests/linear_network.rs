@@ -6,7 +6,7 @@ use common::linear_network::{TEMPERATURE, exact, network, problem, targets};
 use common::{Setting, assert_met, assert_missed};
 use featherm::backend::cpu::Cpu;
 use featherm::backend::{Backend, Ensemble};
-use featherm::config::SamplerKind;
+use featherm::config::{Readout, SamplerKind};
 
 fn cpu(ensemble: Ensemble) -> Box<dyn Backend> {
     Box::new(Cpu::<f32>::new(ensemble))
@@ -18,21 +18,32 @@ fn every_observable_of_a_linear_network_is_exact() {
     assert_eq!(problem.rank(), 4);
     for width in [3, 10, 50] {
         let exact = exact(&problem, width);
-        for kind in [SamplerKind::Malt, SamplerKind::Hmc] {
-            let setting = Setting::new(kind, &[TEMPERATURE]);
-            let found = targets(&problem, network(width), &setting, 0, &exact, cpu);
-            assert_met(&format!("{kind:?}, N1 = {width}"), &found);
+        for readout in [Readout::Integrated, Readout::Sampled] {
+            for kind in [SamplerKind::Malt, SamplerKind::Hmc, SamplerKind::Mala] {
+                let mut setting = Setting { readout, ..Setting::new(kind, &[TEMPERATURE]) };
+                if kind == SamplerKind::Mala {
+                    (setting.replicas, setting.draws) = (128, 3000);
+                }
+                let found = targets(&problem, network(width), &setting, 0, &exact, cpu);
+                assert_met(&format!("{kind:?}, readout {readout:?}, N1 = {width}"), &found);
+            }
         }
-        let setting = Setting { replicas: 128, draws: 3000, ..Setting::new(SamplerKind::Mala, &[TEMPERATURE]) };
-        assert_met(&format!("Mala, N1 = {width}"), &targets(&problem, network(width), &setting, 0, &exact, cpu));
     }
 }
 
 #[test]
 fn replica_exchange_leaves_a_linear_network_exact() {
     let problem = problem();
-    let setting = Setting { tempering: true, ..Setting::new(SamplerKind::Malt, &[3.0, 1.0, TEMPERATURE]) };
-    assert_met("tempered", &targets(&problem, network(10), &setting, 2, &exact(&problem, 10), cpu));
+    for readout in [Readout::Integrated, Readout::Sampled] {
+        for kind in [SamplerKind::Malt, SamplerKind::Hmc, SamplerKind::Mala] {
+            let mut setting = Setting { tempering: true, readout, ..Setting::new(kind, &[3.0, 1.0, TEMPERATURE]) };
+            if kind == SamplerKind::Mala {
+                (setting.replicas, setting.draws) = (128, 2000);
+            }
+            let found = targets(&problem, network(10), &setting, 2, &exact(&problem, 10), cpu);
+            assert_met(&format!("tempered {kind:?}, readout {readout:?}"), &found);
+        }
+    }
 }
 
 /// The large-N1 theory is not the exact answer at N1 = 3, and the test can tell.

@@ -8,7 +8,7 @@ use featherm::backend::cpu::Cpu;
 use featherm::backend::{
     Accumulated, Backend, BackendError, Device, Ensemble, Measurement, Moments, Move, Outcome, Round, Scheme, Weights,
 };
-use featherm::config::SamplerKind;
+use featherm::config::{Readout, SamplerKind};
 use featherm::model::{Network, Problem};
 use featherm::stats::ks_p_value;
 
@@ -18,9 +18,12 @@ fn cpu(ensemble: Ensemble) -> Box<dyn Backend> {
 
 fn check_all(kind: SamplerKind, adjust: impl Fn(&mut Setting)) {
     for case in Case::all() {
-        let mut setting = Setting::new(kind, &[case.temperature]);
-        adjust(&mut setting);
-        assert_met(&format!("{kind:?} on {}", case.activation), &case.sample(&setting, cpu));
+        for readout in [Readout::Integrated, Readout::Sampled] {
+            let mut setting = Setting { readout, ..Setting::new(kind, &[case.temperature]) };
+            adjust(&mut setting);
+            let label = format!("{kind:?} on {}, readout {readout:?}", case.activation);
+            assert_met(&label, &case.sample(&setting, cpu));
+        }
     }
 }
 
@@ -46,8 +49,10 @@ fn mala_meets_the_reference_posteriors() {
 #[test]
 fn float64_meets_a_reference_posterior() {
     let case = &Case::all()[0];
-    let setting = Setting::new(SamplerKind::Malt, &[case.temperature]);
-    assert_met("float64", &case.sample(&setting, |e| Box::new(Cpu::<f64>::new(e))));
+    for readout in [Readout::Integrated, Readout::Sampled] {
+        let setting = Setting { readout, ..Setting::new(SamplerKind::Malt, &[case.temperature]) };
+        assert_met("float64", &case.sample(&setting, |e| Box::new(Cpu::<f64>::new(e))));
+    }
 }
 
 /// A backend that runs moves other than those it is given.
@@ -59,6 +64,10 @@ struct Spoiled<B> {
 impl<B: Backend> Backend for Spoiled<B> {
     fn device(&self) -> Device {
         self.inner.device()
+    }
+
+    fn integrates_readout(&self) -> bool {
+        self.inner.integrates_readout()
     }
 
     fn run(&mut self, moves: &[Move], rounds: &[Round]) -> Result<Vec<Outcome>, BackendError> {
@@ -93,12 +102,15 @@ fn wrong_samplers_miss_the_reference_posteriors() {
         |spoil: fn(&mut Move)| move |e| -> Box<dyn Backend> { Box::new(Spoiled { inner: Cpu::<f32>::new(e), spoil }) };
     // The likelihood's force and energy three per cent too strong.
     assert_missed("likelihood", &case.sample(&setting, spoiled(|m| m.beta *= 1.03)));
+    let integrated = Setting { readout: Readout::Integrated, ..Setting::new(SamplerKind::Malt, &[case.temperature]) };
+    assert_missed("marginal likelihood", &case.sample(&integrated, spoiled(|m| m.beta *= 1.03)));
     // A prior three per cent too narrow.
     let prior = |e: Ensemble| -> Box<dyn Backend> {
         let network = Network { lambda0: 1.03 * e.network.lambda0, ..e.network };
         Box::new(Cpu::<f32>::new(Ensemble { network, ..e }))
     };
     assert_missed("prior", &case.sample(&setting, prior));
+    assert_missed("prior beside an integrated readout", &case.sample(&integrated, prior));
     // Every proposal accepted, at a step length where that matters.
     setting.step_size = Some(0.3);
     let accept_all = spoiled(|m| m.scheme = Scheme::Obabo { friction: 1.0, metropolis: false });

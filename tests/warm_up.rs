@@ -6,14 +6,21 @@ use std::ops::ControlFlow;
 
 use common::{Setting, ensemble, task};
 use featherm::backend::cpu::Cpu;
-use featherm::config::SamplerKind;
+use featherm::config::{Readout, SamplerKind};
 use featherm::model::{Activation, Network, Problem};
 use featherm::sampler::{Phase, Plan, Tuning, informed_mass, sample};
 
 const TEMPERATURES: [f64; 2] = [1.0, 0.1];
 
 /// The tuning after `warmup` trajectories.
-fn tuned(kind: SamplerKind, replicas: usize, warmup: usize, step_size: Option<f64>, steps: Option<u32>) -> Vec<Tuning> {
+fn tuned(
+    kind: SamplerKind,
+    readout: Readout,
+    replicas: usize,
+    warmup: usize,
+    step_size: Option<f64>,
+    steps: Option<u32>,
+) -> Vec<Tuning> {
     let entry = |i: usize, j: usize| (((i * 31 + j * 57 + i * j * 13) % 23) as f64 - 11.0) / 7.0;
     let inputs: Vec<Vec<f64>> = (0..7).map(|i| (0..5).map(|j| entry(i, j)).collect()).collect();
     let y: Vec<f64> = (0..7).map(|i| if i % 3 == 0 { 1.0 } else { -1.0 }).collect();
@@ -29,6 +36,7 @@ fn tuned(kind: SamplerKind, replicas: usize, warmup: usize, step_size: Option<f6
     };
     let plan = Plan {
         kind,
+        readout,
         betas: betas.to_vec(),
         warmup,
         draws: 4,
@@ -59,11 +67,12 @@ fn tuned(kind: SamplerKind, replicas: usize, warmup: usize, step_size: Option<f6
 #[test]
 fn any_length_of_warm_up_leaves_a_usable_tuning() {
     use SamplerKind::{Baoab, Hmc, Mala, Malt};
-    for kind in [Malt, Hmc, Mala, Baoab] {
+    let integrated = [Malt, Hmc, Mala].map(|kind| (kind, Readout::Integrated));
+    for (kind, readout) in [Malt, Hmc, Mala, Baoab].map(|kind| (kind, Readout::Sampled)).into_iter().chain(integrated) {
         for replicas in [1, 6] {
             for warmup in [0, 1, 2, 5, 20, 50, 53, 54, 77, 110] {
-                for tuning in tuned(kind, replicas, warmup, None, None) {
-                    let what = format!("{kind:?}, {replicas} replicas, warm-up {warmup}: {tuning:?}");
+                for tuning in tuned(kind, readout, replicas, warmup, None, None) {
+                    let what = format!("{kind:?}, {readout:?}, {replicas} replicas, warm-up {warmup}: {tuning:?}");
                     assert!((1e-3..10.0).contains(&tuning.step_size), "{what}");
                     let mass = tuning.mass.weights.iter().chain([&tuning.mass.readout]);
                     assert!(mass.copied().all(|m| m > 0.0 && m.is_finite()), "{what}");
@@ -82,11 +91,11 @@ fn any_length_of_warm_up_leaves_a_usable_tuning() {
 #[test]
 fn what_is_fixed_stays_fixed() {
     for warmup in [0, 20, 80] {
-        for tuning in tuned(SamplerKind::Malt, 4, warmup, Some(0.02), None) {
+        for tuning in tuned(SamplerKind::Malt, Readout::Sampled, 4, warmup, Some(0.02), None) {
             assert_eq!(tuning.step_size, 0.02);
             assert!(tuning.steps > 4, "steps follow the step length, warm-up {warmup}: {tuning:?}");
         }
-        for tuning in tuned(SamplerKind::Malt, 4, warmup, None, Some(7)) {
+        for tuning in tuned(SamplerKind::Malt, Readout::Sampled, 4, warmup, None, Some(7)) {
             assert_eq!(tuning.steps, 7);
         }
     }

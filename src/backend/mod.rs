@@ -10,6 +10,7 @@
 //! | `Friction` | its number | the step, from 0, *after* whose second B (OBABO), in whose middle (BAOAB) or at whose start (ULA) it acts |
 //! | `Complement` | its number | step 0, index i·k + j for unit i and complement direction j |
 //! | `Sign` | its number | step 0, index i: the sign of the normal, for odd σ (see [`Measurement::readout_mean`]) |
+//! | `Readout` | its number | step 0 for the prior draw of v (N1), step 1 for the noise of the labels (P): see [`Scheme::Marginal`] |
 //! | `Accept`, `Exchange` | its number | step 0, one uniform; an exchange is named by the chain at the lower index |
 
 pub mod cpu;
@@ -85,6 +86,11 @@ pub enum Scheme {
     /// O–B–A–B–O: velocity Verlet between partial momentum refreshments with friction γ. With `metropolis` the trajectory's
     /// accumulated energy error is accepted or rejected: MALT (Riou-Durand & Vogrinc 2022); γ = 0 is HMC, one step MALA.
     Obabo { friction: f64, metropolis: bool },
+    /// As `Obabo` with `metropolis`, of W′ alone: v is integrated out of the energy, and drawn given W′ at the end of every trajectory.
+    ///
+    /// The part of the energy that the data brings, V(W′) = −ln ∫ N(v; 0, 1/λ1) e^{−βL} dv, is far less stiff than βL at low T: what
+    /// the readout can make good no longer counts against a move (repriorisation, Hron, Novak, Pennington & Sohl-Dickstein 2022).
+    Marginal { friction: f64 },
     /// B–A–O–A–B, unadjusted (Leimkuhler & Matthews 2013).
     Baoab { friction: f64 },
     /// θ ← (1 − ηTλ)θ − η∇L + √(2ηT) ξ, unadjusted, with h as the learning rate η; the mass is not used.
@@ -246,6 +252,9 @@ pub struct BackendError(pub String);
 /// host in between, so that a device is never left waiting for one.
 pub trait Backend {
     fn device(&self) -> Device;
+
+    /// Whether [`Scheme::Marginal`] can be played.
+    fn integrates_readout(&self) -> bool;
 
     /// Plays the rounds in order; `moves` has one entry per temperature and holds for all of them.
     ///

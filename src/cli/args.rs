@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 use super::Failure;
 use crate::config::{
-    BackendChoice, DataSettings, Experiment, NetworkSettings, Order, OutputSettings, Precision, SamplerKind,
+    BackendChoice, DataSettings, Experiment, NetworkSettings, Order, OutputSettings, Precision, Readout, SamplerKind,
     SamplerSettings, Settings, Standardize, TemperatureSettings, preset,
 };
 use crate::model::Activation;
@@ -174,6 +174,9 @@ pub struct SamplerArgs {
     /// Fixed number of steps per trajectory instead of an adapted one.
     #[arg(long, value_name = "L", help_heading = "Sampler", allow_negative_numbers = true)]
     steps: Option<usize>,
+    /// Whether W moves alone with the readout integrated out, or both move; integrated where sampler and device can.
+    #[arg(long, value_enum, help_heading = "Sampler")]
+    readout: Option<Readout>,
     /// Whether neighbouring temperatures exchange states.
     #[arg(long, value_name = "true|false", help_heading = "Sampler")]
     tempering: Option<bool>,
@@ -229,6 +232,7 @@ impl SamplerArgs {
             draws: a.draws,
             step_size: a.step_size,
             steps: a.steps,
+            readout: a.readout,
             tempering: a.tempering,
             seed: a.seed,
             backend: a.backend.or(a.adapter.as_ref().map(|_| BackendChoice::Gpu)),

@@ -35,6 +35,16 @@ impl SamplerKind {
     }
 }
 
+/// What an adjusted sampler does with the readout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Readout {
+    /// v is integrated out of the energy that moves W, and drawn from its exact law given W after every trajectory.
+    Integrated,
+    /// v moves beside W.
+    Sampled,
+}
+
 /// Which device runs the chains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
@@ -74,6 +84,8 @@ pub struct SamplerConfig {
     pub step_size: Option<f64>,
     /// Fixed steps per trajectory; adapted when `None`.
     pub steps: Option<usize>,
+    /// What becomes of the readout; left to the sampler and the device when `None`.
+    pub readout: Option<Readout>,
     /// Whether neighbouring temperatures exchange states.
     pub tempering: bool,
     pub seed: u64,
@@ -222,6 +234,10 @@ impl Experiment {
             }
             _ => {}
         }
+        if sampler.readout == Some(Readout::Integrated) && !kind.adjusted() {
+            let requirement = "the unadjusted samplers move v beside W; use malt, hmc or mala";
+            return Err(ConfigError::impossible("readout", "integrated", requirement));
+        }
         let sampler = SamplerConfig {
             kind,
             chains: count("chains", sampler.chains.unwrap_or(32), 1)?,
@@ -229,6 +245,7 @@ impl Experiment {
             draws: count("draws", sampler.draws.unwrap_or(300), LEAST_DRAWS)?,
             step_size,
             steps,
+            readout: sampler.readout,
             tempering: sampler.tempering.unwrap_or(true),
             seed: sampler.seed.unwrap_or(1),
             backend,
@@ -270,6 +287,7 @@ impl Experiment {
                 draws: Some(sampler.draws),
                 step_size: sampler.step_size,
                 steps: sampler.steps,
+                readout: sampler.readout,
                 tempering: Some(sampler.tempering),
                 seed: Some(sampler.seed),
                 backend: Some(sampler.backend),

@@ -9,6 +9,6 @@ mod settings;
 
 pub use data::{ClassGroup, DataConfig, Order, Standardize, Teacher, TeacherKind};
 pub use error::ConfigError;
-pub use experiment::{BackendChoice, Experiment, Precision, SamplerConfig, SamplerKind};
+pub use experiment::{BackendChoice, Experiment, Precision, Readout, SamplerConfig, SamplerKind};
 pub use presets::preset;
 pub use settings::{DataSettings, NetworkSettings, OutputSettings, SamplerSettings, Settings, TemperatureSettings};

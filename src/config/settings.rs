@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{BackendChoice, Order, Precision, SamplerKind, Standardize};
+use super::{BackendChoice, Order, Precision, Readout, SamplerKind, Standardize};
 use crate::model::Activation;
 
 /// One source of settings, in the shape of the TOML file. What is `None` is left to the source below.
@@ -87,6 +87,8 @@ section! {
         step_size: f64,
         /// Fixed number of steps of a trajectory; adapted in warm-up when left out.
         steps: usize,
+        /// Whether the readout is integrated out or sampled; the better way that the device knows when left out.
+        readout: Readout,
         /// Whether neighbouring temperatures exchange states.
         tempering: bool,
         seed: u64,

@@ -8,7 +8,7 @@ use super::schedule::{self, Tuning};
 use super::tempering::Ladder;
 use super::{Plan, SamplerError};
 use crate::backend::{Backend, Measurement, Move, Observation, Outcome, Round, Transition};
-use crate::config::SamplerKind;
+use crate::config::{Readout, SamplerKind};
 
 /// Ends of the stages as fractions of the warm-up.
 const SETTLED: f64 = 0.35;
@@ -16,8 +16,8 @@ const MASS_ADAPTED: f64 = 0.5;
 const LENGTH_CHOSEN: f64 = 0.8;
 
 /// Durations hL that are tried. With a mass of inverse variances a free coordinate has the period 2π, so this spans
-/// trajectories from a small fraction to a half of it.
-const DURATIONS: [f64; 8] = [0.15, 0.3, 0.5, 0.75, 1.1, 1.6, 2.3, 3.2];
+/// trajectories from a small fraction to all of it.
+const DURATIONS: [f64; 8] = [0.2, 0.35, 0.6, 1.0, 1.6, 2.5, 4.0, 6.3];
 
 /// Duration before one is chosen.
 const FIRST_DURATION: f64 = 1.0;
@@ -25,6 +25,10 @@ const FIRST_DURATION: f64 = 1.0;
 /// Longest trajectory, in steps: while settling, and at all.
 const FIRST_MAX_STEPS: u32 = 24;
 const MAX_STEPS: u32 = 256;
+
+/// Longest step beside an integrated readout: a quarter turn under the prior, which forgets the position. A half turn would bring it
+/// back with its sign changed, and nothing measured of an odd activation would have moved.
+const QUARTER_TURN: f64 = std::f64::consts::FRAC_PI_2;
 
 /// Fewest rounds in which a length is tried: one jump needs two.
 const LEAST_BLOCK: usize = 2;
@@ -136,8 +140,12 @@ impl<'a> WarmUp<'a> {
             }
             _ => 1,
         };
-        let moves =
-            self.tunings.iter().zip(&self.plan.betas).map(|(t, &beta)| t.motion(self.plan.kind, beta)).collect();
+        let moves = self
+            .tunings
+            .iter()
+            .zip(&self.plan.betas)
+            .map(|(t, &beta)| t.motion(self.plan.kind, self.plan.readout, beta))
+            .collect();
         let observe = (stage == Stage::ChooseLength).then_some(Observation { batch: None, gram: false });
         let rounds = (0..rounds as u32)
             .map(|k| schedule::round(self.plan.kind, &self.tunings, trajectory + k, ladder, observe))
@@ -201,6 +209,10 @@ impl<'a> WarmUp<'a> {
         let Some(outcome) = outcomes.last() else { return };
         let replicas = outcome.transitions.len() / self.tunings.len();
         let target = target_acceptance(self.plan.kind);
+        let longest = match self.plan.readout {
+            Readout::Integrated => QUARTER_TURN,
+            Readout::Sampled => f64::INFINITY,
+        };
         let gain = 1.5 / (self.updates as f64 + 1.0).powf(0.6);
         let remaining = self.plan.warmup - self.boundary(LENGTH_CHOSEN);
         let average = stage == Stage::Finish && 3 * self.updates >= remaining;
@@ -208,7 +220,7 @@ impl<'a> WarmUp<'a> {
             self.tunings.iter_mut().zip(outcome.transitions.chunks_exact(replicas)).enumerate()
         {
             let acceptance = transitions.iter().map(pseudo_acceptance).sum::<f64>() / replicas as f64;
-            tuning.step_size *= (gain * (acceptance - target)).exp();
+            tuning.step_size = (tuning.step_size * (gain * (acceptance - target)).exp()).min(longest);
             if average {
                 self.log_step_sum[t] += tuning.step_size.ln();
             }

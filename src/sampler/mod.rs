@@ -12,7 +12,7 @@ use thiserror::Error;
 use self::adapt::WarmUp;
 use self::tempering::Ladder;
 use crate::backend::{Backend, BackendError, Measurement, Move, Observation, Outcome, Transition};
-use crate::config::SamplerKind;
+use crate::config::{Readout, SamplerKind};
 
 pub use self::mass::informed_mass;
 pub use self::schedule::Tuning;
@@ -22,6 +22,8 @@ pub use self::tempering::ExchangeReport;
 #[derive(Debug, Clone)]
 pub struct Plan {
     pub kind: SamplerKind,
+    /// What an adjusted sampler does with v.
+    pub readout: Readout,
     /// 1/T of every temperature, in the ensemble's order; 0 samples the prior.
     pub betas: Vec<f64>,
     pub warmup: usize,
@@ -134,7 +136,8 @@ pub fn sample(
     }
 
     let tunings = warm_up.freeze();
-    let moves: Vec<Move> = tunings.iter().zip(&plan.betas).map(|(t, &beta)| t.motion(plan.kind, beta)).collect();
+    let moves: Vec<Move> =
+        tunings.iter().zip(&plan.betas).map(|(t, &beta)| t.motion(plan.kind, plan.readout, beta)).collect();
     let mut tallies = vec![Tally::default(); plan.betas.len()];
     let mut draws = 0;
     let before = gradients;

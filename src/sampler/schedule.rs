@@ -2,7 +2,7 @@
 
 use super::tempering::Ladder;
 use crate::backend::{Mass, Move, Observation, Round, Scheme};
-use crate::config::SamplerKind;
+use crate::config::{Readout, SamplerKind};
 
 /// How the chains of one temperature move, frozen after warm-up.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,11 +30,14 @@ impl Tuning {
         }
     }
 
-    /// The move that this tuning describes.
-    pub fn motion(&self, kind: SamplerKind, beta: f64) -> Move {
+    /// The move that this tuning describes. The unadjusted samplers have one treatment of the readout, whatever is asked.
+    pub fn motion(&self, kind: SamplerKind, readout: Readout, beta: f64) -> Move {
         let friction = self.friction(kind);
         let scheme = match kind {
-            SamplerKind::Malt | SamplerKind::Hmc | SamplerKind::Mala => Scheme::Obabo { friction, metropolis: true },
+            SamplerKind::Malt | SamplerKind::Hmc | SamplerKind::Mala => match readout {
+                Readout::Integrated => Scheme::Marginal { friction },
+                Readout::Sampled => Scheme::Obabo { friction, metropolis: true },
+            },
             SamplerKind::Baoab => Scheme::Baoab { friction },
             SamplerKind::Ula => Scheme::Ula,
         };

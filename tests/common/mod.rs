@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use featherm::backend::{Backend, Ensemble, Measurement};
-use featherm::config::SamplerKind;
+use featherm::config::{Readout, SamplerKind};
 use featherm::data::Task;
 use featherm::model::{Network, Problem};
 use featherm::sampler::{Plan, RunReport, Tuning, informed_mass, sample};
@@ -42,6 +42,7 @@ pub struct Setting {
     /// Fixed step length.
     pub step_size: Option<f64>,
     pub tempering: bool,
+    pub readout: Readout,
 }
 
 impl Setting {
@@ -54,6 +55,7 @@ impl Setting {
             draws: 250,
             step_size: None,
             tempering: false,
+            readout: Readout::Sampled,
         }
     }
 }
@@ -87,6 +89,7 @@ pub fn run(backend: &mut dyn Backend, ensemble: &Ensemble, setting: &Setting) ->
         .collect();
     let plan = Plan {
         kind: setting.kind,
+        readout: setting.readout,
         betas,
         warmup: setting.warmup,
         draws: setting.draws,

@@ -29,10 +29,16 @@ pub fn backward<S: Scalar>(
             }
         }
     });
+    pull_back(slope, inputs, gradient_weights);
+}
+
+/// g Z: from the gradient by H, (N1, P), to that by W′.
+pub fn pull_back<S: Scalar>(g: &[S], inputs: &Inputs<S>, gradient_weights: &mut [S]) {
+    let units = g.len() / inputs.count;
     matmul(
         MatMut::from_row_major_slice_mut(gradient_weights, units, inputs.rank),
         Accum::Replace,
-        MatRef::from_row_major_slice(slope, units, points),
+        MatRef::from_row_major_slice(g, units, inputs.count),
         inputs.as_mat(),
         S::round(1.0),
         Par::Seq,

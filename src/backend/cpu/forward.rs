@@ -40,19 +40,24 @@ pub fn preactivations<S: Scalar>(weights: &[S], inputs: &Inputs<S>, h: &mut [S],
     );
 }
 
-/// On return `features` holds Φ, `h` holds σ′(H), both (units, points), and `output` the network's f = (1/√N1) Σ_i v_i φ_i.
+/// On return `phi` holds Φ and `h` holds σ′(H), both (units, points).
+pub fn features<S: Scalar>(activation: Activation, weights: &[S], inputs: &Inputs<S>, h: &mut [S], phi: &mut [S]) {
+    preactivations(weights, inputs, h, Accum::Replace);
+    S::activate(activation, h, phi);
+}
+
+/// As [`features`], and `output` holds the network's f = (1/√N1) Σ_i v_i φ_i.
 pub fn forward<S: Scalar>(
     activation: Activation,
     weights: &[S],
     readout: &[S],
     inputs: &Inputs<S>,
     h: &mut [S],
-    features: &mut [S],
+    phi: &mut [S],
     output: &mut [S],
 ) {
-    preactivations(weights, inputs, h, Accum::Replace);
-    S::activate(activation, h, features);
-    combine(readout, features, output);
+    features(activation, weights, inputs, h, phi);
+    combine(readout, phi, output);
 }
 
 /// f = (1/√N1) Σ_i v_i φ_i.

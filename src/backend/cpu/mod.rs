@@ -8,6 +8,7 @@ mod backward;
 mod forward;
 mod gram;
 mod observe;
+mod readout;
 mod residual;
 mod scalar;
 mod trajectory;
@@ -145,11 +146,16 @@ impl<S: Scalar> Backend for Cpu<S> {
         Device { backend: "cpu".into(), name: format!("{threads} thread{plural}, {}", S::NAME) }
     }
 
+    fn integrates_readout(&self) -> bool {
+        true
+    }
+
     fn run(&mut self, moves: &[Move], rounds: &[Round]) -> Result<Vec<Outcome>, BackendError> {
         if moves.iter().any(|m| m.scheme == Scheme::Ula && m.beta <= 0.0) {
             return Err(BackendError("ULA needs a finite temperature: its noise is √(2ηT)".into()));
         }
-        let prepared: Vec<PreparedMove<S>> = moves.iter().map(PreparedMove::new).collect();
+        let prepared: Vec<PreparedMove<S>> =
+            moves.iter().map(|m| PreparedMove::new(&self.ensemble.network, m)).collect();
         let outcomes = rounds.iter().map(|round| {
             let Self { ensemble, target, chains, scratch, .. } = self;
             let transitions = chains

@@ -1,11 +1,14 @@
 //! A chain and its trajectories: the stages of one gradient composed into OBABO, BAOAB and Euler–Maruyama steps.
 
 use super::accept::metropolis;
-use super::backward::backward;
-use super::forward::{Inputs, forward};
+use super::backward::{backward, pull_back};
+use super::forward::{Inputs, features, forward};
+use super::readout::{ReadoutScratch, draw_readout, integrate};
 use super::residual::residual;
 use super::scalar::{Scalar, rounded};
-use super::update::{RowMass, draw, drift, euler_maruyama, kick, kinetic, refresh, sum_of_squares};
+use super::update::{
+    RowMass, RowRotation, draw, drift, euler_maruyama, kick, kinetic, refresh, rotate, sum_of_squares,
+};
 use crate::backend::{DIVERGENCE, Ensemble, Move, Scheme, Transition, Weights};
 use crate::model::Network;
 use crate::noise::{Address, Purpose};
@@ -26,16 +29,34 @@ pub struct PreparedMove<S> {
     step_size: f64,
     weights: RowMass<S>,
     readout: RowMass<S>,
+    /// How W′ turns in a step of [`Scheme::Marginal`].
+    rotation: Option<RowRotation<S>>,
 }
 
 impl<S: Scalar> PreparedMove<S> {
-    pub fn new(motion: &Move) -> Self {
+    pub fn new(network: &Network, motion: &Move) -> Self {
+        let turns = matches!(motion.scheme, Scheme::Marginal { .. });
         Self {
             beta: motion.beta,
             scheme: motion.scheme,
             step_size: motion.step_size,
             weights: RowMass::new(&motion.mass.weights),
             readout: RowMass::new(&[motion.mass.readout]),
+            rotation: turns.then(|| RowRotation::new(&motion.mass.weights, network.lambda0, motion.step_size)),
+        }
+    }
+
+    /// Whether W′ alone moves, v being integrated out.
+    fn marginal(&self) -> bool {
+        matches!(self.scheme, Scheme::Marginal { .. })
+    }
+
+    /// Normals of a slot for the blocks that move.
+    fn fill(&self, stream: &Stream, purpose: Purpose, slot: u32, noise: &mut Blocks<S>) {
+        if self.marginal() {
+            stream.address(purpose, 2 * slot + 1).normals(&mut noise.weights);
+        } else {
+            stream.fill(purpose, slot, noise);
         }
     }
 }
@@ -58,11 +79,21 @@ impl<S: Scalar> Blocks<S> {
     }
 }
 
-/// One chain where it stands, with the gradient of L there.
+/// What the gradient of a chain was taken of.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Energy {
+    /// L, by both blocks.
+    Loss,
+    /// V = −ln ∫ p(v) e^{−βL} dv, by W′ alone, and its value.
+    Marginal { beta: f64, value: f64 },
+}
+
+/// One chain where it stands, with the gradient of its energy there.
 #[derive(Debug, Clone)]
 pub struct Chain<S> {
     pub position: Blocks<S>,
     gradient: Blocks<S>,
+    energy: Energy,
     /// L at `position`.
     pub loss: f64,
     /// An unadjusted trajectory ended in a non-finite state; `position` is the last finite one and no longer moves.
@@ -82,6 +113,7 @@ pub struct Scratch<S> {
     features: Vec<S>,
     /// f, then f − y.
     output: Vec<S>,
+    readout: ReadoutScratch<S>,
 }
 
 impl<S: Scalar> Scratch<S> {
@@ -96,6 +128,7 @@ impl<S: Scalar> Scratch<S> {
             slope: vec![S::default(); units * points],
             features: vec![S::default(); units * points],
             output: vec![S::default(); points],
+            readout: ReadoutScratch::new(units, points),
         }
     }
 }
@@ -145,8 +178,8 @@ impl<S: Scalar> Chain<S> {
 
     fn at(target: &Target<S>, position: Blocks<S>, scratch: &mut Scratch<S>) -> Self {
         let gradient = Blocks::zeros(target.network.width, target.inputs.rank);
-        let mut chain = Self { position, gradient, loss: 0.0, lost: false };
-        chain.differentiate(target, scratch);
+        let mut chain = Self { position, gradient, energy: Energy::Loss, loss: 0.0, lost: false };
+        chain.differentiate_loss(target, scratch);
         chain
     }
 
@@ -155,34 +188,89 @@ impl<S: Scalar> Chain<S> {
         Weights { readout: widen(&self.position.readout), rotated: widen(&self.position.weights) }
     }
 
+    /// Energy and gradient that a move needs, at the current position.
+    fn differentiate(&mut self, target: &Target<S>, motion: &PreparedMove<S>, scratch: &mut Scratch<S>) {
+        if motion.marginal() {
+            self.differentiate_marginal(target, motion.beta, scratch);
+        } else {
+            self.differentiate_loss(target, scratch);
+        }
+    }
+
+    /// Makes the gradient that of a move's energy: after an exchange, or another kind of move, it is not.
+    fn prepare(&mut self, target: &Target<S>, motion: &PreparedMove<S>, scratch: &mut Scratch<S>) {
+        let fits = match self.energy {
+            Energy::Loss => !motion.marginal(),
+            Energy::Marginal { beta, .. } => motion.marginal() && beta == motion.beta,
+        };
+        if !fits {
+            self.differentiate(target, motion, scratch);
+        }
+    }
+
+    /// V and its gradient; the loss stays that of the last readout drawn.
+    fn differentiate_marginal(&mut self, target: &Target<S>, beta: f64, scratch: &mut Scratch<S>) {
+        let Target { network, inputs, labels } = target;
+        let Scratch { slope, features: phi, readout, .. } = scratch;
+        features(network.activation, &self.position.weights, inputs, slope, phi);
+        let value = integrate(network, beta, labels, phi, slope, readout);
+        pull_back(slope, inputs, &mut self.gradient.weights);
+        self.energy = Energy::Marginal { beta, value };
+    }
+
+    /// Draws v given W′, where V was last taken, and its loss.
+    fn draw_readout(&mut self, target: &Target<S>, beta: f64, stream: &Stream, scratch: &mut Scratch<S>) {
+        let Target { network, labels, .. } = target;
+        let Scratch { output: noise, features, readout, .. } = scratch;
+        stream.address(Purpose::Readout, 0).normals(&mut self.position.readout);
+        stream.address(Purpose::Readout, 1).normals(noise);
+        self.loss = draw_readout(network, beta, labels, features, &mut self.position.readout, noise, readout);
+    }
+
     /// Loss and gradient at the current position.
-    fn differentiate(&mut self, target: &Target<S>, scratch: &mut Scratch<S>) {
+    fn differentiate_loss(&mut self, target: &Target<S>, scratch: &mut Scratch<S>) {
         let Scratch { slope, features, output, .. } = scratch;
         let Blocks { readout, weights } = &self.position;
         forward(target.network.activation, weights, readout, &target.inputs, slope, features, output);
         self.loss = residual(output, &target.labels);
         let gradient = &mut self.gradient;
         backward(readout, &target.inputs, output, features, slope, &mut gradient.readout, &mut gradient.weights);
+        self.energy = Energy::Loss;
     }
 
-    /// β L + ½ λ0 ‖W′‖² + ½ λ1 ‖v‖².
+    /// β L + ½ λ0 ‖W′‖² + ½ λ1 ‖v‖², or V + ½ λ0 ‖W′‖².
     fn potential(&self, network: &Network, beta: f64) -> f64 {
-        beta * self.loss
-            + 0.5 * network.lambda0 * sum_of_squares(&self.position.weights)
-            + 0.5 * network.lambda1 * sum_of_squares(&self.position.readout)
+        let prior = 0.5 * network.lambda0 * sum_of_squares(&self.position.weights);
+        match self.energy {
+            Energy::Loss => beta * self.loss + prior + 0.5 * network.lambda1 * sum_of_squares(&self.position.readout),
+            Energy::Marginal { value, .. } => value + prior,
+        }
     }
 
-    /// B for time t on both blocks.
+    /// B for time t: of βL and the prior on both blocks, or of V on W′.
     fn kick(&self, network: &Network, beta: f64, time: f64, momentum: &mut Blocks<S>) {
         let (x, g) = (&self.position, &self.gradient);
-        kick(&mut momentum.readout, &x.readout, &g.readout, time, beta, network.lambda1);
-        kick(&mut momentum.weights, &x.weights, &g.weights, time, beta, network.lambda0);
+        match self.energy {
+            Energy::Loss => {
+                kick(&mut momentum.readout, &x.readout, &g.readout, time, beta, network.lambda1);
+                kick(&mut momentum.weights, &x.weights, &g.weights, time, beta, network.lambda0);
+            }
+            Energy::Marginal { .. } => kick(&mut momentum.weights, &x.weights, &g.weights, time, 1.0, 0.0),
+        }
     }
 
     /// A for time t on both blocks.
     fn drift(&mut self, motion: &PreparedMove<S>, time: f64, momentum: &Blocks<S>) {
         drift(&mut self.position.readout, &momentum.readout, &motion.readout, time);
         drift(&mut self.position.weights, &momentum.weights, &motion.weights, time);
+    }
+
+    /// A for one step: a drift of both blocks, or the rotation of W′ under its prior.
+    fn step(&mut self, motion: &PreparedMove<S>, momentum: &mut Blocks<S>) {
+        match &motion.rotation {
+            Some(rotation) => rotate(&mut self.position.weights, &mut momentum.weights, rotation),
+            None => self.drift(motion, motion.step_size, momentum),
+        }
     }
 
     /// Plays one trajectory of `steps` steps, with a full momentum refreshment before it.
@@ -203,7 +291,8 @@ impl<S: Scalar> Chain<S> {
         }
         let stream = Stream { seed, chain, trajectory };
         let (network, beta, h) = (&target.network, motion.beta, motion.step_size);
-        let saved_loss = self.loss;
+        self.prepare(target, motion, scratch);
+        let (saved_loss, saved_energy) = (self.loss, self.energy);
         scratch.saved.copy_from(&self.position);
         scratch.saved_gradient.copy_from(&self.gradient);
 
@@ -218,6 +307,14 @@ impl<S: Scalar> Chain<S> {
                 let end = self.potential(network, beta) + total_kinetic(motion, &scratch.momentum);
                 (metropolis, Transition { acceptance: 1.0, energy_error: end - energy - heat, energy, diverged: false })
             }
+            Scheme::Marginal { friction } => {
+                let energy = self.start(network, motion, &stream, scratch);
+                let heat = self.obabo(target, motion, friction, steps, &stream, scratch);
+                let end = self.potential(network, beta) + total_kinetic(motion, &scratch.momentum);
+                // Before the verdict: (W′, v) is proposed as a whole, and p(v | W′) cancels from its acceptance.
+                self.draw_readout(target, beta, &stream, scratch);
+                (true, Transition { acceptance: 1.0, energy_error: end - energy - heat, energy, diverged: false })
+            }
             Scheme::Baoab { friction } => {
                 let energy = self.start(network, motion, &stream, scratch);
                 let mut heat = 0.0;
@@ -226,7 +323,7 @@ impl<S: Scalar> Chain<S> {
                     self.drift(motion, 0.5 * h, &scratch.momentum);
                     heat += thermostat(motion, (-friction * h).exp(), &stream, step, scratch);
                     self.drift(motion, 0.5 * h, &scratch.momentum);
-                    self.differentiate(target, scratch);
+                    self.differentiate(target, motion, scratch);
                     self.kick(network, beta, 0.5 * h, &mut scratch.momentum);
                 }
                 let end = self.potential(network, beta) + total_kinetic(motion, &scratch.momentum);
@@ -245,15 +342,17 @@ impl<S: Scalar> Chain<S> {
         if !keep {
             self.position.copy_from(&scratch.saved);
             self.gradient.copy_from(&scratch.saved_gradient);
-            self.loss = saved_loss;
+            (self.loss, self.energy) = (saved_loss, saved_energy);
         }
         transition
     }
 
     /// Draws the momentum from N(0, m) and returns the Hamiltonian.
     fn start(&self, network: &Network, motion: &PreparedMove<S>, stream: &Stream, scratch: &mut Scratch<S>) -> f64 {
-        stream.fill(Purpose::Momentum, 0, &mut scratch.noise);
-        draw(&mut scratch.momentum.readout, &scratch.noise.readout, &motion.readout);
+        motion.fill(stream, Purpose::Momentum, 0, &mut scratch.noise);
+        if !motion.marginal() {
+            draw(&mut scratch.momentum.readout, &scratch.noise.readout, &motion.readout);
+        }
         draw(&mut scratch.momentum.weights, &scratch.noise.weights, &motion.weights);
         self.potential(network, motion.beta) + total_kinetic(motion, &scratch.momentum)
     }
@@ -268,20 +367,20 @@ impl<S: Scalar> Chain<S> {
         stream: &Stream,
         scratch: &mut Scratch<S>,
     ) -> f64 {
-        let (network, beta, h) = (&target.network, motion.beta, motion.step_size);
+        let (network, h) = (&target.network, motion.step_size);
         let mut heat = 0.0;
-        self.kick(network, beta, 0.5 * h, &mut scratch.momentum);
+        self.kick(network, motion.beta, 0.5 * h, &mut scratch.momentum);
         for step in 0..steps {
-            self.drift(motion, h, &scratch.momentum);
-            self.differentiate(target, scratch);
+            self.step(motion, &mut scratch.momentum);
+            self.differentiate(target, motion, scratch);
             if step + 1 == steps {
-                self.kick(network, beta, 0.5 * h, &mut scratch.momentum);
+                self.kick(network, motion.beta, 0.5 * h, &mut scratch.momentum);
             } else if friction > 0.0 {
-                self.kick(network, beta, 0.5 * h, &mut scratch.momentum);
+                self.kick(network, motion.beta, 0.5 * h, &mut scratch.momentum);
                 heat += thermostat(motion, (-friction * h).exp(), stream, step, scratch);
-                self.kick(network, beta, 0.5 * h, &mut scratch.momentum);
+                self.kick(network, motion.beta, 0.5 * h, &mut scratch.momentum);
             } else {
-                self.kick(network, beta, h, &mut scratch.momentum);
+                self.kick(network, motion.beta, h, &mut scratch.momentum);
             }
         }
         heat
@@ -302,7 +401,7 @@ impl<S: Scalar> Chain<S> {
             let (x, g, xi) = (&mut self.position, &self.gradient, &scratch.noise);
             euler_maruyama(&mut x.readout, &g.readout, &xi.readout, eta, temperature, network.lambda1);
             euler_maruyama(&mut x.weights, &g.weights, &xi.weights, eta, temperature, network.lambda0);
-            self.differentiate(target, scratch);
+            self.differentiate(target, motion, scratch);
         }
     }
 }
@@ -314,7 +413,8 @@ pub fn name(ensemble: &Ensemble, chain: usize, trajectory: u32) -> (u64, u32, u3
 }
 
 fn total_kinetic<S: Scalar>(motion: &PreparedMove<S>, momentum: &Blocks<S>) -> f64 {
-    kinetic(&momentum.readout, &motion.readout) + kinetic(&momentum.weights, &motion.weights)
+    let readout = if motion.marginal() { 0.0 } else { kinetic(&momentum.readout, &motion.readout) };
+    readout + kinetic(&momentum.weights, &motion.weights)
 }
 
 /// O with `keep` = e^{−γt} in friction slot `slot`; returns the kinetic energy gained.
@@ -326,8 +426,10 @@ fn thermostat<S: Scalar>(
     scratch: &mut Scratch<S>,
 ) -> f64 {
     let before = total_kinetic(motion, &scratch.momentum);
-    stream.fill(Purpose::Friction, slot, &mut scratch.noise);
-    refresh(&mut scratch.momentum.readout, &scratch.noise.readout, &motion.readout, keep);
+    motion.fill(stream, Purpose::Friction, slot, &mut scratch.noise);
+    if !motion.marginal() {
+        refresh(&mut scratch.momentum.readout, &scratch.noise.readout, &motion.readout, keep);
+    }
     refresh(&mut scratch.momentum.weights, &scratch.noise.weights, &motion.weights, keep);
     total_kinetic(motion, &scratch.momentum) - before
 }

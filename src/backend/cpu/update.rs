@@ -41,6 +41,41 @@ pub fn drift<S: Scalar>(position: &mut [S], momentum: &[S], mass: &RowMass<S>, t
     })
 }
 
+/// Exact motion of a row of coordinates for one step under the prior, ½ λ θ² + ½ p²/m: a rotation with frequency ω = √(λ/m).
+#[derive(Debug, Clone)]
+pub struct RowRotation<S> {
+    cos: Vec<S>,
+    /// sin(ωh)/(mω) and mω sin(ωh).
+    forth: Vec<S>,
+    back: Vec<S>,
+}
+
+impl<S: Scalar> RowRotation<S> {
+    pub fn new(mass: &[f64], lambda: f64, time: f64) -> Self {
+        let of = |f: &dyn Fn(f64, f64) -> f64| rounded(mass.iter().map(|m| f(*m, (lambda / m).sqrt())));
+        Self {
+            cos: of(&|_, omega| (omega * time).cos()),
+            forth: of(&|m, omega| (omega * time).sin() / (m * omega)),
+            back: of(&|m, omega| (omega * time).sin() * m * omega),
+        }
+    }
+}
+
+/// A beside the prior: θ and p turn about each other.
+pub fn rotate<S: Scalar>(position: &mut [S], momentum: &mut [S], rotation: &RowRotation<S>) {
+    let row = rotation.cos.len();
+    vectorize!({
+        for (x, p) in position.chunks_exact_mut(row).zip(momentum.chunks_exact_mut(row)) {
+            let turn = rotation.cos.iter().zip(&rotation.forth).zip(&rotation.back);
+            for ((x, p), ((&cos, &forth), &back)) in x.iter_mut().zip(p).zip(turn) {
+                let (x0, p0) = (*x, *p);
+                *x = cos * x0 + forth * p0;
+                *p = cos * p0 - back * x0;
+            }
+        }
+    })
+}
+
 /// p ← √m ξ, the full refreshment. What p held before is not read: a diverged trajectory may have left anything there.
 pub fn draw<S: Scalar>(momentum: &mut [S], noise: &[S], mass: &RowMass<S>) {
     let row = mass.root.len();

@@ -408,6 +408,7 @@ impl Motion {
         let (h, beta, mass) = (motion.step_size, motion.beta, motion.mass.readout);
         let (scheme, metropolis, time, friction) = match motion.scheme {
             Scheme::Obabo { friction, metropolis } => (0.0, metropolis, h, friction),
+            Scheme::Marginal { friction } => (3.0, true, h, friction),
             Scheme::Baoab { friction } => (1.0, false, 0.5 * h, friction),
             Scheme::Ula => (2.0, false, 0.0, 0.0),
         };

@@ -189,6 +189,11 @@ impl Gpu {
                 "moves and steps must be given for {temperatures} temperatures, masses for {rank} directions"
             )));
         }
+        if moves.iter().any(|m| matches!(m.scheme, Scheme::Marginal { .. })) {
+            return Err(BackendError(
+                "the GPU backend moves the readout beside the weights: use --readout sampled".into(),
+            ));
+        }
         if moves.iter().any(|m| m.scheme == Scheme::Ula && m.beta <= 0.0) {
             return Err(BackendError("ULA needs a finite temperature: its noise is √(2ηT)".into()));
         }
@@ -197,6 +202,10 @@ impl Gpu {
 }
 
 impl Backend for Gpu {
+    fn integrates_readout(&self) -> bool {
+        false
+    }
+
     fn device(&self) -> Device {
         let info = &self.engine.device.info;
         Device { backend: "gpu".into(), name: format!("{} ({}, {})", info.name, info.kind, info.api) }
