@@ -55,6 +55,27 @@ fn float64_meets_a_reference_posterior() {
     }
 }
 
+/// Every observable of every reference posterior is the same in both precisions; under a likelihood five per cent too strong it is not.
+#[test]
+fn float32_and_float64_agree() {
+    for case in Case::all() {
+        let setting = Setting { readout: Readout::Integrated, ..Setting::new(SamplerKind::Malt, &[case.temperature]) };
+        let single = case.sample(&setting, cpu);
+        let double = case.sample(&setting, |e| Box::new(Cpu::<f64>::new(Ensemble { seed: e.seed + 1, ..e })));
+        let against = |found: Vec<Target>| -> Vec<Target> {
+            let pairs = found.into_iter().zip(&double);
+            pairs.map(|(f, d)| Target { mean: d.sampled.mean, mcse: d.sampled.mcse, ..f }).collect()
+        };
+        let pairs = against(single);
+        assert_met(&format!("float32 and float64, {}", case.activation), &pairs);
+        let mean_square = pairs.iter().map(|t| t.z().powi(2)).sum::<f64>() / pairs.len() as f64;
+        assert!(mean_square < 3.0, "{}: mean z² = {mean_square:.1}", case.activation);
+        let spoiled =
+            |e| -> Box<dyn Backend> { Box::new(Spoiled { inner: Cpu::<f32>::new(e), spoil: |m| m.beta *= 1.05 }) };
+        assert_missed("a likelihood five per cent too strong", &against(case.sample(&setting, spoiled)));
+    }
+}
+
 /// A backend that runs moves other than those it is given.
 struct Spoiled<B> {
     inner: B,

@@ -76,8 +76,8 @@ pub fn ensemble(problem: &Problem, network: Network, setting: &Setting, directio
     }
 }
 
-/// Samples a backend; returns the measurements [draw][chain] and the report.
-pub fn run(backend: &mut dyn Backend, ensemble: &Ensemble, setting: &Setting) -> (Vec<Vec<Measurement>>, RunReport) {
+/// What the loop is asked to do in a setting.
+pub fn plan(ensemble: &Ensemble, setting: &Setting) -> Plan {
     let betas: Vec<f64> = setting.temperatures.iter().map(|t| 1.0 / t).collect();
     let initial = betas
         .iter()
@@ -87,7 +87,7 @@ pub fn run(backend: &mut dyn Backend, ensemble: &Ensemble, setting: &Setting) ->
             mass: informed_mass(&ensemble.problem, &ensemble.network, beta, 1.0 / ensemble.network.lambda1),
         })
         .collect();
-    let plan = Plan {
+    Plan {
         kind: setting.kind,
         readout: setting.readout,
         betas,
@@ -100,7 +100,12 @@ pub fn run(backend: &mut dyn Backend, ensemble: &Ensemble, setting: &Setting) ->
         tempering: setting.tempering,
         superchains: 1,
         gram: true,
-    };
+    }
+}
+
+/// Samples a backend; returns the measurements [draw][chain] and the report.
+pub fn run(backend: &mut dyn Backend, ensemble: &Ensemble, setting: &Setting) -> (Vec<Vec<Measurement>>, RunReport) {
+    let plan = plan(ensemble, setting);
     let mut draws = Vec::new();
     let report = sample(backend, &plan, |m| draws.push(m.to_vec()), |_| ControlFlow::Continue(())).unwrap();
     (draws, report)
