@@ -25,9 +25,11 @@
 //! | [`report`] | the document of a run and its table | devices |
 //! | [`store`] | the run directory | plots |
 //! | [`run`] | the whole job, from `Experiment` to `Document` | the command line |
+//! | [`bias`] | unadjusted samplers against an adjusted one | devices |
 //! | [`cli`] | raw arguments, messages, exit codes | formulas |
 
 pub mod backend;
+pub mod bias;
 pub mod cli;
 pub mod compare;
 pub mod config;

@@ -46,6 +46,22 @@ fn replica_exchange_leaves_a_linear_network_exact() {
     }
 }
 
+/// At a short step the biases of the unadjusted samplers are below the errors; at a long one they are not.
+#[test]
+fn unadjusted_samplers_meet_a_linear_network_at_short_steps_only() {
+    let problem = problem();
+    let exact = exact(&problem, 10);
+    let sampled = |kind: SamplerKind, step_size: f64, draws: usize| {
+        let setting =
+            Setting { step_size: Some(step_size), draws, replicas: 128, ..Setting::new(kind, &[TEMPERATURE]) };
+        targets(&problem, network(10), &setting, 0, &exact, cpu)
+    };
+    for (kind, short, long, draws) in [(SamplerKind::Baoab, 0.05, 0.28, 400), (SamplerKind::Ula, 1.5e-3, 0.05, 3000)] {
+        assert_met(&format!("{kind:?} at {short}"), &sampled(kind, short, draws));
+        assert_missed(&format!("{kind:?} at {long}"), &sampled(kind, long, draws));
+    }
+}
+
 /// The large-N1 theory is not the exact answer at N1 = 3, and the test can tell.
 #[test]
 fn another_width_is_told_apart() {

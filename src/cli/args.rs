@@ -44,6 +44,8 @@ pub enum Command {
     Theory(TheoryArgs),
     /// Print the table of a run directory.
     Report(ReportArgs),
+    /// Measure the samplers themselves.
+    Bench(BenchArgs),
     /// List the graphics devices that can run the chains.
     Devices,
     /// Hold every device against float64 on the CPU, stage by stage, on a small bundled problem.
@@ -64,6 +66,31 @@ pub struct RunArgs {
     /// Print the resolved settings and the memory that the run would take, and stop.
     #[arg(long, help_heading = "Output")]
     pub dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    #[command(subcommand)]
+    pub command: BenchCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum BenchCommand {
+    /// The bias of the unadjusted samplers at h, h/2 and h/4 against malt, and its order.
+    Bias(BiasArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct BiasArgs {
+    #[command(flatten)]
+    pub source: SourceArgs,
+    #[command(flatten)]
+    pub problem: ProblemArgs,
+    #[command(flatten)]
+    pub sampler: SamplerArgs,
+    /// Print JSON (schema featherm.bias/1) instead of a table.
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -268,6 +295,14 @@ impl RunArgs {
         };
         settings.override_with(flags);
         Ok((Experiment::resolve(settings)?, name))
+    }
+}
+
+impl BiasArgs {
+    pub fn experiment(&self) -> Result<Experiment, Failure> {
+        let (mut settings, _) = self.source.base()?;
+        settings.override_with(Settings { sampler: self.sampler.settings(), ..self.problem.settings() });
+        Ok(Experiment::resolve(settings)?)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The command line: raw arguments become an `Experiment`, errors become one message and an exit code.
 
 mod args;
+mod bench;
 mod devices;
 mod doctor;
 mod progress;
@@ -74,6 +75,7 @@ pub fn main() -> ExitCode {
         Some(Command::Run(arguments)) => run::run(&arguments),
         Some(Command::Theory(arguments)) => theory::theory(&arguments),
         Some(Command::Report(arguments)) => report::report(&arguments),
+        Some(Command::Bench(command)) => bench::bench(&command.command),
         Some(Command::Devices) => devices::devices(),
         Some(Command::Doctor) => doctor::doctor(),
     };
