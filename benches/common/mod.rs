@@ -1,4 +1,5 @@
 //! What the benchmarks share: a problem of a given shape, and timings that are interleaved so that a busy machine slows all alike.
+#![allow(dead_code, reason = "each benchmark uses its part")]
 
 use std::time::Instant;
 
