@@ -46,7 +46,7 @@ fn report(dir: &Path) -> Value {
 #[test]
 fn a_run_writes_its_directory_and_prints_its_table() {
     let dir = TempDir::new().unwrap();
-    let output = featherm(dir.path(), &TINY);
+    let output = featherm(dir.path(), &[&TINY[..], &["--tempering", "true"]].concat());
     assert!(output.status.success(), "{}", stderr(&output));
     let table = stdout(&output);
     for part in ["D²(T) is largest at T =", "Q\u{304} = λ1⟨v²⟩", "saddle", "nngp", "report: runs/quick-1/report.json"]
@@ -307,7 +307,8 @@ fn a_second_interrupt_keeps_nothing_and_says_so() {
 
     let dir = TempDir::new().unwrap();
     // Trajectories long enough for the second signal to come before the first is answered.
-    let slow = ["--backend", "cpu", "--train", "300", "--width", "3000", "--chains", "8", "--out", "new/slow"];
+    let slow =
+        ["--backend", "cpu", "--test", "20", "--train", "300", "--width", "3000", "--chains", "8", "--out", "new/slow"];
     let child = Command::new(assert_cmd::cargo::cargo_bin!("featherm"))
         .args(slow)
         .current_dir(dir.path())

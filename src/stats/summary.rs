@@ -33,7 +33,7 @@ pub struct Summary {
     pub quantiles: [Quantile; 3],
     pub rhat: f64,
     pub nested_rhat: f64,
-    /// See [`drift`](super::drift).
+    /// See [`drift`](fn@super::drift).
     pub drift: f64,
 }
 

@@ -12,7 +12,7 @@ use crate::theory;
 
 const MIB: f64 = 1048576.0;
 
-/// Bytes by what they are for, with the two phases whose copies do not meet.
+/// Bytes by what they are for.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CpuMemory {
     parts: Vec<(&'static str, u64)>,
