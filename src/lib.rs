@@ -18,11 +18,12 @@
 //! | [`theory`] | order parameters and what follows from them, in float64 | samples |
 //! | [`sampler`] | warm-up, adaptation, draws, replica exchange | the device it drives |
 //! | [`backend`] | `trait Backend` and the devices that implement it, stage by stage | experiments, files |
+//! | [`memory`] | what this machine can give | what it is for |
 //! | [`noise`] | counter-based random numbers, the same on every device | what they are for |
 //! | [`observables`] | the table of observables: name, measurement, theory value | devices |
-//! | [`stats`] | ESS, R̂, nested R̂, MCSE | networks |
-//! | [`compare`] | sampled ± MCSE beside each theory; the signatures and their confidence | plots |
-//! | [`report`] | the document of a run and its table | devices |
+//! | [`stats`] | ESS, R̂, nested R̂, MCSE, E-BFMI, drift | networks |
+//! | [`compare`] | sampled ± MCSE beside each theory; the sampled evidence; the signatures and their confidence | plots |
+//! | [`report`] | the document of a run, the verdict on its temperatures, its table | devices |
 //! | [`store`] | the run directory | plots |
 //! | [`run`] | the whole job, from `Experiment` to `Document` | the command line |
 //! | [`bias`] | unadjusted samplers against an adjusted one | devices |
@@ -34,6 +35,7 @@ pub mod cli;
 pub mod compare;
 pub mod config;
 pub mod data;
+pub mod memory;
 pub mod model;
 pub mod noise;
 pub mod observables;

@@ -7,18 +7,18 @@ use std::time::Instant;
 
 use thiserror::Error;
 
-use crate::backend::{Accumulated, Backend, BackendError, Ensemble, Opened, open};
-use crate::compare::{self, DistanceCurve, Row};
+use crate::backend::{Accumulated, Backend, BackendError, Ensemble, Opened, memory_plan, open};
+use crate::compare::{self, DistanceCurve, LogEvidence, Losses, Row};
 use crate::config::{Experiment, Readout, SamplerKind};
 use crate::data::{self, DataError};
+use crate::memory::{self, NotEnough};
 use crate::model::{Problem, ProblemError};
 use crate::observables::{self, Observable, Recorder, SampledTemperature, class_pairs};
-use crate::report::{
-    DataSummary, Document, SCHEMA, SamplerReport, TemperatureReport, Timing, ladder_warnings, warnings,
-};
+use crate::report::verdict::{judge, warnings};
+use crate::report::{DataSummary, Document, LogEvidenceReport, SCHEMA, SamplerReport, TemperatureReport, Timing};
 use crate::sampler::{self, Phase, Plan, Progress, RunReport, SamplerError, Tuning, informed_mass, superchains};
 use crate::stats::ShapeError;
-use crate::theory::{Kind, Prediction, Theory, TheoryError};
+use crate::theory::{self, Kind, Prediction, Theory, TheoryError};
 
 /// Batches into which a chain's test predictions are accumulated, at most.
 const BATCHES: usize = 20;
@@ -47,7 +47,9 @@ pub enum RunError {
     Backend(#[from] BackendError),
     #[error(transparent)]
     Shape(#[from] ShapeError),
-    #[error("interrupted before the first draws: nothing was measured")]
+    #[error(transparent)]
+    Memory(#[from] NotEnough),
+    #[error("interrupted before four draws were taken: nothing was kept")]
     Interrupted,
 }
 
@@ -58,7 +60,7 @@ impl RunError {
             matches!(error, TheoryError::EmptyClass { .. } | TheoryError::Data | TheoryError::Network { .. })
         };
         match self {
-            Self::Data(_) | Self::Problem(_) => true,
+            Self::Data(_) | Self::Problem(_) | Self::Memory(_) => true,
             Self::Theory(error) => theory(error),
             _ => false,
         }
@@ -74,12 +76,58 @@ pub struct Prepared {
 /// Loads the data and builds what the theory needs.
 ///
 /// # Errors
-/// [`RunError`] when the data is refused or the theory's kernel cannot be decomposed.
+/// [`RunError`] when the data is refused, its kernel does not fit into memory or cannot be decomposed.
 pub fn prepare(experiment: &Experiment) -> Result<Prepared, RunError> {
+    Prepared::new(experiment, load(experiment)?)
+}
+
+/// Loads the data.
+///
+/// # Errors
+/// [`RunError`] when it is refused.
+pub fn load(experiment: &Experiment) -> Result<Arc<Problem>, RunError> {
     let task = data::load(&experiment.data, experiment.sampler.seed)?;
-    let problem = Arc::new(Problem::new(&task)?);
-    let theory = Theory::new(&problem, &experiment.network)?;
-    Ok(Prepared { problem, theory })
+    Ok(Arc::new(Problem::new(&task)?))
+}
+
+impl Prepared {
+    /// Builds what the theory needs.
+    ///
+    /// # Errors
+    /// [`RunError`] when the kernel does not fit into memory or cannot be decomposed.
+    pub fn new(experiment: &Experiment, problem: Arc<Problem>) -> Result<Self, RunError> {
+        let points = problem.points();
+        memory::require(&format!("the theory of {points} training points"), theory::memory(points), "--train")?;
+        let theory = Theory::new(&problem, &experiment.network)?;
+        Ok(Self { problem, theory })
+    }
+}
+
+/// What an experiment would take of a device's memory, as text, and whether the machine has it.
+///
+/// # Errors
+/// When the chosen device is not there or cannot hold the ensemble.
+pub fn memory_need(
+    experiment: &Experiment,
+    problem: &Arc<Problem>,
+) -> Result<(String, Result<(), NotEnough>), BackendError> {
+    let sampler = &experiment.sampler;
+    let ensemble = ensemble(experiment, problem, Vec::new());
+    let need = memory_plan(sampler.backend, sampler.adapter.as_deref(), sampler.precision, &ensemble, sampler.draws)?;
+    Ok((need.to_string(), need.check()))
+}
+
+/// The chains of an experiment, measuring weights along `directions`.
+fn ensemble(experiment: &Experiment, problem: &Arc<Problem>, directions: Vec<Vec<f64>>) -> Ensemble {
+    Ensemble {
+        problem: Arc::clone(problem),
+        network: experiment.network,
+        seed: experiment.sampler.seed,
+        temperatures: experiment.temperatures.len(),
+        replicas: experiment.sampler.chains,
+        directions,
+        batches: BATCHES.min(experiment.sampler.draws),
+    }
 }
 
 /// The result of a run: the document, and the Gram matrices that are too large for it.
@@ -101,7 +149,10 @@ pub struct Run {
 /// # Examples
 /// See `examples/library.rs`.
 pub fn run(experiment: &Experiment, progress: impl FnMut(Progress) -> ControlFlow<()>) -> Result<Run, RunError> {
-    let prepared = prepare(experiment)?;
+    let problem = load(experiment)?;
+    // Before the theory, whose cost grows as P³.
+    memory_need(experiment, &problem)?.1?;
+    let prepared = Prepared::new(experiment, problem)?;
     let job = Job::new(experiment, &prepared);
     let mut opened = job.open()?;
     job.sample(opened.backend.as_mut(), progress)
@@ -135,15 +186,7 @@ impl<'a> Job<'a> {
             }
         }
         let directions = predictions.iter().map(|at| rotated_direction(problem, at)).collect();
-        let ensemble = Ensemble {
-            problem: Arc::clone(problem),
-            network: experiment.network,
-            seed: experiment.sampler.seed,
-            temperatures: temperatures.len(),
-            replicas: experiment.sampler.chains,
-            directions,
-            batches: BATCHES.min(experiment.sampler.draws),
-        };
+        let ensemble = ensemble(experiment, problem, directions);
         let theory_s = start.elapsed().as_secs_f64();
         Self { experiment, prepared, predictions, failures, ensemble, theory_s }
     }
@@ -264,14 +307,39 @@ impl<'a> Job<'a> {
         let mut rows = Vec::new();
         for (t, sampled) in sampled.iter().enumerate() {
             let predictions = &self.predictions[t];
-            // Without its lost chains an ensemble no longer falls into the superchains it started in.
-            let whole = sampled.chains == self.ensemble.replicas;
-            let superchains = if whole { superchains(sampled.chains) } else { 1 };
+            let superchains = self.judged_superchains(sampled);
             let mut at = compare::scalar_rows(entries, sampled, predictions, superchains)?;
+            if !self.has_direction(t) {
+                // Measured along a û of length zero they read 0, which is no measurement.
+                at.retain(|row| !entries.iter().any(|e| e.name == row.name && e.members.iter().any(|o| o.along_u())));
+            }
             at.extend(compare::predictive_rows(&accumulated.predictive[t], predictions, superchains)?);
             rows.push(at);
         }
         Ok(rows)
+    }
+
+    /// Superchains that the nested R̂ can tell apart: without its lost chains an ensemble no longer falls into those it started in.
+    fn judged_superchains(&self, sampled: &SampledTemperature) -> usize {
+        if sampled.chains == self.ensemble.replicas { superchains(sampled.chains) } else { 1 }
+    }
+
+    /// Whether some theory names a direction û at this temperature: none does where all fail, or where the labels are zero.
+    fn has_direction(&self, temperature: usize) -> bool {
+        self.ensemble.directions[temperature].iter().any(|&u| u != 0.0)
+    }
+
+    /// ln p(y) along the ladder from the draws of the loss.
+    fn log_evidence(&self, sampled: &[SampledTemperature]) -> Option<Vec<LogEvidence>> {
+        let problem = &self.prepared.problem;
+        let all = Observable::all(problem.classes(), problem.test_points() > 0);
+        let column = all.iter().position(|&o| o == Observable::TrainLoss)?;
+        let points = problem.points() as f64;
+        let losses: Vec<Losses> = sampled
+            .iter()
+            .map(|s| Losses { values: s.draws[column].iter().map(|x| points * x).collect(), chains: s.chains })
+            .collect();
+        compare::log_evidence(&self.prepared.theory, &self.experiment.temperatures, &losses)
     }
 
     fn document(
@@ -284,27 +352,46 @@ impl<'a> Job<'a> {
     ) -> Document {
         let (experiment, problem) = (self.experiment, &self.prepared.problem);
         let signatures = self.signatures(&rows, sampled);
-        let temperatures = experiment
-            .temperatures
+        let ladder = &experiment.temperatures;
+        let evidence = self.log_evidence(sampled);
+        let mut temperatures: Vec<TemperatureReport> = rows
             .iter()
-            .zip(&report.chains)
-            .zip(rows)
-            .zip(&self.predictions)
-            .map(|(((&temperature, chains), rows), predictions)| TemperatureReport {
-                temperature,
-                sampler: SamplerReport::new(
-                    chains,
-                    chains.tuning.friction(experiment.sampler.kind),
-                    experiment.sampler.chains,
-                    report.draws,
-                ),
-                observables: rows.iter().map(|row| (row.name.clone(), row.into())).collect(),
-                theory: predictions.iter().map(|p| (p.kind.name().to_string(), p.into())).collect(),
+            .enumerate()
+            .map(|(t, rows)| {
+                let (chains, predictions) = (&report.chains[t], &self.predictions[t]);
+                let found = evidence.as_ref().and_then(|evidence| evidence.get(t));
+                TemperatureReport {
+                    temperature: ladder[t],
+                    converged: false,
+                    advice: Vec::new(),
+                    sampler: SamplerReport::new(
+                        chains,
+                        chains.tuning.friction(experiment.sampler.kind),
+                        (experiment.sampler.chains, self.judged_superchains(&sampled[t])),
+                        report.draws,
+                        (t, report.exchange.as_ref()),
+                    ),
+                    observables: rows.iter().map(|row| (row.name.clone(), row.into())).collect(),
+                    log_evidence: found.map(|found| LogEvidenceReport::new(found, predictions)),
+                    theory: predictions.iter().map(|p| (p.kind.name().to_string(), p.into())).collect(),
+                }
             })
-            .collect::<Vec<_>>();
-        let mut warnings = warnings(&temperatures, experiment.sampler.kind);
-        warnings.extend(ladder_warnings(&temperatures, report.exchange.as_ref()));
+            .collect();
+        for (t, at) in temperatures.iter_mut().enumerate() {
+            at.advice = judge(at, &experiment.sampler, t.checked_sub(1).map(|hotter| ladder[hotter]));
+            at.converged = at.advice.is_empty();
+        }
+        let mut warnings = warnings(&temperatures, experiment.sampler.kind.adjusted());
         warnings.extend(self.failures.iter().cloned());
+        warnings.extend((0..ladder.len()).filter(|&t| !self.has_direction(t)).map(|t| {
+            format!(
+                "no theory names a direction û at T = {}: the two observables along it are left out there",
+                ladder[t]
+            )
+        }));
+        if evidence.is_none() {
+            warnings.push("no theory has a solution at every temperature, so the log evidence is left out".into());
+        }
         Document {
             schema: SCHEMA.into(),
             version: env!("CARGO_PKG_VERSION").into(),
@@ -388,4 +475,36 @@ fn fine_grid(temperatures: &[f64]) -> Vec<f64> {
     let (Some(&high), Some(&low)) = (temperatures.first(), temperatures.last()) else { return Vec::new() };
     let step = (low / high).ln() / (THEORY_GRID - 1) as f64;
     (0..THEORY_GRID).map(|k| high * (step * k as f64).exp()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{BackendChoice, preset};
+
+    /// Where no theory names û, what is measured along it is left out with a warning; elsewhere it stays.
+    #[test]
+    fn without_a_theory_nothing_is_reported_along_its_direction() {
+        let mut settings = preset("quick").unwrap();
+        (settings.data.train, settings.data.test, settings.network.width) = (Some(20), Some(0), Some(5));
+        settings.temperature.range = None;
+        settings.temperature.values = Some(vec![1.0, 0.2]);
+        let sampler = &mut settings.sampler;
+        (sampler.chains, sampler.warmup, sampler.draws) = (Some(4), Some(20), Some(20));
+        sampler.backend = Some(BackendChoice::Cpu);
+        let experiment = Experiment::resolve(settings).unwrap();
+        let prepared = prepare(&experiment).unwrap();
+        let mut job = Job::new(&experiment, &prepared);
+        job.predictions[1].clear();
+        job.ensemble.directions[1].fill(0.0);
+        let mut opened = job.open().unwrap();
+        let run = job.sample(opened.backend.as_mut(), |_| ControlFlow::Continue(())).unwrap();
+        let [hot, cold] = &run.document.temperatures[..] else { panic!("two temperatures") };
+        for name in ["readout_weight_correlation_norm", "weight_second_moment_along_u"] {
+            assert!(hot.observables.contains_key(name) && !cold.observables.contains_key(name), "{name}");
+        }
+        assert!(cold.observables["train_loss"].theory.is_empty() && cold.observables.contains_key("readout_mean"));
+        let warned = |line: &&String| line.contains("direction") && line.contains("T = 0.2");
+        assert_eq!(run.document.warnings.iter().filter(warned).count(), 1, "{:?}", run.document.warnings);
+    }
 }

@@ -46,7 +46,7 @@ fn report(dir: &Path) -> Value {
 #[test]
 fn a_run_writes_its_directory_and_prints_its_table() {
     let dir = TempDir::new().unwrap();
-    let output = featherm(dir.path(), &TINY);
+    let output = featherm(dir.path(), &[&TINY[..], &["--tempering", "true"]].concat());
     assert!(output.status.success(), "{}", stderr(&output));
     let table = stdout(&output);
     for part in ["D²(T) is largest at T =", "Q\u{304} = λ1⟨v²⟩", "saddle", "nngp", "report: runs/quick-1/report.json"]
@@ -76,12 +76,31 @@ fn a_run_writes_its_directory_and_prints_its_table() {
         "centroid_distance_sq",
     ] {
         let observable = &at["observables"][name];
-        for field in ["mean", "mcse", "ess", "rhat"] {
+        for field in ["mean", "mcse", "ess", "ess_tail", "rhat", "nested_rhat"] {
             assert!(observable[field].is_f64(), "{name}.{field}: {observable}");
         }
         assert!(observable["theory"]["saddle"].is_f64() && observable["theory"]["nngp"].is_f64(), "{name}");
         assert!(observable["z"]["saddle"].is_f64());
+        for probability in ["0.05", "0.5", "0.95"] {
+            let quantile = &observable["quantiles"][probability];
+            assert!(quantile["value"].is_f64() && quantile["mcse"].is_f64(), "{name} at {probability}: {observable}");
+        }
     }
+    let sampler = &at["sampler"];
+    for field in ["acceptance_rate", "energy_error", "e_bfmi", "e_bfmi_min", "exchange_hotter"] {
+        assert!(sampler[field].is_f64(), "{field}: {sampler}");
+    }
+    assert_eq!((&sampler["superchains"], &sampler["exchange_colder"]), (&Value::from(2), &Value::Null));
+    // Eighty draws cannot pass thresholds of 400.
+    assert_eq!(at["converged"], false);
+    let advice = at["advice"].as_array().unwrap();
+    assert!(advice.iter().any(|line| line.as_str().unwrap().contains("--draws ")), "{advice:?}");
+    assert!(table.contains("NOT converged") && table.contains("ln p(y)"), "{table}");
+    let evidence = &at["log_evidence"];
+    for field in ["mean", "mcse", "quadrature_error"] {
+        assert!(evidence[field].is_f64(), "{field}: {evidence}");
+    }
+    assert!(evidence["z"]["nngp"].is_f64() && evidence["theory"]["saddle"].is_f64(), "{evidence}");
     for (name, length) in [("predictive_mean", 3), ("predictive_variance", 3), ("gyration_radius_sq", 2)] {
         let observable = &at["observables"][name];
         assert_eq!(observable["mean"].as_array().unwrap().len(), length);
@@ -173,7 +192,7 @@ fn theory_needs_no_sampling() {
 
 #[test]
 fn bad_input_is_one_line_exit_code_two_and_leaves_nothing() {
-    let cases: [(&[&str], &str); 26] = [
+    let cases: [(&[&str], &str); 28] = [
         (&["--temperatures", "0"], "temperature"),
         (&["--temperatures", "-1"], "temperature"),
         (&["--temperatures", "NaN"], "temperature"),
@@ -196,6 +215,8 @@ fn bad_input_is_one_line_exit_code_two_and_leaves_nothing() {
         (&["--classes", "3,11"], "11"),
         (&["--data", "mnist", "--train", "5"], "classes"),
         (&["--data", "no-such-set", "--classes", "1,2", "--train", "5"], "no-such-set"),
+        (&["--data", "no-such-set"], "unknown data source `no-such-set`"),
+        (&["--backend", "cpu", "--chains", "100000", "--width", "100000"], "MiB"),
         (&["--data", "teacher:oracle", "--train", "5"], "oracle"),
         (&["--preset", "slow"], "quick"),
         (&["--config", "absent.toml"], "absent.toml"),
@@ -255,6 +276,61 @@ fn a_used_output_directory_is_refused_and_untouched() {
     }
 }
 
+/// A run that fails after it has begun removes what it created, and nothing else.
+#[test]
+fn a_failed_run_removes_exactly_what_it_created() {
+    let failing = [&TINY[..], &["--sampler", "ula", "--step-size", "1000"]].concat();
+    let dir = TempDir::new().unwrap();
+    let fail = |out: &[&str]| {
+        let output = featherm(dir.path(), &[&failing[..], out].concat());
+        assert_eq!(output.status.code(), Some(1), "{out:?}: {}", stderr(&output));
+    };
+    fail(&[]);
+    fail(&["--out", "a/b/c"]);
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "created parents go");
+    fs::create_dir_all(dir.path().join("kept/empty")).unwrap();
+    fail(&["--out", "kept/empty"]);
+    fail(&["--out", "kept/new"]);
+    let kept: Vec<_> = fs::read_dir(dir.path().join("kept")).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert_eq!(kept, ["empty"], "what was there stays");
+    assert_eq!(fs::read_dir(dir.path().join("kept/empty")).unwrap().count(), 0);
+    assert!(featherm(dir.path(), &TINY).status.success());
+    fail(&[]);
+    assert_eq!(fs::read_dir(dir.path().join("runs")).unwrap().count(), 1, "another run's directory stays");
+}
+
+/// A second Ctrl-C ends at once: nothing that looks like a result is left, and the message says so.
+#[cfg(unix)]
+#[test]
+fn a_second_interrupt_keeps_nothing_and_says_so() {
+    use std::time::{Duration, Instant};
+
+    let dir = TempDir::new().unwrap();
+    // Trajectories long enough for the second signal to come before the first is answered.
+    let slow =
+        ["--backend", "cpu", "--test", "20", "--train", "300", "--width", "3000", "--chains", "8", "--out", "new/slow"];
+    let child = Command::new(assert_cmd::cargo::cargo_bin!("featherm"))
+        .args(slow)
+        .current_dir(dir.path())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let begun = Instant::now();
+    while !dir.path().join("new/slow/config.toml").exists() && begun.elapsed() < Duration::from_secs(60) {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    std::thread::sleep(Duration::from_millis(1000));
+    for _ in 0..2 {
+        assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
+    assert!(stderr(&output).contains("nothing of this run was kept"), "{}", stderr(&output));
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "created parents go");
+}
+
 /// Ctrl-C ends with exit code 3 and what was measured on disk.
 #[cfg(unix)]
 #[test]
@@ -282,7 +358,16 @@ fn an_interrupted_run_keeps_its_draws() {
     assert_eq!(report["interrupted"], true);
     let draws = report["temperatures"][0]["sampler"]["draws"].as_u64().unwrap();
     assert!((4..100_000).contains(&draws), "{draws}");
-    assert!(report["temperatures"][0]["observables"]["train_loss"]["mean"].is_f64());
+    let observables = &report["temperatures"][0]["observables"];
+    assert!(observables["train_loss"]["mean"].is_f64());
+    // Few of the planned batches of predictions are filled; what is there has its error nevertheless.
+    for name in ["predictive_mean", "predictive_variance"] {
+        assert!(
+            observables[name]["mcse"].as_array().unwrap().iter().all(Value::is_f64),
+            "{name}: {}",
+            observables[name]
+        );
+    }
 }
 
 #[test]

@@ -2,11 +2,13 @@
 
 mod common;
 
-use common::linear_network::{TEMPERATURE, exact, network, problem, targets};
-use common::{Setting, assert_met, assert_missed};
+use common::linear_network::{TEMPERATURE, exact, log_evidence, network, problem, targets};
+use common::{MAX_Z, Setting, assert_met, assert_missed, ensemble, run};
 use featherm::backend::cpu::Cpu;
 use featherm::backend::{Backend, Ensemble};
+use featherm::compare::{self, LogEvidence, Losses};
 use featherm::config::{Readout, SamplerKind};
+use featherm::theory::Theory;
 
 fn cpu(ensemble: Ensemble) -> Box<dyn Backend> {
     Box::new(Cpu::<f32>::new(ensemble))
@@ -68,4 +70,62 @@ fn another_width_is_told_apart() {
     let problem = problem();
     let setting = Setting::new(SamplerKind::Malt, &[TEMPERATURE]);
     assert_missed("N1 = 3 against N1 = 4", &targets(&problem, network(3), &setting, 0, &exact(&problem, 4), cpu));
+}
+
+/// The evidence that samples of a ladder give, by thermodynamic integration.
+fn sampled_evidence(width: usize, setting: &Setting, scale: f64) -> Vec<LogEvidence> {
+    let problem = problem();
+    let ensemble = ensemble(&problem, network(width), setting, &[1.0, 0.0, 0.0, 0.0]);
+    let (draws, _) = run(cpu(ensemble.clone()).as_mut(), &ensemble, setting);
+    let losses: Vec<Losses> = (0..setting.temperatures.len())
+        .map(|t| {
+            let chains = t * setting.replicas..(t + 1) * setting.replicas;
+            let values = chains.flat_map(|chain| draws.iter().map(move |draw| scale * draw[chain].loss)).collect();
+            Losses { values, chains: setting.replicas }
+        })
+        .collect();
+    let theory = Theory::new(&problem, &network(width)).unwrap();
+    compare::log_evidence(&theory, &setting.temperatures, &losses).unwrap()
+}
+
+/// ln p(y) at every temperature against the quadrature over q, with errors small enough to mean something.
+#[test]
+fn the_evidence_of_a_linear_network_is_exact() {
+    let problem = problem();
+    let ladder = [30.0, 10.0, 3.0, 1.0, 0.3, 0.1, 0.03];
+    for (width, tempering) in [(3, false), (10, false), (10, true), (50, true)] {
+        let setting = Setting { tempering, ..Setting::new(SamplerKind::Malt, &ladder) };
+        let found = sampled_evidence(width, &setting, 1.0);
+        let z = |found: &[LogEvidence], true_width: usize| -> Vec<f64> {
+            let exact = |t: f64| log_evidence(&problem, true_width, t);
+            found.iter().zip(ladder).map(|(found, t)| (found.mean - exact(t)) / found.error()).collect()
+        };
+        for (found, (z, t)) in found.iter().zip(z(&found, width).iter().zip(ladder)) {
+            println!("N1 = {width}, T = {t}: {found:?}, z = {z:.2}");
+            assert!(z.abs() < MAX_Z, "N1 = {width}, T = {t}: {found:?}, exact {}", log_evidence(&problem, width, t));
+            assert!(found.error() < 0.1, "N1 = {width}, T = {t}: {found:?}");
+        }
+        // Controls: the evidence of another width is another one, and a loss that is off by a twentieth is seen.
+        if width == 3 {
+            let missed = |z: &[f64]| z.iter().any(|z| z.abs() > MAX_Z);
+            assert!(missed(&z(&found, 6)), "N1 = 3 against N1 = 6: {:?}", z(&found, 6));
+            let wrong = sampled_evidence(width, &setting, 1.05);
+            assert!(missed(&z(&wrong, width)), "a scaled loss: {:?}", z(&wrong, width));
+        }
+    }
+}
+
+/// A ladder that starts too cold cannot resolve the way from the prior: its error says so and covers what was lost.
+#[test]
+fn an_unresolved_first_interval_shows_in_the_quadrature_error() {
+    let problem = problem();
+    for ladder in [[0.3, 0.1], [0.03, 0.01]] {
+        let found = sampled_evidence(3, &Setting::new(SamplerKind::Malt, &ladder), 1.0);
+        for (found, t) in found.iter().zip(ladder) {
+            let miss = (found.mean - log_evidence(&problem, 3, t)).abs();
+            println!("T = {t}: {found:?}, off by {miss:.4}");
+            assert!(miss < 4.0 * found.error(), "T = {t}: {found:?} is off by {miss}");
+            assert!(found.quadrature_error > 3.0 * found.mcse, "T = {t}: {found:?}");
+        }
+    }
 }

@@ -1,8 +1,12 @@
 //! From the wish for a device to an ensemble running on one.
 
+mod footprint;
+
+use self::footprint::CpuMemory;
 use super::cpu::Cpu;
 use super::{Backend, BackendError, Ensemble};
 use crate::config::{BackendChoice, Precision};
+use crate::memory::NotEnough;
 
 /// An ensemble on its device.
 pub struct Opened {
@@ -91,7 +95,30 @@ fn hardware_gpu(_: &Ensemble) -> Result<Box<dyn Backend>, String> {
     Err("built without GPU support".into())
 }
 
-/// What the ensemble would take on the chosen device, as text.
+/// What the ensemble would take on a device.
+pub struct MemoryNeed {
+    text: String,
+    /// The machine's own memory, where that is what it takes.
+    cpu: Option<CpuMemory>,
+}
+
+impl MemoryNeed {
+    /// Whether the machine has the memory; a graphics device has refused already what it cannot hold.
+    ///
+    /// # Errors
+    /// With the numbers and what to change.
+    pub fn check(&self) -> Result<(), NotEnough> {
+        self.cpu.as_ref().map_or(Ok(()), CpuMemory::check)
+    }
+}
+
+impl std::fmt::Display for MemoryNeed {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// What the ensemble and `draws` draws of it would take on the chosen device.
 ///
 /// # Errors
 /// When the chosen device is not there or cannot hold the ensemble; the message has the numbers and what to change.
@@ -100,34 +127,17 @@ pub fn memory_plan(
     adapter: Option<&str>,
     precision: Precision,
     ensemble: &Ensemble,
-) -> Result<String, BackendError> {
+    draws: usize,
+) -> Result<MemoryNeed, BackendError> {
+    let on_gpu = |text| Ok(MemoryNeed { text, cpu: None });
     match (choice, precision) {
-        (BackendChoice::Gpu, _) => gpu_plan(adapter, precision == Precision::F16, ensemble),
-        (BackendChoice::Auto, Precision::F32) if has_hardware_gpu() => gpu_plan(None, false, ensemble),
-        _ => Ok(cpu_plan(precision, ensemble)),
+        (BackendChoice::Gpu, _) => on_gpu(gpu_plan(adapter, precision == Precision::F16, ensemble)?),
+        (BackendChoice::Auto, Precision::F32) if has_hardware_gpu() => on_gpu(gpu_plan(None, false, ensemble)?),
+        _ => {
+            let cpu = CpuMemory::new(precision, ensemble, draws);
+            Ok(MemoryNeed { text: cpu.to_string(), cpu: Some(cpu) })
+        }
     }
-}
-
-const MIB: f64 = 1048576.0;
-
-/// State of the chains, float64 sums of G, and the sums of the predictions.
-fn cpu_plan(precision: Precision, ensemble: &Ensemble) -> String {
-    let scalar = match precision {
-        Precision::F64 => 8,
-        Precision::F32 | Precision::F16 => 4,
-    };
-    let (problem, network) = (&ensemble.problem, &ensemble.network);
-    let state = 2 * scalar * network.width * (problem.rank() + 1) * ensemble.chains();
-    let gram = (8 + scalar) * problem.points().pow(2) * ensemble.gram_blocks() * ensemble.temperatures;
-    let predictions = 16 * problem.test_points() * ensemble.batches * ensemble.chains();
-    let line = |name: &str, bytes: usize| format!("{name:12} {:10.2} MiB\n", bytes as f64 / MIB);
-    format!(
-        "memory on the CPU\n{}{}{}{}",
-        line("chains", state),
-        line("Gram sums", gram),
-        line("predictions", predictions),
-        line("in all", state + gram + predictions)
-    )
 }
 
 #[cfg(feature = "gpu")]

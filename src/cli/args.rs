@@ -9,6 +9,7 @@ use crate::config::{
     BackendChoice, DataSettings, Experiment, NetworkSettings, Order, OutputSettings, Precision, Readout, SamplerKind,
     SamplerSettings, Settings, Standardize, TemperatureSettings, preset,
 };
+use crate::data::recognise;
 use crate::model::Activation;
 
 /// The feature-learning thermometer: samples the Gibbs posterior of one-hidden-layer networks at temperature T and holds the samples
@@ -33,7 +34,7 @@ Examples:
   featherm theory --temperature-range 0.001:10:30 --json      theory only, no sampling
   featherm report runs/quick-1                                the table of a finished run
 
-Exit codes: 0 done, 1 the run failed, 2 bad input, 3 interrupted (what was measured is on disk).";
+Exit codes: 0 done, 1 the run failed, 2 bad input, 3 interrupted (what was measured, if anything, is on disk).";
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -294,7 +295,7 @@ impl RunArgs {
             ..self.problem.settings()
         };
         settings.override_with(flags);
-        Ok((Experiment::resolve(settings)?, name))
+        Ok((resolve(settings)?, name))
     }
 }
 
@@ -311,8 +312,16 @@ impl TheoryArgs {
         let (mut settings, _) = self.source.base()?;
         let sampler = SamplerSettings { seed: self.seed, ..SamplerSettings::default() };
         settings.override_with(Settings { sampler, ..self.problem.settings() });
-        Ok(Experiment::resolve(settings)?)
+        resolve(settings)
     }
+}
+
+/// A source of data that does not exist is named before anything that it would need beside it.
+fn resolve(settings: Settings) -> Result<Experiment, Failure> {
+    if let Some(source) = settings.data.source.as_deref().filter(|source| !source.trim().is_empty()) {
+        recognise(source).map_err(|error| Failure::BadInput(error.to_string()))?;
+    }
+    Ok(Experiment::resolve(settings)?)
 }
 
 /// The path as it is recorded in the run's configuration.

@@ -25,7 +25,7 @@ enum Failure {
     BadInput(String),
     /// Exit code 1.
     Failed(String),
-    /// Exit code 3: what was measured is on disk.
+    /// Exit code 3: what was measured is on disk, and the message says if that is nothing.
     Interrupted(String),
 }
 

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::sampler::{Phase, Progress};
+use crate::store::{Claim, Remains};
 
 /// Shows where a run stands and carries the wish to end it. Nothing is drawn when stderr is not a terminal.
 pub struct Display {
@@ -16,15 +17,25 @@ pub struct Display {
 }
 
 impl Display {
-    /// Takes over Ctrl-C: the first asks the run to end after its current trajectories, the second ends the process.
-    pub fn new() -> Self {
+    /// Takes over Ctrl-C: the first asks the run to end after its current trajectories, the second ends the process and undoes what the run had
+    /// left in its directory.
+    pub fn new(claim: Claim) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let flag = Arc::clone(&stop);
         // Without a handler Ctrl-C simply ends the process, which is no reason not to run.
         let _ = ctrlc::set_handler(move || {
             if flag.swap(true, Ordering::SeqCst) {
+                match claim.abandon() {
+                    Remains::Nothing => eprintln!("error: interrupted twice: nothing of this run was kept"),
+                    Remains::Report => {
+                        eprintln!("error: interrupted twice: the report is complete, but arrays.npz may be missing");
+                    }
+                }
                 std::process::exit(3);
             }
+            eprintln!(
+                "interrupted: ending after the current trajectories; Ctrl-C again ends at once and keeps nothing"
+            );
         });
         Self { bar: ProgressBar::no_length(), phase: None, stop }
     }

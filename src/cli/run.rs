@@ -5,11 +5,10 @@ use std::path::Path;
 use super::args::RunArgs;
 use super::progress::Display;
 use super::{Failure, print};
-use crate::backend::memory_plan;
 use crate::config::Experiment;
 use crate::report::table;
-use crate::run::{Job, Run, prepare};
-use crate::store::{RunDir, write_arrays};
+use crate::run::{Job, Prepared, Run, load, memory_need};
+use crate::store::{Claim, RunDir, write_arrays};
 
 pub fn run(arguments: &RunArgs) -> Result<(), Failure> {
     let (mut experiment, name) = arguments.experiment()?;
@@ -17,26 +16,26 @@ pub fn run(arguments: &RunArgs) -> Result<(), Failure> {
         RunDir::check(Path::new(dir))?;
     }
     // Data is loaded before anything is written, so that bad input leaves no trace.
-    let prepared = prepare(&experiment)?;
+    let problem = load(&experiment)?;
+    let (need, fits) = memory_need(&experiment, &problem).map_err(|error| Failure::Failed(error.to_string()))?;
     if arguments.dry_run {
-        let job = Job::new(&experiment, &prepared);
-        let sampler = &experiment.sampler;
-        let plan = memory_plan(sampler.backend, sampler.adapter.as_deref(), sampler.precision, job.ensemble());
-        let plan = plan.map_err(|error| Failure::Failed(error.to_string()))?;
-        print(&format!("{}\n{plan}", record(&experiment)?));
+        print(&format!("{}\n{need}", record(&experiment)?));
+    }
+    fits.map_err(|error| Failure::BadInput(error.to_string()))?;
+    if arguments.dry_run {
         return Ok(());
     }
+    let prepared = Prepared::new(&experiment, problem)?;
     let dir = match &experiment.dir {
         Some(dir) => RunDir::create(Path::new(dir))?,
         None => RunDir::next(&name)?,
     };
     experiment.dir = Some(dir.path().display().to_string());
-    dir.write_config(&record(&experiment)?)?;
-
-    let run = match sample(Job::new(&experiment, &prepared)) {
+    let begun = record(&experiment).and_then(|record| Ok(dir.write_config(&record)?));
+    let run = match begun.and_then(|()| sample(Job::new(&experiment, &prepared), dir.claim().clone())) {
         Ok(run) => run,
         Err(failure) => {
-            dir.abandon();
+            dir.claim().abandon();
             return Err(failure);
         }
     };
@@ -50,12 +49,12 @@ pub fn run(arguments: &RunArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-fn sample(job: Job) -> Result<Run, Failure> {
+fn sample(job: Job, claim: Claim) -> Result<Run, Failure> {
     let mut opened = job.open().map_err(|error| Failure::Failed(error.to_string()))?;
     if let Some(note) = &opened.note {
         eprintln!("{note}");
     }
-    let mut display = Display::new();
+    let mut display = Display::new(claim);
     let result = job.sample(opened.backend.as_mut(), |state| display.update(state));
     display.finish();
     Ok(result?)

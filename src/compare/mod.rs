@@ -1,5 +1,6 @@
 //! Samples beside theory: for every observable its estimate with error, each theory's value, and how far they are apart.
 
+mod evidence;
 mod signatures;
 
 use rayon::prelude::*;
@@ -9,6 +10,7 @@ use crate::observables::{Entry, SampledTemperature};
 use crate::stats::{Chains, ShapeError, Summary, nested_rhat};
 use crate::theory::{Kind, Prediction};
 
+pub use evidence::{LogEvidence, Losses, log_evidence};
 pub use signatures::{CentroidDistanceMaximum, DistanceCurve, centroid_distance_maximum};
 
 /// Estimate, error and convergence of draws in rows of chains. The nested R̂ is that of `superchains` equal groups of consecutive chains;
@@ -54,6 +56,8 @@ pub struct Row {
     /// One cell, or one per element of an array.
     pub cells: Vec<Cell>,
     pub array: bool,
+    /// Draws are known only as means over batches, so that quantiles would not be those of a draw.
+    pub batched: bool,
 }
 
 /// Rows of the scalar observables at one temperature.
@@ -83,16 +87,20 @@ pub fn scalar_rows(
                 Ok(Cell { summary, theory })
             };
             let cells = entry.members.iter().enumerate().map(cell).collect::<Result<_, ShapeError>>()?;
-            Ok(Row { name: entry.name.clone(), cells, array: entry.array })
+            Ok(Row { name: entry.name.clone(), cells, array: entry.array, batched: false })
         })
         .collect()
 }
+
+/// Fewer batches of a chain say nothing of their own correlation.
+const LEAST_BATCHES: usize = 4;
 
 /// Rows of predictive mean and variance over the test points, from the batches of the chains of one temperature.
 ///
 /// Draws are known only as sums over batches, so errors and R̂ are those of batch means. The predictive variance is the mean over
 /// batches of the second moment about the overall mean. A chain that was lost on the way is left out whole, as it is from the scalars: it has
-/// fewer draws than the others.
+/// fewer draws than the others. Batches follow the planned draws, so an interrupted run has filled some of them: a last one that is not full is
+/// left out where four full ones remain; with fewer, every chain counts as one draw and the error is that of independent chains.
 ///
 /// # Errors
 /// Never on batches of one shape; passed on from the statistics otherwise.
@@ -103,26 +111,32 @@ pub fn predictive_rows(
 ) -> Result<Vec<Row>, ShapeError> {
     let draws = |chain: &[PredictiveBatch]| chain.iter().map(|batch| batch.draws).sum::<usize>();
     let most = batches.iter().map(|chain| draws(chain)).max().unwrap_or(0);
-    // An interrupted run leaves its last batches empty.
     let chains: Vec<Vec<&PredictiveBatch>> = (batches.iter().filter(|chain| draws(chain) == most))
-        .map(|chain| chain.iter().filter(|batch| batch.draws > 0).collect())
+        .map(|chain| usable(chain.iter().filter(|batch| batch.draws > 0).collect()))
         .collect();
     let points = chains.first().and_then(|chain| chain.first()).map_or(0, |batch| batch.sum.len());
     if points == 0 {
         return Ok(Vec::new());
     }
-    let per_batch = |value: &dyn Fn(&PredictiveBatch) -> f64| -> Vec<f64> {
-        chains.iter().flatten().map(|batch| value(batch)).collect()
+    let by_chain = chains[0].len() < LEAST_BATCHES;
+    let summary = |value: &dyn Fn(&PredictiveBatch) -> f64| -> Result<Summary, ShapeError> {
+        if by_chain {
+            let whole = |chain: &Vec<&PredictiveBatch>| {
+                let draws = chain.iter().map(|batch| batch.draws).sum::<usize>() as f64;
+                chain.iter().map(|batch| batch.draws as f64 * value(batch)).sum::<f64>() / draws
+            };
+            return Ok(summarise_independent(&chains.iter().map(whole).collect::<Vec<_>>()));
+        }
+        let values: Vec<f64> = chains.iter().flatten().map(|batch| value(batch)).collect();
+        summarise(&values, chains.len(), superchains)
     };
     let cells = |point: usize| -> Result<[Cell; 2], ShapeError> {
         let mean = |batch: &PredictiveBatch| batch.sum[point] / batch.draws as f64;
-        let means = per_batch(&mean);
-        let summary_of_mean = summarise(&means, chains.len(), superchains)?;
+        let summary_of_mean = summary(&mean)?;
         let about = summary_of_mean.mean;
-        let variances = per_batch(&|batch| {
+        let summary_of_variance = summary(&|batch| {
             batch.sum_of_squares[point] / batch.draws as f64 - 2.0 * about * mean(batch) + about * about
-        });
-        let summary_of_variance = summarise(&variances, chains.len(), superchains)?;
+        })?;
         let theory = |values: fn(&Prediction) -> &[f64]| {
             predictions.iter().filter_map(|p| Some((p.kind, *values(p).get(point)?))).collect()
         };
@@ -134,9 +148,28 @@ pub fn predictive_rows(
     let pairs: Vec<[Cell; 2]> = (0..points).into_par_iter().map(cells).collect::<Result<_, _>>()?;
     let (means, variances) = pairs.into_iter().map(|[mean, variance]| (mean, variance)).unzip();
     Ok(vec![
-        Row { name: "predictive_mean".into(), cells: means, array: true },
-        Row { name: "predictive_variance".into(), cells: variances, array: true },
+        Row { name: "predictive_mean".into(), cells: means, array: true, batched: true },
+        Row { name: "predictive_variance".into(), cells: variances, array: true, batched: true },
     ])
+}
+
+/// The batches of a chain without the last one if it was cut short and enough remain. Batches of one run differ by a draw at most.
+fn usable(mut filled: Vec<&PredictiveBatch>) -> Vec<&PredictiveBatch> {
+    let fullest = filled.iter().map(|batch| batch.draws).max().unwrap_or(0);
+    if filled.len() > LEAST_BATCHES && filled.last().is_some_and(|last| last.draws + 1 < fullest) {
+        filled.pop();
+    }
+    filled
+}
+
+/// Mean and error of one value per chain, chains being independent; no more can be said. Two chains give an error that is itself uncertain by
+/// three quarters, so four are asked for.
+fn summarise_independent(values: &[f64]) -> Summary {
+    let n = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / n;
+    let sd = (values.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / (n - 1.0)).sqrt();
+    let mcse = if values.len() >= 4 { sd / n.sqrt() } else { f64::NAN };
+    Summary { mean, sd, mcse, ..Summary::UNDEFINED }
 }
 
 #[cfg(test)]
@@ -155,8 +188,42 @@ mod tests {
         let lost = vec![batch(2, 100.0), batch(1, 100.0), batch(0, 0.0), batch(0, 0.0)];
         let never = vec![batch(0, 0.0), batch(0, 0.0), batch(0, 0.0), batch(0, 0.0)];
         let rows = predictive_rows(&[whole(0.0), lost, whole(0.5), never], &[], 1).unwrap();
-        assert_eq!(rows[0].cells[0].summary.mean, 2.25);
+        // Five draws of each of two chains: (2·1 + 2·2 + 3)/5 = 1.8, and 0.5 more.
+        assert!((rows[0].cells[0].summary.mean - 2.05).abs() < 1e-12);
         let variance = rows[1].cells[0].summary.mean;
-        assert!((variance - (1.25f64.powi(2) + 0.25f64.powi(2) + 0.75f64.powi(2)) / 3.0).abs() < 1e-12, "{variance}");
+        assert!((variance - (0.56 + 0.25f64.powi(2))).abs() < 1e-12, "{variance}");
+        assert!(rows[0].cells[0].summary.mcse.is_nan(), "two chains give no error");
+    }
+
+    /// Whatever an interruption left of the planned batches, chains that scatter as they do have the error that they do.
+    #[test]
+    fn an_interrupted_run_has_errors_from_what_was_filled() {
+        // 20 planned batches of 10 draws, 24 chains; batch means scatter by one about zero, except a last, cut-short one.
+        let noise = |chain: usize, index: usize| {
+            let mut z = [0.0f64; 4];
+            let purpose = crate::noise::Purpose::Prior;
+            crate::noise::Address { seed: 3, chain: chain as u32, trajectory: index as u32, step: 0, purpose }
+                .normals(&mut z);
+            z[0]
+        };
+        let run = |full: usize, rest: usize| -> Summary {
+            let chain = |c: usize| {
+                let mut batches: Vec<_> = (0..full).map(|b| batch(10, noise(c, b))).collect();
+                batches.extend((rest > 0).then(|| batch(rest, 100.0)));
+                batches.resize(20, batch(0, 0.0));
+                batches
+            };
+            let rows = predictive_rows(&(0..24).map(chain).collect::<Vec<_>>(), &[], 8).unwrap();
+            rows[0].cells[0].summary
+        };
+        for full in [1, 2, 3, 4, 10, 20] {
+            let summary = run(full, 0);
+            let expected = 1.0 / (24.0 * full as f64).sqrt();
+            assert!((summary.mcse / expected - 1.0).abs() < 0.45, "{full}: {} for {expected}", summary.mcse);
+            assert!(summary.mean.abs() < 4.0 * expected);
+            assert_eq!(summary.rhat.is_nan(), full < 4);
+        }
+        assert!(run(4, 3).mean.abs() < 1.0, "a batch cut short is left out where four are full");
+        assert!(run(3, 3).mean > 1.0, "with fewer all that was drawn counts");
     }
 }

@@ -33,9 +33,12 @@ pub struct CentroidDistanceMaximum {
     /// fraction of bootstrap resamples of the other half in which it lies above both ends there is averaged over the two ways. `None` with fewer than
     /// four chains. Zero with fewer than three temperatures. A flat curve gives about 1/3 on any ladder; were the chains that choose also to judge, it would give nearly 1 on a long one.
     pub confidence: Option<f64>,
-    /// Maximum of the saddle-point theory over the range of the ladder.
+    /// Maximum of the saddle-point theory over the range of the ladder; `None` where that is a single temperature.
     pub theory_temperature: Option<f64>,
     pub theory_value: Option<f64>,
+    /// Whether the theory's maximum lies strictly inside that range: at an end it says only that the range is too narrow.
+    #[serde(default)]
+    pub theory_interior: Option<bool>,
 }
 
 /// Bootstrap resamples.
@@ -47,7 +50,9 @@ pub fn centroid_distance_maximum(curve: &DistanceCurve, seed: u64, stream: u32) 
     let means: Vec<f64> = curve.chain_means.iter().map(|chains| mean(chains)).collect();
     let top = argmax(&means)?;
     let inside = |k: usize| k > 0 && k + 1 < means.len();
-    let theory = curve.theory.iter().max_by(|a, b| a.1.total_cmp(&b.1));
+    let heights: Vec<f64> = curve.theory.iter().map(|&(_, height)| height).collect();
+    let theory_top = argmax(&heights).filter(|_| means.len() > 1);
+    let theory = theory_top.map(|k| curve.theory[k]);
     Some(CentroidDistanceMaximum {
         temperature: curve.temperatures[top],
         value: means[top],
@@ -55,8 +60,9 @@ pub fn centroid_distance_maximum(curve: &DistanceCurve, seed: u64, stream: u32) 
         interior: inside(top),
         infinite_width_value: curve.infinite_width,
         confidence: confidence(&curve.chain_means, seed, stream),
-        theory_temperature: theory.map(|&(t, _)| t),
-        theory_value: theory.map(|&(_, d)| d),
+        theory_temperature: theory.map(|(t, _)| t),
+        theory_value: theory.map(|(_, d)| d),
+        theory_interior: theory_top.map(|k| k > 0 && k + 1 < heights.len()),
     })
 }
 
@@ -132,6 +138,18 @@ mod tests {
     fn two_temperatures_cannot_show_a_maximum() {
         let found = centroid_distance_maximum(&curve(&LADDER[..2], |t| t as f64), 1, 0).unwrap();
         assert_eq!((found.interior, found.confidence), (false, Some(0.0)));
+    }
+
+    #[test]
+    fn a_theory_that_peaks_at_an_end_of_the_ladder_says_so() {
+        let with = |heights: [f64; 3], temperatures| {
+            let theory = [10.0, 1.0, 0.1].into_iter().zip(heights).collect();
+            centroid_distance_maximum(&DistanceCurve { theory, ..curve(temperatures, |_| 1.0) }, 1, 0).unwrap()
+        };
+        assert_eq!(with([1.0, 2.0, 1.0], &LADDER).theory_interior, Some(true));
+        let at_the_end = with([1.0, 2.0, 3.0], &LADDER);
+        assert_eq!((at_the_end.theory_temperature, at_the_end.theory_interior), (Some(0.1), Some(false)));
+        assert_eq!(with([1.0, 2.0, 1.0], &LADDER[..1]).theory_temperature, None, "one temperature has no range");
     }
 
     /// Independent noise about a flat curve: long ladders must not turn it into a maximum.

@@ -71,6 +71,19 @@ pub fn load(config: &DataConfig, seed: u64) -> Result<Task, DataError> {
     Ok(task)
 }
 
+/// Whether `name` names a source: one of those built in, a teacher, or something at a path. What is there is read by [`load`].
+///
+/// # Errors
+/// [`DataError::UnknownSource`] with what there is.
+pub fn recognise(name: &str) -> Result<(), DataError> {
+    let known = name == "digits" || Named::from_name(name).is_some() || name.starts_with("teacher:");
+    // The name of a missing npz file says what was meant, and reading it says that it is missing.
+    if known || name.ends_with(".npz") || Path::new(name).exists() {
+        return Ok(());
+    }
+    Err(DataError::UnknownSource { name: name.into() })
+}
+
 /// The task before standardisation.
 fn read(config: &DataConfig, seed: u64) -> Result<Task, DataError> {
     let name = config.source.as_str();

@@ -82,6 +82,11 @@ impl Observable {
         }
     }
 
+    /// Whether it is measured along the direction û that a theory names.
+    pub fn along_u(self) -> bool {
+        matches!(self, Self::ReadoutWeightCorrelation | Self::WeightSecondMomentAlongU)
+    }
+
     /// Its value in one draw of a chain; NaN where it was not measured. D²_ab = c_aa + c_bb − 2c_ab and R²_a = ⟨G_μμ⟩_a − c_aa with c the
     /// Gram matrix of the class centroids.
     pub fn measure(self, m: &Measurement, points: usize) -> f64 {

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::backend::Device;
-use crate::compare::{Cell, CentroidDistanceMaximum, Row};
+use crate::compare::{Cell, CentroidDistanceMaximum, LogEvidence, Row};
 use crate::config::Settings;
 use crate::sampler::{ChainReport, ExchangeReport};
+use crate::stats::{Chains, QUANTILES, bfmi, bfmi_pooled};
 use crate::theory::{Kind, Prediction};
 
 /// Version of the document's shape.
@@ -63,10 +64,66 @@ pub struct Timing {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TemperatureReport {
     pub temperature: f64,
+    /// Whether the draws meet every threshold of [`super::verdict`].
+    pub converged: bool,
+    /// What to change where they do not, one complaint and its remedy per line.
+    pub advice: Vec<String>,
     pub sampler: SamplerReport,
     pub observables: BTreeMap<String, ObservableReport>,
+    /// ln p(y), integrated over the ladder from the prior down to this temperature.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub log_evidence: Option<LogEvidenceReport>,
     /// What the theories say that is not sampled.
     pub theory: BTreeMap<String, OrderParameters>,
+}
+
+/// Which R̂ judges a temperature: the nested one where chains started in superchains, else the rank-normalised split one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RhatKind {
+    Nested,
+    Split,
+}
+
+impl RhatKind {
+    pub fn symbol(self) -> &'static str {
+        match self {
+            Self::Nested => "nested R\u{302}",
+            Self::Split => "split R\u{302}",
+        }
+    }
+}
+
+impl TemperatureReport {
+    /// The scalars that are judged. Predictions at test points are kept only as batch means, too few to be judged by themselves.
+    fn judged(&self) -> impl Iterator<Item = (&str, &ObservableReport)> {
+        self.observables
+            .iter()
+            .filter(|(name, _)| !name.starts_with("predictive_"))
+            .map(|(name, report)| (name.as_str(), report))
+    }
+
+    /// The largest of a field over the judged scalars, by the order of `key`, and whose it is.
+    pub fn most(&self, field: impl Fn(&ObservableReport) -> &Field, key: impl Fn(f64) -> f64) -> Option<(&str, f64)> {
+        self.judged()
+            .flat_map(|(name, report)| field(report).values().iter().flatten().map(move |&value| (name, value)))
+            .max_by(|a, b| key(a.1).total_cmp(&key(b.1)))
+    }
+
+    /// The largest R̂ of the kind that judges.
+    pub fn worst_rhat(&self) -> Option<(RhatKind, &str, f64)> {
+        let nested = self.most(|report| &report.nested_rhat, |x| x).map(|(name, x)| (RhatKind::Nested, name, x));
+        nested.or_else(|| self.most(|report| &report.rhat, |x| x).map(|(name, x)| (RhatKind::Split, name, x)))
+    }
+
+    /// The smallest bulk ESS.
+    pub fn least_ess_bulk(&self) -> Option<(&str, f64)> {
+        self.most(|report| &report.ess, |x| -x)
+    }
+
+    /// The smallest tail ESS.
+    pub fn least_ess_tail(&self) -> Option<(&str, f64)> {
+        self.most(|report| &report.ess_tail, |x| -x)
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -84,10 +141,27 @@ pub struct SamplerReport {
     pub diverged_chains: usize,
     /// Trajectories with a non-finite or enormous energy error.
     pub divergences: usize,
+    /// Groups of chains that started from one point and enter the nested R̂; 0 where there is none.
+    pub superchains: usize,
+    /// E-BFMI of all chains together, and that of the chain where it is smallest; `null` for `ula`, which has no momentum.
+    pub e_bfmi: Option<f64>,
+    pub e_bfmi_min: Option<f64>,
+    /// Acceptance rates of exchanges with the next hotter and the next colder temperature; `null` where there are none.
+    pub exchange_hotter: Option<f64>,
+    pub exchange_colder: Option<f64>,
 }
 
 impl SamplerReport {
-    pub fn new(chains: &ChainReport, friction: f64, replicas: usize, draws: usize) -> Self {
+    /// The sampler's account of temperature `index` of the ladder, whose chains form `superchains`.
+    pub fn new(
+        chains: &ChainReport,
+        friction: f64,
+        (replicas, superchains): (usize, usize),
+        draws: usize,
+        (index, exchange): (usize, Option<&ExchangeReport>),
+    ) -> Self {
+        let (e_bfmi, e_bfmi_min) = energy_diagnostics(&chains.energy);
+        let rate = |gap: Option<usize>| exchange?.rates.get(gap?).copied();
         Self {
             step_size: chains.tuning.step_size,
             steps: chains.tuning.steps,
@@ -98,6 +172,58 @@ impl SamplerReport {
             draws,
             diverged_chains: chains.lost_chains,
             divergences: chains.divergences,
+            superchains: if superchains < 2 { 0 } else { superchains },
+            e_bfmi,
+            e_bfmi_min,
+            exchange_hotter: rate(index.checked_sub(1)),
+            exchange_colder: rate(Some(index)),
+        }
+    }
+}
+
+/// E-BFMI over all chains and the smallest of one; lost chains, whose energies are not numbers, are left out.
+fn energy_diagnostics(energies: &[Vec<f64>]) -> (Option<f64>, Option<f64>) {
+    let whole: Vec<&[f64]> =
+        energies.iter().map(Vec::as_slice).filter(|chain| chain.iter().all(|e| e.is_finite())).collect();
+    let values = whole.concat();
+    let Ok(chains) = Chains::new(&values, whole.len()) else { return (None, None) };
+    let finite = |x: f64| Some(x).filter(|x| x.is_finite());
+    let least = bfmi(chains).into_iter().filter(|x| x.is_finite()).reduce(f64::min);
+    (finite(bfmi_pooled(chains)), least)
+}
+
+/// The sampled log evidence beside the theories' (THEORY: thermodynamic integration of ⟨L⟩ over β).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LogEvidenceReport {
+    pub mean: Option<f64>,
+    /// Monte Carlo standard error.
+    pub mcse: Option<f64>,
+    /// Estimated error of the integration between the temperatures of the ladder.
+    pub quadrature_error: Option<f64>,
+    /// The theory whose own integral is exact and that was taken out before integrating: it sharpens the result and does not bias it.
+    pub baseline: String,
+    pub theory: BTreeMap<String, f64>,
+    /// (mean − theory)/√(mcse² + quadrature_error²).
+    pub z: BTreeMap<String, f64>,
+    /// mean/theory − 1.
+    pub relative_deviation: BTreeMap<String, f64>,
+}
+
+impl LogEvidenceReport {
+    pub fn new(found: &LogEvidence, predictions: &[Prediction]) -> Self {
+        let finite = |x: f64| Some(x).filter(|x| x.is_finite());
+        let per_theory = |value: &dyn Fn(f64) -> f64| {
+            let named = predictions.iter().map(|p| (p.kind.name().to_string(), value(p.log_evidence)));
+            named.filter(|(_, x)| x.is_finite()).collect()
+        };
+        Self {
+            mean: finite(found.mean),
+            mcse: finite(found.mcse),
+            quadrature_error: finite(found.quadrature_error),
+            baseline: found.baseline.name().into(),
+            theory: per_theory(&|predicted| predicted),
+            z: per_theory(&|predicted| (found.mean - predicted) / found.error()),
+            relative_deviation: per_theory(&|predicted| found.mean / predicted - 1.0),
         }
     }
 }
@@ -156,11 +282,23 @@ pub struct ObservableReport {
     /// Rank-normalised split R̂, and nested R̂ over consecutive groups of chains.
     pub rhat: Field,
     pub nested_rhat: Field,
+    /// Mean of the first half of the draws less that of the second, in standard errors from the spread over chains.
+    pub drift: Field,
+    /// Quantiles of the draws under their probabilities, "0.05", "0.5", "0.95"; empty where draws are known only as batch means.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub quantiles: BTreeMap<String, QuantileReport>,
     pub theory: BTreeMap<String, Field>,
     /// (mean − theory)/MCSE.
     pub z: BTreeMap<String, Field>,
     /// mean/theory − 1.
     pub relative_deviation: BTreeMap<String, Field>,
+}
+
+/// A quantile with its Monte Carlo standard error.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct QuantileReport {
+    pub value: Field,
+    pub mcse: Field,
 }
 
 impl From<&Row> for ObservableReport {
@@ -181,6 +319,14 @@ impl From<&Row> for ObservableReport {
             ess_tail: field(&|c| Some(c.summary.ess_tail)),
             rhat: field(&|c| Some(c.summary.rhat)),
             nested_rhat: field(&|c| Some(c.summary.nested_rhat)),
+            drift: field(&|c| Some(c.summary.drift)),
+            quantiles: (QUANTILES.into_iter().enumerate().filter(|_| !row.batched))
+                .map(|(k, probability)| {
+                    let value = field(&|c| Some(c.summary.quantiles[k].value));
+                    let mcse = field(&|c| Some(c.summary.quantiles[k].mcse));
+                    (probability.to_string(), QuantileReport { value, mcse })
+                })
+                .collect(),
             theory: per_theory(&|c, kind| c.predicted(kind)),
             z: per_theory(&|c, kind| c.z(kind)),
             relative_deviation: per_theory(&|c, kind| c.relative_deviation(kind)),

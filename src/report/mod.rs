@@ -2,12 +2,12 @@
 
 mod document;
 mod table;
-mod verdict;
+pub mod verdict;
 
 pub use document::{
-    DataSummary, Document, Field, ObservableReport, OrderParameters, SCHEMA, SamplerReport, TemperatureReport, Timing,
+    DataSummary, Document, Field, LogEvidenceReport, ObservableReport, OrderParameters, QuantileReport, RhatKind,
+    SCHEMA, SamplerReport, TemperatureReport, Timing,
 };
 pub use table::table;
-pub use verdict::{ladder_warnings, warnings};
 
 use table::short;

@@ -2,11 +2,13 @@
 
 use std::fmt::Write;
 
-use super::{Document, ObservableReport};
+use super::verdict::{LEAST_BFMI, LEAST_ESS, MOST_DIVERGENCES, MOST_RHAT};
+use super::{Document, ObservableReport, RhatKind};
 
 const COLUMNS: [&str; 5] = ["sampled", "saddle", "z", "nngp", "ESS"];
 
-/// The result of a run as text: for Q̄ and every D² a block of columns, then the loss, then where D²(T) has its maximum.
+/// The result of a run as text: for Q̄ and every D² a block of columns, then the loss, the evidence, the sampler, the verdict on every
+/// temperature, and where D²(T) has its maximum.
 pub fn table(document: &Document) -> String {
     let mut text = header(document);
     let mut blocks = vec![("Q\u{304} = λ1⟨v²⟩".to_string(), "readout_second_moment".to_string())];
@@ -32,7 +34,9 @@ pub fn table(document: &Document) -> String {
             }
         }
     }
+    text.push_str(&evidence(document));
     text.push_str(&sampler_block(document));
+    text.push_str(&convergence(document));
     text.push_str(&maxima(document));
     for warning in &document.warnings {
         let _ = writeln!(text, "warning: {warning}");
@@ -96,34 +100,55 @@ fn row(temperature: f64, report: &ObservableReport, scale: f64) -> String {
     )
 }
 
-/// Tuning, acceptance and mixing of every temperature; `exchange` is the acceptance rate of exchanges with the next colder one.
-fn sampler_block(document: &Document) -> String {
-    let rates = document.exchange.as_ref().map_or(&[][..], |report| &report.rates);
+/// ln p(y) of every temperature; "quadrature" is the error of integrating between temperatures.
+fn evidence(document: &Document) -> String {
+    if document.temperatures.iter().all(|at| at.log_evidence.is_none()) {
+        return String::new();
+    }
     let mut text = format!(
-        "\nsampler\n{:>10} {:>10} {:>6} {:>11} {:>11} {:>11} {:>9} {:>10}\n",
-        "T", "step", "steps", "acceptance", "energy err", "divergences", "exchange", "nested R\u{302}"
+        "\nln p(y), integrated from the prior down\n{:>10}  {:>20} {:>10} {:>10} {:>7} {:>10}\n",
+        "T", "sampled", "quadrature", "saddle", "z", "nngp"
     );
-    let shown = |value: Option<f64>, decimals: usize| value.map_or_else(|| "-".into(), |x| format!("{x:.decimals$}"));
-    for (k, at) in document.temperatures.iter().enumerate() {
-        let s = &at.sampler;
-        let worst = at
-            .observables
-            .iter()
-            .filter(|(name, _)| !name.starts_with("predictive_"))
-            .flat_map(|(_, report)| report.nested_rhat.values().iter().flatten())
-            .copied()
-            .reduce(f64::max);
+    for at in &document.temperatures {
+        let Some(found) = &at.log_evidence else { continue };
+        let theory = |kind: &str| shown(found.theory.get(kind).copied(), 3);
         let _ = writeln!(
             text,
-            "{:>10} {:>10.4} {:>6} {:>11.2} {:>11.2} {:>11} {:>9} {:>9}",
+            "{:>10}  {:>20} {:>10} {:>10} {:>7} {:>10}",
+            short(at.temperature),
+            with_error(found.mean, found.mcse),
+            found.quadrature_error.map_or_else(|| "-".into(), |error| format!("{error:.1e}")),
+            theory("saddle"),
+            found.z.get("saddle").map_or_else(|| "-".into(), |z| format!("{z:+.1}")),
+            theory("nngp"),
+        );
+    }
+    text
+}
+
+fn shown(value: Option<f64>, decimals: usize) -> String {
+    value.map_or_else(|| "-".into(), |x| format!("{x:.decimals$}"))
+}
+
+/// Tuning and acceptance of every temperature; `exchange` is the acceptance rate of exchanges with the next colder one.
+fn sampler_block(document: &Document) -> String {
+    let mut text = format!(
+        "\nsampler\n{:>10} {:>10} {:>6} {:>11} {:>11} {:>11} {:>9} {:>7}\n",
+        "T", "step", "steps", "acceptance", "energy err", "divergences", "exchange", "E-BFMI"
+    );
+    for at in &document.temperatures {
+        let s = &at.sampler;
+        let _ = writeln!(
+            text,
+            "{:>10} {:>10.4} {:>6} {:>11.2} {:>11.2} {:>11} {:>9} {:>7}",
             short(at.temperature),
             s.step_size,
             s.steps,
             s.acceptance_rate,
             s.energy_error,
             s.divergences,
-            shown(rates.get(k).copied(), 2),
-            shown(worst, 4),
+            shown(s.exchange_colder, 2),
+            shown(s.e_bfmi, 2),
         );
     }
     if let Some(exchange) = &document.exchange {
@@ -132,31 +157,70 @@ fn sampler_block(document: &Document) -> String {
     text
 }
 
+/// The verdict on every temperature beside the worst of what it rests on, with the thresholds in the title.
+fn convergence(document: &Document) -> String {
+    let kind = document.temperatures.iter().find_map(|at| at.worst_rhat()).map_or(RhatKind::Split, |(kind, ..)| kind);
+    let symbol = kind.symbol();
+    let mut text = format!(
+        "\nconvergence: {symbol} < {MOST_RHAT}, bulk and tail ESS \u{2265} {LEAST_ESS}, divergences \u{2264} {} %, E-BFMI \u{2265} {LEAST_BFMI}\n",
+        100.0 * MOST_DIVERGENCES
+    );
+    // The combining circumflex takes no column.
+    let width = 1 + "nested R".len();
+    let titled = width + 1;
+    let _ = writeln!(text, "{:>10} {symbol:>titled$} {:>9} {:>9}  verdict", "T", "bulk ESS", "tail ESS");
+    for at in &document.temperatures {
+        let verdict =
+            if at.converged { "converged".into() } else { format!("NOT converged: {}", at.advice.join("; ")) };
+        let _ = writeln!(
+            text,
+            "{:>10} {:>width$} {:>9} {:>9}  {verdict}",
+            short(at.temperature),
+            shown(at.worst_rhat().map(|(.., rhat)| rhat), 4),
+            shown(at.least_ess_bulk().map(|(_, ess)| ess), 0),
+            shown(at.least_ess_tail().map(|(_, ess)| ess), 0),
+        );
+    }
+    text
+}
+
 fn maxima(document: &Document) -> String {
     let mut text = String::from("\n");
+    let temperatures = document.temperatures.len();
     for (name, found) in &document.signatures {
         let symbol = name.replace("centroid_distance_maximum", "D²");
-        let _ = write!(
-            text,
-            "{symbol}(T) is largest at T = {}: {}",
-            short(found.temperature),
-            with_error(Some(found.value), found.mcse)
-        );
+        let value = with_error(Some(found.value), found.mcse);
+        let _ = match temperatures {
+            1 => write!(text, "{symbol} at T = {} is {value}", short(found.temperature)),
+            _ => write!(text, "{symbol}(T) is largest at T = {}: {value}", short(found.temperature)),
+        };
         if let Some(mcse) = found.mcse.filter(|&m| m > 0.0) {
             let excess = (found.value - found.infinite_width_value) / mcse;
             let (size, side) = if excess < 0.0 { (-excess, "below") } else { (excess, "above") };
             let _ = write!(text, ", {size:.0} MCSE {side} its infinite-width value {:.5}", found.infinite_width_value);
         }
         let _ = write!(text, "; ");
-        let _ = match (found.interior, found.confidence) {
-            (true, Some(c)) => {
+        let _ = match (temperatures, found.interior, found.confidence) {
+            (1, ..) => {
+                write!(text, "one temperature cannot show a maximum: give a ladder, as --temperature-range 0.01:10:7")
+            }
+            (2, ..) => write!(text, "two temperatures cannot show a maximum between them: give at least three"),
+            (_, true, Some(c)) => {
                 write!(text, "inside the ladder with confidence {:.1} % (bootstrap over chains)", 100.0 * c)
             }
-            (true, None) => write!(text, "inside the ladder (one chain: no confidence)"),
-            (false, _) => write!(text, "at the end of the ladder: widen it to see a maximum"),
+            (_, true, None) => write!(text, "inside the ladder (fewer than four chains: no confidence)"),
+            (_, false, _) => {
+                let end = if Some(found.temperature) == document.temperatures.first().map(|at| at.temperature) {
+                    "hot"
+                } else {
+                    "cold"
+                };
+                write!(text, "at the {end} end of the ladder: widen it there to see a maximum")
+            }
         };
         if let (Some(t), Some(value)) = (found.theory_temperature, found.theory_value) {
-            let _ = write!(text, "; saddle: {value:.5} at T = {}", short(t));
+            let where_it_is = if found.theory_interior == Some(false) { ", an end of the ladder" } else { "" };
+            let _ = write!(text, "; saddle: {value:.5} at T = {}{where_it_is}", short(t));
         }
         let _ = writeln!(text, ".");
     }

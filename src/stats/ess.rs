@@ -7,7 +7,7 @@ use super::order::Order;
 use super::{Chains, mean, moments};
 
 /// The probabilities whose quantiles stand for the tails.
-const TAILS: [f64; 2] = [0.05, 0.95];
+pub(super) const TAILS: [f64; 2] = [0.05, 0.95];
 
 /// ESS of the rank-normalised draws: how well the middle of the distribution is explored (Vehtari et al., section 4.1).
 pub fn ess_bulk(chains: Chains) -> f64 {

@@ -27,13 +27,17 @@ pub fn mcse_sd(chains: Chains) -> f64 {
 /// Standard error of a quantile (Vehtari et al., section 4.4): half the distance of the order statistics at the 16 % and 84 % points of the
 /// Beta(ESS p + 1, ESS (1 − p) + 1) that the quantile's ESS leaves for the true probability. NaN for a probability outside of \[0, 1\].
 pub fn mcse_quantile(chains: Chains, probability: f64) -> f64 {
-    // Φ(−1), Φ(1), to the digits that ArviZ has.
-    const ONE_SIGMA: [f64; 2] = [0.158_655_3, 0.841_344_7];
     if !chains.are_valid() {
         return f64::NAN;
     }
     let order = Order::new(chains);
-    let ess = ess_of_quantile(chains, &order, probability);
+    mcse_of_quantile(&order, probability, ess_of_quantile(chains, &order, probability))
+}
+
+/// [`mcse_quantile`] for a caller who has the order statistics and the quantile's ESS already.
+pub(super) fn mcse_of_quantile(order: &Order, probability: f64, ess: f64) -> f64 {
+    // Φ(−1), Φ(1), to the digits that ArviZ has.
+    const ONE_SIGMA: [f64; 2] = [0.158_655_3, 0.841_344_7];
     if ess.is_nan() {
         return f64::NAN;
     }

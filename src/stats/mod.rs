@@ -6,7 +6,7 @@
 //! | input | answer |
 //! |---|---|
 //! | a number that is not finite (ArviZ ranks infinities) | NaN |
-//! | fewer than 4 draws | NaN, except [`bfmi`], and the mean and sd of [`Summary`] |
+//! | fewer than 4 draws | NaN, except [`bfmi`], [`bfmi_pooled`], and the mean and sd of [`Summary`] |
 //! | one chain | R̂ is NaN, the rest is defined |
 //! | all draws equal | ESS is the number of draws, MCSE of mean and quantiles 0, of the sd NaN, R̂ NaN |
 //! | every chain constant, at different values | R̂ is infinite |
@@ -15,6 +15,7 @@
 //! A quantity that is kept only as means over batches of draws is judged by the same functions with its batch means as draws: mean, R̂ and
 //! the MCSE of the mean keep their meaning, while the sd and the quantiles become those of a batch mean.
 
+mod drift;
 mod energy;
 mod ess;
 mod inverse;
@@ -24,12 +25,13 @@ mod order;
 mod rhat;
 mod summary;
 
-pub use energy::bfmi;
+pub use drift::drift;
+pub use energy::{bfmi, bfmi_pooled};
 pub use ess::{ess_bulk, ess_mean, ess_quantile, ess_tail};
 pub use kolmogorov::ks_p_value;
 pub use mcse::{mcse_mean, mcse_quantile, mcse_sd};
 pub use rhat::{nested_rhat, rhat};
-pub use summary::Summary;
+pub use summary::{QUANTILES, Quantile, Summary};
 
 /// A view of the draws of one scalar: row-major, one row per chain, all rows equally long.
 #[derive(Debug, Clone, Copy)]

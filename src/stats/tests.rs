@@ -99,6 +99,7 @@ fn statistics(chains: Chains, superchains: usize) -> Vec<(&'static str, f64)> {
         ("mcse_sd", mcse_sd(chains)),
         ("mcse_quantile(0.05)", mcse_quantile(chains, 0.05)),
         ("mcse_quantile(0.5)", mcse_quantile(chains, 0.5)),
+        ("mcse_quantile(0.95)", mcse_quantile(chains, 0.95)),
     ]
 }
 
@@ -136,6 +137,13 @@ fn agrees_with_arviz() {
         check("ess_tail", summary.ess_tail, case.answer("ess_tail"));
         check("rhat", summary.rhat, case.answer("rhat"));
         check("nested_rhat", summary.nested_rhat, case.answer("nested_rhat"));
+        // With fewer draws the summary gives no quantile, while NumPy does.
+        if chains.draws() >= 4 {
+            for (probability, quantile) in QUANTILES.into_iter().zip(summary.quantiles) {
+                check("quantile", quantile.value, case.answer(&format!("quantile({probability})")));
+                check("mcse_quantile", quantile.mcse, case.answer(&format!("mcse_quantile({probability})")));
+            }
+        }
     }
     println!("largest relative difference from ArviZ: {worst:e}");
 }
@@ -171,6 +179,37 @@ fn a_perturbed_array_is_seen() {
     values.rotate_left(101);
     let rotated = nested_rhat(Chains::new(&values, 4).unwrap(), case.superchains);
     assert!(difference(rotated, case.answer("nested_rhat")) > 1e3 * TOLERANCE);
+}
+
+/// One chain alone is pooled with itself; chains apart in energy have jumps that are small beside the spread of them all.
+#[test]
+fn pooled_bfmi_sees_what_single_chains_miss() {
+    let energies = ar(61, 4, 500, 0.0);
+    let alone = Chains::new(&energies[..500], 1).unwrap();
+    assert!(difference(bfmi_pooled(alone), bfmi(alone)[0]) < 1e-12);
+    let chains = Chains::new(&energies, 4).unwrap();
+    assert!((bfmi_pooled(chains) - 2.0).abs() < 0.15, "independent energies");
+    let apart: Vec<f64> = energies.iter().enumerate().map(|(i, e)| e + 10.0 * (i / 500) as f64).collect();
+    let apart = Chains::new(&apart, 4).unwrap();
+    assert!(bfmi_pooled(apart) < 0.1 && bfmi(apart).iter().all(|&f| f > 1.5));
+}
+
+/// Under stationarity z is Student's t with 23 degrees of freedom: |z| > 2.807 in 1 % of replications (2000 of them: standard error 0.22 %),
+/// whatever the autocorrelation. Chains that start four standard deviations off and forget it over a tenth of the draws are seen.
+#[test]
+fn drift_has_its_level_and_power() {
+    let beyond = |start: f64| {
+        let one = |seed: u64| {
+            let mut values = ar(7000 + seed, 24, 100, 0.9);
+            values.iter_mut().enumerate().for_each(|(i, x)| *x += start * 0.9f64.powi((i % 100) as i32));
+            drift(Chains::new(&values, 24).unwrap()).abs() > 2.807
+        };
+        (0..2000).filter(|&seed| one(seed)).count() as f64 / 2000.0
+    };
+    let (level, power) = (beyond(0.0), beyond(4.0));
+    assert!((level - 0.01).abs() < 0.008, "{level} of stationary chains drift");
+    assert!(power > 0.9, "{power} of settling chains are seen");
+    assert!(drift(Chains::new(&ar(1, 3, 100, 0.0), 3).unwrap()).is_nan());
 }
 
 /// The many-chain trap: stationary chains, too short for the split R̂, are cleared by the nested one.

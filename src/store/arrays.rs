@@ -5,7 +5,7 @@ use std::io;
 use ndarray::{Array1, Array2, Array3, ArrayView2, Axis};
 use ndarray_npy::{NpzWriter, WriteNpzError};
 
-use super::{RunDir, StoreError};
+use super::{ARRAYS, RunDir, StoreError};
 use crate::run::{Prepared, Run};
 use crate::theory::Kind;
 
@@ -35,7 +35,7 @@ pub fn write_arrays(dir: &RunDir, prepared: &Prepared, run: &Run) -> Result<(), 
         }
     }
     let temperature: Array1<f64> = run.document.temperatures.iter().map(|t| t.temperature).collect();
-    dir.write("arrays.npz", |file| {
+    dir.write(ARRAYS, |file| {
         let mut npz = NpzWriter::new(file);
         let mut add = || -> Result<(), WriteNpzError> {
             npz.add_array("temperature", &temperature)?;

@@ -1,6 +1,7 @@
 //! The run directory: what a run leaves on disk, each file written whole or not at all.
 
 mod arrays;
+mod claim;
 
 use std::fs;
 use std::io::{self, Write};
@@ -11,7 +12,9 @@ use thiserror::Error;
 use crate::report::{Document, SCHEMA};
 
 pub use arrays::write_arrays;
+pub use claim::{Claim, Remains};
 
+const ARRAYS: &str = "arrays.npz";
 const CONFIG: &str = "config.toml";
 const REPORT: &str = "report.json";
 
@@ -31,7 +34,7 @@ pub enum StoreError {
 /// A directory that belongs to one run.
 #[derive(Debug)]
 pub struct RunDir {
-    path: PathBuf,
+    claim: Claim,
 }
 
 impl RunDir {
@@ -56,8 +59,8 @@ impl RunDir {
     /// As [`RunDir::check`], and when it cannot be created.
     pub fn create(path: &Path) -> Result<Self, StoreError> {
         Self::check(path)?;
-        fs::create_dir_all(path).map_err(|source| StoreError::Unwritable { path: path.into(), source })?;
-        Ok(Self { path: path.into() })
+        let claim = Claim::directory(path).map_err(|source| StoreError::Unwritable { path: path.into(), source })?;
+        Ok(Self { claim })
     }
 
     /// Takes the first free `runs/<name>-<n>`.
@@ -67,21 +70,29 @@ impl RunDir {
     pub fn next(name: &str) -> Result<Self, StoreError> {
         let parent = Path::new("runs");
         let unwritable = |path: &Path, source| StoreError::Unwritable { path: path.into(), source };
-        fs::create_dir_all(parent).map_err(|source| unwritable(parent, source))?;
+        let mut claim = Claim::directory(parent).map_err(|source| unwritable(parent, source))?;
         let mut n = 1u32;
         loop {
             let path = parent.join(format!("{name}-{n}"));
             // Creation itself is the claim, so two runs started together cannot share a directory.
-            match fs::create_dir(&path) {
-                Ok(()) => return Ok(Self { path }),
+            match claim.descend(&path) {
+                Ok(()) => return Ok(Self { claim }),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => n += 1,
-                Err(source) => return Err(unwritable(&path, source)),
+                Err(source) => {
+                    claim.abandon();
+                    return Err(unwritable(&path, source));
+                }
             }
         }
     }
 
     pub fn path(&self) -> &Path {
-        &self.path
+        self.claim.path()
+    }
+
+    /// What is to be undone if the run comes to nothing: it can be sent to another thread.
+    pub fn claim(&self) -> &Claim {
+        &self.claim
     }
 
     /// Writes the resolved configuration.
@@ -109,8 +120,8 @@ impl RunDir {
         name: &str,
         fill: impl FnOnce(&mut io::BufWriter<fs::File>) -> io::Result<()>,
     ) -> Result<(), StoreError> {
-        let target = self.path.join(name);
-        let partial = self.path.join(format!(".{name}.partial"));
+        let target = self.path().join(name);
+        let partial = partial(self.path(), name);
         let written = (|| {
             let mut file = io::BufWriter::new(fs::File::create(&partial)?);
             fill(&mut file)?;
@@ -123,13 +134,11 @@ impl RunDir {
             StoreError::Unwritable { path: target, source }
         })
     }
+}
 
-    /// Removes the directory of a run that came to nothing.
-    pub fn abandon(self) {
-        // Only what this run wrote: should the directory hold anything else, it stays.
-        let _ = fs::remove_file(self.path.join(CONFIG));
-        let _ = fs::remove_dir(&self.path);
-    }
+/// The name under which a file is written until it is complete.
+fn partial(dir: &Path, name: &str) -> PathBuf {
+    dir.join(format!(".{name}.partial"))
 }
 
 /// Reads the report of a run directory.

@@ -18,12 +18,13 @@ mod features;
 pub mod kernels;
 mod nngp;
 mod predictor;
+mod prior;
 pub mod saddle;
 pub mod spectrum;
 mod weights;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use faer::{Mat, Side};
 use serde::{Deserialize, Serialize};
@@ -32,6 +33,7 @@ use thiserror::Error;
 use crate::model::{Network, Problem};
 use features::Manifolds;
 use kernels::Kernels;
+pub use prior::PriorLoss;
 use saddle::{SaddleError, Solution};
 use spectrum::{Resolvent, Spectrum, multiply};
 
@@ -56,6 +58,15 @@ impl Kind {
             Self::Saddle => "saddle",
         }
     }
+}
+
+/// P×P float64 matrices alive at once while a theory is prepared: K, its centred copy, the eigenvectors, and the work space of the
+/// decomposition.
+const MATRICES: u64 = 6;
+
+/// Bytes that [`Theory::new`] takes for `points` training points, about.
+pub fn memory(points: usize) -> u64 {
+    (points as u64).saturating_mul(points as u64).saturating_mul(8 * MATRICES)
 }
 
 /// Why a prediction could not be made.
@@ -166,6 +177,16 @@ impl Theory {
     /// The kernels of the prior.
     pub fn kernels(&self) -> &Kernels {
         &self.kernels
+    }
+
+    /// The loss under the prior, exact at any width.
+    pub fn prior_loss(&self) -> PriorLoss {
+        prior::prior_loss(self)
+    }
+
+    /// Training points P.
+    pub fn points(&self) -> usize {
+        self.problem.points()
     }
 
     /// Infinite width at one temperature.

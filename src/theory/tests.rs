@@ -46,11 +46,11 @@ pub(super) fn task(train: usize, test: usize, dimension: usize) -> Task {
     }
 }
 
-pub(super) fn problem() -> Problem {
+pub(crate) fn problem() -> Problem {
     Problem::new(&task(30, 7, 6)).unwrap()
 }
 
-pub(super) fn network(activation: Activation) -> Network {
+pub(crate) fn network(activation: Activation) -> Network {
     Network { width: 12, activation, lambda0: 0.7, lambda1: 1.6 }
 }
 

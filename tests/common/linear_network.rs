@@ -46,11 +46,11 @@ pub struct Exact {
 }
 
 /// Moments of the linear predictor β = Wᵀv/√N1 ∈ R^r at given q: the regression y = Zβ + noise with β ~ N(0, q/(λ0 λ1)).
-fn regression(problem: &Problem, q: f64) -> (f64, Mat<f64>, Mat<f64>) {
+fn regression(problem: &Problem, q: f64, temperature: f64) -> (f64, Mat<f64>, Mat<f64>) {
     let z = &problem.z_train;
     let (points, rank) = (z.nrows(), z.ncols());
     let variance = q / (LAMBDA0 * LAMBDA1);
-    let a = z * z.transpose() * faer::Scale(variance) + Mat::<f64>::identity(points, points) * faer::Scale(TEMPERATURE);
+    let a = z * z.transpose() * faer::Scale(variance) + Mat::<f64>::identity(points, points) * faer::Scale(temperature);
     let llt = Llt::new(a.as_ref(), Side::Lower).unwrap();
     let y = Mat::from_fn(points, 1, |i, _| problem.y_train[i]);
     let dual = llt.solve(&y);
@@ -62,13 +62,31 @@ fn regression(problem: &Problem, q: f64) -> (f64, Mat<f64>, Mat<f64>) {
     (log_likelihood, mean, covariance)
 }
 
+/// Values of q for the trapezoidal rule in ln q, where the integrand is smooth and dies at both ends.
+fn grid() -> Vec<f64> {
+    (0..6001).map(|k| (-22.0 + 26.0 * k as f64 / 6000.0f64).exp()).collect()
+}
+
+/// The exact ln p(y) at width N1: ln of the mean of N(y; 0, A(q)) over q ~ χ²(N1)/N1.
+pub fn log_evidence(problem: &Problem, width: usize, temperature: f64) -> f64 {
+    let n1 = width as f64;
+    let grid = grid();
+    let log_prior: Vec<f64> = grid.iter().map(|q| 0.5 * n1 * (q.ln() - q)).collect();
+    let log_joint: Vec<f64> =
+        grid.iter().zip(&log_prior).map(|(&q, prior)| prior + regression(problem, q, temperature).0).collect();
+    let log_sum = |logs: &[f64]| {
+        let top = logs.iter().copied().fold(f64::MIN, f64::max);
+        top + logs.iter().map(|l| (l - top).exp()).sum::<f64>().ln()
+    };
+    log_sum(&log_joint) - log_sum(&log_prior) - 0.5 * problem.points() as f64 * std::f64::consts::TAU.ln()
+}
+
 /// The exact posterior at width N1.
 pub fn exact(problem: &Problem, width: usize) -> Exact {
     let n1 = width as f64;
     let (rank, points) = (problem.rank(), problem.points());
-    // Trapezoidal rule in ln q, where the integrand is smooth and dies at both ends.
-    let grid: Vec<f64> = (0..6001).map(|k| (-22.0 + 26.0 * k as f64 / 6000.0f64).exp()).collect();
-    let at: Vec<_> = grid.iter().map(|&q| regression(problem, q)).collect();
+    let grid = grid();
+    let at: Vec<_> = grid.iter().map(|&q| regression(problem, q, TEMPERATURE)).collect();
     let log_weights: Vec<f64> =
         grid.iter().zip(&at).map(|(q, (ll, _, _))| 0.5 * n1 * q.ln() - 0.5 * n1 * q + ll).collect();
     let top = log_weights.iter().copied().fold(f64::MIN, f64::max);

@@ -99,10 +99,14 @@ def answers(x, superchains):
         "ess_tail": array_stats.ess(x, method="tail", prob=(0.05, 0.95)),
         "ess_mean": array_stats.ess(x, method="mean"),
         "ess_quantile(0.25)": array_stats.ess(x, method="quantile", prob=0.25),
+        "quantile(0.05)": np.quantile(x, 0.05),
+        "quantile(0.5)": np.quantile(x, 0.5),
+        "quantile(0.95)": np.quantile(x, 0.95),
         "mcse_mean": array_stats.mcse(x, method="mean"),
         "mcse_sd": array_stats.mcse(x, method="sd"),
         "mcse_quantile(0.05)": array_stats.mcse(x, method="quantile", prob=0.05),
         "mcse_quantile(0.5)": array_stats.mcse(x, method="quantile", prob=0.5),
+        "mcse_quantile(0.95)": array_stats.mcse(x, method="quantile", prob=0.95),
     }
     out = {name: finite(value) for name, value in out.items()}
     out["bfmi"] = [finite(value) for value in array_stats.bfmi(x)[:4]]

@@ -1,0 +1,107 @@
+//! The memory that an ensemble takes on the CPU, and whether this machine has it.
+//!
+//! P×P matrices dominate: one running sum of G per temperature and block of chains, the means of these when the run ends, and the matrices that the
+//! theory and `arrays.npz` need. (Measured at P = 1500, six temperatures of 16 chains: 2651 MiB at the peak, 2662 MiB by this account.) All of it is known before it is allocated.
+
+use std::fmt;
+
+use crate::backend::Ensemble;
+use crate::config::Precision;
+use crate::memory::{NotEnough, available, require};
+use crate::theory;
+
+const MIB: f64 = 1048576.0;
+
+/// Bytes by what they are for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CpuMemory {
+    parts: Vec<(&'static str, u64)>,
+    /// Lowering this setting lowers the largest part.
+    mend: &'static str,
+}
+
+/// P×P float64 matrices per temperature that the end of a run makes beside the blocks of G: the mean, its error and the theory's in `arrays.npz`.
+const RESULT_MATRICES: f64 = 3.0;
+
+/// P×P float64 matrices that the theory makes at the end on its way to those, and lets go.
+const PASSING_MATRICES: f64 = 10.0;
+
+/// Observables kept of every draw, about: scalars of two classes, the energy, and the copy in which chains are brought together.
+const NUMBERS_PER_DRAW: f64 = 24.0;
+
+impl CpuMemory {
+    /// What a run of `draws` draws takes on the CPU.
+    pub fn new(precision: Precision, ensemble: &Ensemble, draws: usize) -> Self {
+        // In floating point, where counts that are typing errors do not overflow.
+        let scalar = match precision {
+            Precision::F64 => 8.0,
+            Precision::F32 | Precision::F16 => 4.0,
+        };
+        let (problem, network) = (&ensemble.problem, &ensemble.network);
+        let [chains, temperatures, width, points, test, rank, blocks, batches, draws, threads] = [
+            ensemble.chains(),
+            ensemble.temperatures,
+            network.width,
+            problem.points(),
+            problem.test_points(),
+            problem.rank(),
+            ensemble.gram_blocks(),
+            ensemble.batches,
+            draws,
+            rayon::current_num_threads() + 1,
+        ]
+        .map(|n| n as f64);
+        let weights = width * (rank + 1.0);
+        let blocks = temperatures * blocks;
+        let matrix = points * points;
+        let parts = [
+            // Position and gradient, and at the start the same again with the weights in float64 on their way to their superchains.
+            ("chains", chains * weights * (4.0 * scalar + 8.0)),
+            ("work space", threads * scalar * (4.0 * weights + 4.0 * width * points + 2.0 * width * test)),
+            ("Gram sums", blocks * (8.0 + scalar) * matrix),
+            ("results", 8.0 * (blocks + RESULT_MATRICES * temperatures + PASSING_MATRICES) * matrix),
+            ("predictions", 2.0 * 16.0 * test * batches * chains),
+            ("draws", 8.0 * NUMBERS_PER_DRAW * draws * chains),
+            ("theory", theory::memory(problem.points()) as f64),
+        ]
+        .map(|(name, bytes)| (name, bytes as u64))
+        .to_vec();
+        let largest = parts.iter().max_by_key(|(_, bytes)| *bytes).map_or("", |(name, _)| name);
+        let mend = match largest {
+            "chains" => "--chains or --width",
+            "work space" => "--width or --train",
+            "Gram sums" | "results" => "--train, or take fewer temperatures",
+            "predictions" => "--test or --chains",
+            "draws" => "--draws or --chains",
+            _ => "--train",
+        };
+        Self { parts, mend }
+    }
+
+    /// Bytes in all, at most.
+    pub fn total(&self) -> u64 {
+        self.parts.iter().fold(0, |sum: u64, (_, bytes)| sum.saturating_add(*bytes))
+    }
+
+    /// Whether the machine has them.
+    ///
+    /// # Errors
+    /// With the numbers and what to lower.
+    pub fn check(&self) -> Result<(), NotEnough> {
+        require("this run", self.total(), self.mend)
+    }
+}
+
+impl fmt::Display for CpuMemory {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        writeln!(f, "memory on the CPU, at most")?;
+        for (name, bytes) in &self.parts {
+            writeln!(f, "{name:12} {:10.2} MiB", *bytes as f64 / MIB)?;
+        }
+        writeln!(f, "{:12} {:10.2} MiB", "in all", self.total() as f64 / MIB)?;
+        match available() {
+            Some(bytes) => writeln!(f, "{:12} {:10.2} MiB", "available", bytes as f64 / MIB),
+            None => Ok(()),
+        }
+    }
+}

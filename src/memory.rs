@@ -1,0 +1,83 @@
+//! The memory that this machine can give, so that what cannot fit is refused instead of being killed on its way.
+
+use thiserror::Error;
+
+const MIB: f64 = 1048576.0;
+
+/// Something known not to fit.
+#[derive(Debug, Clone, PartialEq, Error)]
+#[error(
+    "{what} needs about {:.0} MiB of memory, and this machine has {:.0} MiB to give: lower {mend}",
+    *.needed as f64 / MIB,
+    *.available as f64 / MIB
+)]
+pub struct NotEnough {
+    pub what: String,
+    /// Bytes.
+    pub needed: u64,
+    pub available: u64,
+    /// The setting to lower.
+    pub mend: &'static str,
+}
+
+/// Refuses `needed` bytes that the machine does not have; where it does not say what it has, it is trusted.
+///
+/// # Errors
+/// With the numbers and what to lower.
+pub fn require(what: &str, needed: u64, mend: &'static str) -> Result<(), NotEnough> {
+    require_of(available(), what, needed, mend)
+}
+
+fn require_of(available: Option<u64>, what: &str, needed: u64, mend: &'static str) -> Result<(), NotEnough> {
+    match available {
+        Some(available) if needed > available => Err(NotEnough { what: what.into(), needed, available, mend }),
+        _ => Ok(()),
+    }
+}
+
+/// Bytes that can be allocated without swapping: what Linux calls available, or less in a control group with a limit. `None` elsewhere.
+pub fn available() -> Option<u64> {
+    let machine = meminfo_available(&std::fs::read_to_string("/proc/meminfo").ok()?)?;
+    let limit = std::fs::read_to_string("/sys/fs/cgroup/memory.max").ok();
+    // "max" stands for no limit and is no number.
+    let limit = limit.and_then(|text| text.trim().parse::<u64>().ok());
+    Some(limit.map_or(machine, |limit| machine.min(limit)))
+}
+
+/// The line `MemAvailable:   12345 kB`.
+fn meminfo_available(text: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn meminfo_is_read_or_not_believed() {
+        let text = "MemTotal:       24576 kB\nMemFree: 1 kB\nMemAvailable:    2048 kB\n";
+        assert_eq!(meminfo_available(text), Some(2 << 20));
+        let odd = [
+            "",
+            "MemTotal: 3 kB\n",
+            "MemAvailable: lots\n",
+            "MemAvailable: 3 MB\n",
+            "MemAvailable: 99999999999999999999 kB",
+        ];
+        for text in odd {
+            assert_eq!(meminfo_available(text), None, "{text}");
+        }
+        if cfg!(target_os = "linux") {
+            assert!(available().is_some_and(|bytes| bytes > 1 << 20));
+        }
+    }
+
+    #[test]
+    fn only_what_cannot_fit_is_refused() {
+        assert!(require_of(Some(100 << 20), "it", 100 << 20, "--train").is_ok());
+        assert!(require_of(None, "it", u64::MAX, "--train").is_ok());
+        let message = require_of(Some(100 << 20), "it", 200 << 20, "--train").unwrap_err().to_string();
+        assert_eq!(message, "it needs about 200 MiB of memory, and this machine has 100 MiB to give: lower --train");
+    }
+}
