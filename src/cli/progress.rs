@@ -17,15 +17,15 @@ pub struct Display {
 }
 
 impl Display {
-    /// Takes over Ctrl-C: the first asks the run to end after its current trajectories, the second ends the process and undoes what the run had
-    /// left in its directory.
-    pub fn new(claim: Claim) -> Self {
+    /// Takes over Ctrl-C: the first asks the run to end after its current trajectories, the second ends the process and undoes what
+    /// the run had left in its directory, if it has one.
+    pub fn new(claim: Option<Claim>) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let flag = Arc::clone(&stop);
         // Without a handler Ctrl-C simply ends the process, which is no reason not to run.
         let _ = ctrlc::set_handler(move || {
             if flag.swap(true, Ordering::SeqCst) {
-                match claim.abandon() {
+                match claim.as_ref().map_or(Remains::Nothing, Claim::abandon) {
                     Remains::Nothing => eprintln!("error: interrupted twice: nothing of this run was kept"),
                     Remains::Report => {
                         eprintln!("error: interrupted twice: the report is complete, but arrays.npz may be missing");

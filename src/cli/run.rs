@@ -54,7 +54,7 @@ fn sample(job: Job, claim: Claim) -> Result<Run, Failure> {
     if let Some(note) = &opened.note {
         eprintln!("{note}");
     }
-    let mut display = Display::new(claim);
+    let mut display = Display::new(Some(claim));
     let result = job.sample(opened.backend.as_mut(), |state| display.update(state));
     display.finish();
     Ok(result?)
