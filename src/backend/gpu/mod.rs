@@ -14,6 +14,7 @@ mod results;
 pub mod schedule;
 pub mod shader;
 
+mod submission;
 pub use self::adapter::{AdapterChoice, AdapterInfo, adapters, find};
 use self::engine::{Edit, Engine};
 use self::layout::{Layout, Motion, Tiling};
