@@ -10,11 +10,12 @@ pub mod device;
 pub mod engine;
 pub mod layout;
 pub mod memory;
+mod quiet;
 mod results;
 pub mod schedule;
 pub mod shader;
-
 mod submission;
+
 pub use self::adapter::{AdapterChoice, AdapterInfo, adapters, find};
 use self::engine::{Edit, Engine};
 use self::layout::{Layout, Motion, Tiling};
@@ -52,6 +53,8 @@ pub struct GpuOptions {
     pub half: bool,
     /// Bytes of a buffer that a kernel may see, where less than the device allows.
     pub binding_bytes: Option<u64>,
+    /// Use no optional feature of the device, only what WebGPU promises.
+    pub core: bool,
     /// Spoils kernels, for tests that must notice.
     #[doc(hidden)]
     pub edit: Option<Edit>,
@@ -74,7 +77,7 @@ impl Gpu {
     /// # Errors
     /// When there is no such device, the ensemble does not fit or the device fails.
     pub fn new(adapter: &AdapterChoice, ensemble: Ensemble, options: GpuOptions) -> Result<Self, BackendError> {
-        let device = device::Device::open(adapter)?;
+        let device = device::Device::open(adapter, options.core)?;
         let allowed = device.info.limits();
         let binding_bytes =
             options.binding_bytes.map_or(allowed.binding_bytes, |bytes| bytes.min(allowed.binding_bytes));
