@@ -66,15 +66,16 @@ impl AdapterInfo {
             workgroup_bytes: self.max_workgroup_bytes.min(wgpu::Limits::default().max_compute_workgroup_storage_size),
             workgroup_invocations: self.max_workgroup_invocations.min(256),
             software: self.is_software(),
+            subgroup: self.subgroup,
         }
     }
 
-    /// Whether this is a program on the processor that pretends to be a GPU.
     /// Leaves out what WebGPU does not promise.
     pub(super) fn forgo_optional_features(&mut self) {
         (self.timestamps, self.subgroup, self.f16) = (false, 0, false);
     }
 
+    /// Whether this is a program on the processor that pretends to be a GPU.
     pub fn is_software(&self) -> bool {
         self.kind == "software"
     }
