@@ -50,6 +50,9 @@ pub struct GpuOptions {
     pub tiling: Option<Tiling>,
     /// Store activations and slopes in float16: half the memory and traffic of the largest buffers, at a relative error of 5e-4 in each
     /// feature. The energy error is then that of the rounded network, so acceptance falls and results shift in the fourth digit.
+    ///
+    /// Halves are packed in pairs into words, which every device can do, and not held in arrays of `f16`: arithmetic is float32 either way, both move
+    /// the same bytes, and one path for all devices means one set of bits.
     pub half: bool,
     /// Bytes of a buffer that a kernel may see, where less than the device allows.
     pub binding_bytes: Option<u64>,
