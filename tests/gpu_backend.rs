@@ -579,7 +579,7 @@ fn philox_words(device: &AdapterChoice) -> Test {
     };
     let spoiled = |kernel: Kernel, text: &mut String| {
         if kernel == Kernel::Prior {
-            // A carry between the halves of the product that is lost once in 65,536 products or so.
+            // A bit of a half that matters only through a carry, once in 10⁵ products or so.
             *text = text.replace("let noise = normals(", EXPOSED).replace("(cross & 0xffffu)", "(cross & 0xfffeu)");
         }
     };
