@@ -22,6 +22,9 @@ const STEPS: u32 = 10;
 /// (P, N1, chains), with as many input dimensions as points.
 const CASES: [(usize, usize, usize); 2] = [(50, 100, 64), (200, 200, 8)];
 
+const TILINGS: [Tiling; 5] =
+    [Tiling::Register(4), Tiling::Register(8), Tiling::Workgroup(4), Tiling::Workgroup(8), Tiling::Subgroup];
+
 /// The case of `--test`.
 const SMALL: (usize, usize, usize) = (12, 9, 2);
 
@@ -37,9 +40,12 @@ fn main() -> Result<(), BackendError> {
     let cases = if std::env::args().any(|argument| argument == "--test") { vec![SMALL] } else { CASES.to_vec() };
     for (points, width, chains) in cases {
         let ensemble = ensemble(points, width, chains)?;
-        for (shared, block) in [(false, 4), (false, 8), (true, 4), (true, 8)] {
-            let options = GpuOptions { tiling: Some(Tiling { shared, block }), ..GpuOptions::default() };
-            println!("{}", case(&choice, &ensemble, options)?);
+        for tiling in TILINGS {
+            // Not every device has subgroups.
+            match case(&choice, &ensemble, GpuOptions { tiling: Some(tiling), ..GpuOptions::default() }) {
+                Ok(line) => println!("{line}"),
+                Err(error) => eprintln!("{tiling:?}: {error}"),
+            }
         }
         println!("{}", case(&choice, &ensemble, GpuOptions { half: true, ..GpuOptions::default() })?);
     }
@@ -105,8 +111,12 @@ fn case(choice: &AdapterChoice, ensemble: &Ensemble, options: GpuOptions) -> Res
         "rank": rank,
         "width": ensemble.network.width,
         "chains": ensemble.chains(),
-        "tiles": if layout.tiling.shared { "workgroup" } else { "register" },
-        "block": layout.tiling.block,
+        "tiles": match layout.tiling {
+            Tiling::Register(_) => "register",
+            Tiling::Workgroup(_) => "workgroup",
+            Tiling::Subgroup => "subgroup",
+        },
+        "block": layout.tiling.block(),
         "half": layout.half,
         "chain_steps_per_s": steps as f64 / seconds,
         "gflops": (4 * p * rank * ensemble.network.width * steps) as f64 / seconds / 1e9,

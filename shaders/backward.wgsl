@@ -24,35 +24,35 @@ fn right(group: u32, k: u32) -> mat4x4<f32> {
 }
 
 @compute @workgroup_size(PRODUCT_LANES)
-fn backward(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let chain = group.y;
+fn backward(at: Invocation) {
+    let chain = at.group.y;
     if idle(chain) {
         return;
     }
     slopes_at = chain * CHAIN_FEATURES + POINTS * NV;
     residual_at = chain * CHAIN_SCRATCH + SCRATCH_RESIDUAL;
-    locate(group.x, lane, RANK);
-    var block = multiply(lane, PV);
+    locate(at.group.x, at.lane, RANK);
+    var block = multiply(at.lane, PV);
 
     // A copy that is indexed at run time, so that the long code of a move exists once; `block` itself must stay in registers.
-    var gradient: array<vec4<f32>, BLOCK * GROUPS>;
-    for (var row = 0u; row < BLOCK; row++) {
-        for (var h = 0u; h < GROUPS; h++) {
-            gradient[row * GROUPS + h] = block[row / 4u * GROUPS + h][row % 4u];
+    var gradient: array<vec4<f32>, 4u * ROW_GROUPS * COLUMN_GROUPS>;
+    for (var row = 0u; row < 4u * passes(ROW_GROUPS); row++) {
+        for (var h = 0u; h < COLUMN_GROUPS; h++) {
+            gradient[row * COLUMN_GROUPS + h] = block[row / 4u * COLUMN_GROUPS + h][row % 4u];
         }
     }
     let motion = motion_of(chain);
     var work = 0.0;
     // Compilers unroll a loop whose end they know.
-    for (var i = 0u; i < BLOCK * GROUPS + call.zero; i++) {
-        let row = i / GROUPS;
+    for (var i = 0u; i < 4u * ROW_GROUPS * COLUMN_GROUPS + call.zero; i++) {
+        let row = i / COLUMN_GROUPS;
         let unit = 4u * row_group(row / 4u) + row % 4u;
-        let directions = column_group(i % GROUPS);
+        let directions = column_group(i % COLUMN_GROUPS);
         if unit < UNITS && directions < RV {
             let v = state[base(PROPOSAL, chain) + UNITS * RV + unit / 4u][unit % 4u];
             let place = weight_place(chain, unit, directions);
             work += advance(chain, unit * RV + directions, OUTPUT_SCALE * v * gradient[i], motion, place);
         }
     }
-    add_work(chain, WEIGHT_SLOT + group.x * PRODUCT_LANES + lane, work);
+    add_work(chain, WEIGHT_SLOT + at.group.x * PRODUCT_LANES + at.lane, work);
 }

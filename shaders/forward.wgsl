@@ -33,35 +33,35 @@ fn right(group: u32, k: u32) -> mat4x4<f32> {
 }
 
 @compute @workgroup_size(PRODUCT_LANES)
-fn forward(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let chain = group.y;
+fn forward(at: Invocation) {
+    let chain = at.group.y;
     if idle(chain) {
         return;
     }
     weights_at = base(call.section, chain);
     complement_at = chain * CHAIN_FEATURES;
     let points = select(POINTS, TEST_POINTS, TEST);
-    locate(group.x, lane, UNITS);
-    var block = multiply(lane, select(RV, RV + KV, TEST));
+    locate(at.group.x, at.lane, UNITS);
+    var block = multiply(at.lane, select(RV, RV + KV, TEST));
 
     let readout = base(call.section, chain) + UNITS * RV;
     let share = chain * CHAIN_SCRATCH + SCRATCH_SHARES + column_slot() * points;
-    for (var g = 0u; g < GROUPS; g++) {
+    for (var g = 0u; g < passes(ROW_GROUPS); g++) {
         for (var b = 0u; b < 4u; b++) {
             let point = 4u * row_group(g) + b;
             if point < points {
                 var sum = 0.0;
-                for (var h = 0u; h < GROUPS; h++) {
+                for (var h = 0u; h < COLUMN_GROUPS; h++) {
                     let units = column_group(h);
                     if units < NV {
-                        let activated = activate(block[g * GROUPS + h][b]);
+                        let activated = activate(block[g * COLUMN_GROUPS + h][b]);
                         // The readout is zero in the padding.
                         sum += dot(state[readout + units], activated.value);
                         if !TEST {
-                            let at = chain * CHAIN_FEATURES + point * NV + units;
+                            let first = chain * CHAIN_FEATURES + point * NV + units;
                             let mask = below(4u * units, UNITS);
-                            store_feature(at, mask * activated.value);
-                            store_feature(at + POINTS * NV, mask * activated.slope);
+                            store_feature(first, mask * activated.value);
+                            store_feature(first + POINTS * NV, mask * activated.slope);
                         }
                     }
                 }

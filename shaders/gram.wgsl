@@ -23,28 +23,28 @@ fn first_of(block_index: u32) -> u32 {
 
 // Pairs (temperature, block) start at `which`; of each block the replicas of part `step` are added, GRAM_CHAINS of them at most.
 @compute @workgroup_size(PRODUCT_LANES)
-fn gram(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let pair = call.which + group.y;
+fn gram(at: Invocation) {
+    let pair = call.which + at.group.y;
     let temperature = pair / GRAM_BLOCKS;
     let first = max(first_of(pair % GRAM_BLOCKS), call.first_replica) + call.step * GRAM_CHAINS;
     let end = min(first + GRAM_CHAINS, min(first_of(pair % GRAM_BLOCKS + 1u), call.first_replica + call.replicas));
-    locate(group.x, lane, POINTS);
+    locate(at.group.x, at.lane, POINTS);
     if above_diagonal() {
         return;
     }
     for (var replica = first; replica < end; replica++) {
         let chain = temperature * call.replicas + replica - call.first_replica;
         features_at = chain * CHAIN_FEATURES;
-        let block = multiply(lane, NV);
+        let block = multiply(at.lane, NV);
         // A lost chain stands at a finite state that must not count.
         let lost = state[base(GRADIENT, chain) + CHAIN_BODY].x != 0.0;
         let scale = select(1.0 / f32(UNITS), 0.0, lost);
-        for (var g = 0u; g < GROUPS; g++) {
+        for (var g = 0u; g < passes(ROW_GROUPS); g++) {
             for (var b = 0u; b < 4u; b++) {
                 let point = 4u * row_group(g) + b;
-                for (var h = 0u; h < GROUPS; h++) {
+                for (var h = 0u; h < COLUMN_GROUPS; h++) {
                     if point < POINTS && column_group(h) < PV {
-                        accumulate((group.y * POINTS + point) * PV + column_group(h), scale * block[g * GROUPS + h][b]);
+                        accumulate((at.group.y * POINTS + point) * PV + column_group(h), scale * block[g * COLUMN_GROUPS + h][b]);
                     }
                 }
             }

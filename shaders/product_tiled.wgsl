@@ -1,9 +1,14 @@
-// Matrix product through workgroup memory: 8 × 8 invocations share tiles of 8·BLOCK rows and columns. Same contract as
-// product_register.wgsl.
+// Matrix product through workgroup memory: 8 × 8 invocations share tiles of 8 blocks of rows and columns. Same contract as
+// product_register.wgsl, for square blocks.
 
-const GROUPS = BLOCK / 4u;
+const GROUPS = ROW_GROUPS;
 alias Block = array<mat4x4<f32>, GROUPS * GROUPS>;
 var<private> origin: vec2<u32>;
+
+struct Invocation {
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+}
 
 // SIDE × SIDE invocations share a tile.
 // Groups of four rows in a tile, and groups of four depths, such that each invocation loads one piece of either operand.
@@ -36,12 +41,17 @@ fn tile_right(group: u32, k: u32) -> mat4x4<f32> {
 }
 
 fn locate(group: u32, lane: u32, columns: u32) {
-    let across = (columns + SIDE * BLOCK - 1u) / (SIDE * BLOCK);
+    let across = (columns + 4u * TILE_GROUPS - 1u) / (4u * TILE_GROUPS);
     origin = vec2<u32>(group / across, group % across) * TILE_GROUPS + vec2<u32>(lane / SIDE, lane % SIDE);
 }
 
 fn above_diagonal() -> bool {
     return origin.y / TILE_GROUPS > origin.x / TILE_GROUPS;
+}
+
+// The end of a loop over a block: known to the compiler, which then keeps the block in registers.
+fn passes(count: u32) -> u32 {
+    return count;
 }
 
 fn multiply(lane: u32, depth: u32) -> Block {

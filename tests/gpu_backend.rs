@@ -9,22 +9,22 @@ use std::sync::Arc;
 
 use featherm::backend::cpu::Cpu;
 use featherm::backend::doctor::{Check, Tolerances, compare, doctor};
-use featherm::backend::gpu::layout::Tiling;
+use featherm::backend::gpu::layout::{SUBGROUP_LANES, Tiling};
 use featherm::backend::gpu::schedule::Schedule;
 use featherm::backend::gpu::shader::Kernel;
-use featherm::backend::gpu::{AdapterChoice, Gpu, GpuOptions, adapters};
+use featherm::backend::gpu::{AdapterChoice, AdapterInfo, Gpu, GpuOptions, adapters};
 use featherm::backend::{Backend, Ensemble, Mass, Measurement, Move, Observation, Outcome, Parity, Round, Scheme};
 use featherm::config::SamplerKind;
 use featherm::data::Task;
 use featherm::model::{Activation, Network, Problem};
-use featherm::noise::{Address, Purpose};
+use featherm::noise::{Address, Purpose, philox4x32};
 use libtest_mimic::{Arguments, Failed, Trial};
 use ndarray::{Array1, Array2};
 
 type Test = Result<(), Failed>;
 
-/// The device of these tests, if there is one, and whether it is software.
-fn device() -> Option<(AdapterChoice, bool)> {
+/// The device of these tests, if there is one.
+fn device() -> Option<AdapterInfo> {
     let found = adapters();
     let wanted = std::env::var("FEATHERM_GPU").ok().map(|text| match text.parse() {
         Ok(choice) => choice,
@@ -37,7 +37,7 @@ fn device() -> Option<(AdapterChoice, bool)> {
         }
         Some(AdapterChoice::Auto) | None => found.iter().find(|info| !info.is_software()).or(found.first()),
     };
-    info.map(|info| (AdapterChoice::Index(info.index), info.is_software()))
+    info.cloned()
 }
 
 fn main() {
@@ -45,20 +45,28 @@ fn main() {
     let device = device();
     let required = std::env::var("FEATHERM_REQUIRE_GPU").is_ok_and(|value| value == "1");
     let missing = device.is_none() && !required;
+    let without_subgroups = device.as_ref().is_some_and(|info| (info.subgroup as usize) < SUBGROUP_LANES);
     let mut trials = Vec::new();
-    let mut trial = |name: String, test: Box<dyn FnOnce(AdapterChoice, bool) -> Test + Send>| {
+    let mut add = |name: String, missing: bool, test: Box<dyn FnOnce(AdapterChoice, bool) -> Test + Send>| {
         let device = device.clone();
         let trial = Trial::test(name, move || match device {
-            Some((choice, software)) => test(choice, software),
+            Some(info) => test(AdapterChoice::Index(info.index), info.is_software()),
             None => Err("no graphics device, and FEATHERM_REQUIRE_GPU is set".into()),
         });
         trials.push(trial.with_ignored_flag(missing));
     };
     for case in CASES {
-        trial(format!("parity::{}", case.name), Box::new(move |device, _| parity(&device, case)));
+        let missing = missing || case.tiling == SUBGROUP && without_subgroups;
+        add(format!("parity::{}", case.name), missing, Box::new(move |device, _| parity(&device, case)));
     }
+    add(
+        "control::rows_handed_on".into(),
+        missing || without_subgroups,
+        Box::new(|device, _| control_is_seen(&device, HANDED_ON, Case { tiling: SUBGROUP, ..BASE })),
+    );
+    let mut trial = |name, test| add(name, missing, test);
     for control in CONTROLS {
-        trial(format!("control::{}", control.name), Box::new(move |device, _| control_is_seen(&device, control)));
+        trial(format!("control::{}", control.name), Box::new(move |device, _| control_is_seen(&device, control, BASE)));
     }
     trial(
         "doctor_finds_nothing".into(),
@@ -72,6 +80,10 @@ fn main() {
     trial("a_million_gram_matrices_keep_full_precision".into(), Box::new(|device, _| gram_precision(&device)));
     trial("broken_shaders_name_file_and_line".into(), Box::new(|device, _| broken_shader(&device)));
     trial("too_large_ensembles_are_refused_with_numbers".into(), Box::new(|device, _| refusal(&device)));
+    trial("optional_features_can_be_left_out".into(), Box::new(|device, _| core_features(&device)));
+    trial("philox_words_are_the_cpus_bit_for_bit".into(), Box::new(|device, _| philox_words(&device)));
+    trial("a_buffer_beyond_the_device_is_one_message".into(), Box::new(|device, _| large_buffer(&device)));
+    trial("a_panic_of_the_driver_is_one_message".into(), Box::new(|device, _| driver_panic(&device)));
     trial("a_lost_device_is_one_message".into(), Box::new(|device, _| lost_device(&device)));
     for case in common::posterior::Case::all() {
         let name = format!("malt_meets_the_reference_posterior::{}", case.activation);
@@ -122,10 +134,11 @@ struct Case {
     half: bool,
 }
 
-const REGISTER_8: Option<Tiling> = Some(Tiling { shared: false, block: 8 });
-const REGISTER_4: Option<Tiling> = Some(Tiling { shared: false, block: 4 });
-const SHARED_8: Option<Tiling> = Some(Tiling { shared: true, block: 8 });
-const SHARED_4: Option<Tiling> = Some(Tiling { shared: true, block: 4 });
+const REGISTER_8: Option<Tiling> = Some(Tiling::Register(8));
+const REGISTER_4: Option<Tiling> = Some(Tiling::Register(4));
+const SUBGROUP: Option<Tiling> = Some(Tiling::Subgroup);
+const SHARED_8: Option<Tiling> = Some(Tiling::Workgroup(8));
+const SHARED_4: Option<Tiling> = Some(Tiling::Workgroup(4));
 
 const BASE: Case = Case {
     name: "odd_shapes",
@@ -142,7 +155,7 @@ const BASE: Case = Case {
 };
 
 /// Shapes that are no multiples of anything, the smallest ones, many chains, every activation, every tiling and storage.
-const CASES: [Case; 14] = [
+const CASES: [Case; 15] = [
     BASE,
     Case { name: "relu", activation: Activation::Relu, ..BASE },
     Case { name: "tanh", activation: Activation::Tanh, ..BASE },
@@ -156,6 +169,7 @@ const CASES: [Case; 14] = [
     Case { name: "register_8", units: 41, points: 67, dimension: 90, classes: 3, tiling: REGISTER_8, ..BASE },
     Case { name: "shared_8", units: 75, points: 67, dimension: 90, tiling: SHARED_8, ..BASE },
     Case { name: "shared_4", units: 64, points: 32, dimension: 30, classes: 3, tiling: SHARED_4, ..BASE },
+    Case { name: "subgroup", units: 75, points: 67, dimension: 90, classes: 3, tiling: SUBGROUP, ..BASE },
     Case { name: "half", units: 41, points: 37, dimension: 50, half: true, ..BASE },
 ];
 
@@ -270,6 +284,15 @@ controls! {
     moments: Moments, "w * w)" => "1.0001 * w * w)", "moments";
 }
 
+/// One group of rows gets another's values.
+const HANDED_ON: Control = Control {
+    name: "rows_handed_on",
+    kernel: Kernel::Backward,
+    from: "subgroupBroadcast(rows, 1u)",
+    to: "subgroupBroadcast(rows, 2u)",
+    stage: "gradient",
+};
+
 /// The control that the kernels are to be spoiled with: edits are plain functions, and every control runs in a thread of its own.
 mod spoil {
     use std::cell::Cell;
@@ -292,9 +315,9 @@ mod spoil {
     }
 }
 
-fn control_is_seen(device: &AdapterChoice, control: Control) -> Test {
+fn control_is_seen(device: &AdapterChoice, control: Control, case: Case) -> Test {
     spoil::set(Some(control));
-    let checks = checks(device, BASE, GpuOptions { edit: Some(spoil::edit), ..BASE.options() });
+    let checks = checks(device, case, GpuOptions { edit: Some(spoil::edit), ..case.options() });
     spoil::set(None);
     if checks?.iter().any(|check| check.stage == control.stage && !check.passed()) {
         return Ok(());
@@ -527,6 +550,94 @@ fn refusal(device: &AdapterChoice) -> Test {
     let error = Gpu::new(&AdapterChoice::Name("no such device".into()), BASE.ensemble(), BASE.options());
     let error = error.err().ok_or("a device that does not exist was opened")?.to_string();
     assert!(error.contains("there are: 0: "), "{error}");
+    Ok(())
+}
+
+/// What every WebGPU device has is enough, and gives the same bits where the tiling is the same.
+fn core_features(device: &AdapterChoice) -> Test {
+    let core = GpuOptions { core: true, ..BASE.options() };
+    all_pass(&checks(device, BASE, core)?)?;
+    assert_eq!(played(device, BASE, core)?.1, played(device, BASE, BASE.options())?.1);
+    let refused = Gpu::new(device, BASE.ensemble(), GpuOptions { tiling: SUBGROUP, ..core });
+    let error = refused.err().ok_or("subgroups were used without the feature")?.to_string();
+    assert!(error.contains("subgroups of 8 invocations"), "{error}");
+    Ok(())
+}
+
+/// The integers that the generator makes on the device, through the one buffer that holds integers: features packed as halves.
+fn philox_words(device: &AdapterChoice) -> Test {
+    const EXPOSED: &str = "if 2u * offset + 1u < CHAIN_FEATURES {
+        let words = philox(vec4<u32>(offset * 2654435761u, address(chain, 4000000000u + chain, 1234567u, FRICTION)));
+        features[chain * CHAIN_FEATURES + 2u * offset] = words.xy;
+        features[chain * CHAIN_FEATURES + 2u * offset + 1u] = words.zw;
+    }
+    let noise = normals(";
+    let exposed = |kernel: Kernel, text: &mut String| {
+        if kernel == Kernel::Prior {
+            *text = text.replace("let noise = normals(", EXPOSED);
+        }
+    };
+    let spoiled = |kernel: Kernel, text: &mut String| {
+        if kernel == Kernel::Prior {
+            // A bit of a half that matters only through a carry, once in 10⁵ products or so.
+            *text = text.replace("let noise = normals(", EXPOSED).replace("(cross & 0xffffu)", "(cross & 0xfffeu)");
+        }
+    };
+    let case = Case { half: true, units: 400, points: 30, dimension: 25, temperatures: 3, replicas: 7, ..BASE };
+    // Blocks compared and blocks of them that differ.
+    let differing = |edit| -> Result<(usize, usize), Failed> {
+        let ensemble = case.ensemble();
+        let gpu = Gpu::new(device, ensemble.clone(), GpuOptions { edit: Some(edit), ..case.options() })?;
+        let mut schedule = Schedule::new(gpu.plan());
+        schedule.start(true);
+        let prior: Vec<_> = schedule.commands.into_iter().filter(|c| c.kernel == Kernel::Prior).collect();
+        gpu.engine().run(&prior)?;
+        let layout = &gpu.plan().layout;
+        let blocks = layout.chain_body().min(layout.chain_features() / 2);
+        let buffer = &gpu.engine().features;
+        let words: Vec<u32> = gpu.engine().device.read(buffer, buffer.size())?.iter().map(|x| x.to_bits()).collect();
+        let key = [ensemble.seed as u32, (ensemble.seed >> 32) as u32];
+        let mut different = 0;
+        for (chain, words) in words.chunks_exact(2 * layout.chain_features()).enumerate() {
+            let id = Ensemble::chain_id(chain / case.replicas, chain % case.replicas);
+            for (block, found) in words.chunks_exact(4).take(blocks).enumerate() {
+                let purpose = (Purpose::Friction as u32) << 24 | 1_234_567;
+                let counter = [(block as u32).wrapping_mul(2_654_435_761), 4_000_000_000 + chain as u32, id, purpose];
+                different += usize::from(found != philox4x32(counter, key));
+            }
+        }
+        Ok((blocks * ensemble.chains(), different))
+    };
+    let (compared, different) = differing(exposed)?;
+    println!("{compared} blocks compared");
+    assert!(compared > 50_000 && different == 0, "{different} of {compared} blocks differ");
+    let (_, different) = differing(spoiled)?;
+    assert!(different > 0, "a lost bit was not noticed");
+    Ok(())
+}
+
+/// A buffer larger than the device's largest fails alone: the ensemble beside it goes on.
+fn large_buffer(device: &AdapterChoice) -> Test {
+    let ensemble = BASE.ensemble();
+    let mut gpu = Gpu::new(device, ensemble.clone(), BASE.options())?;
+    let error = gpu.engine().device.storage("everything", 1 << 50).err().ok_or("a pebibyte was reserved")?.to_string();
+    assert!(error.starts_with("GPU ") && error.contains("1073741824.0 MiB for everything"), "{error}");
+    assert_eq!(error.lines().count(), 1, "{error}");
+    gpu.run(&moves(&ensemble, MALT, 0.1), &rounds(&ensemble, 1, true))?;
+    Ok(())
+}
+
+/// wgpu panics where a driver does what it must not; the user is to see one line and no backtrace.
+fn driver_panic(device: &AdapterChoice) -> Test {
+    let ensemble = BASE.ensemble();
+    let mut gpu = Gpu::new(device, ensemble.clone(), BASE.options())?;
+    let error =
+        gpu.engine().device.guarded("being tried", || panic!("lost\n  the device")).err().ok_or("it went on")?;
+    let error = error.to_string();
+    assert!(error.starts_with("GPU ") && error.ends_with("its driver crashed (lost the device)"), "{error}");
+    // The panic left error scopes open, which must not swallow or misreport what comes after.
+    gpu.run(&moves(&ensemble, MALT, 0.1), &rounds(&ensemble, 1, true))?;
+    assert!(gpu.engine().device.storage("everything", 1 << 50).is_err());
     Ok(())
 }
 

@@ -10,6 +10,9 @@ use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 const ACTIVATIONS: [Activation; 5] =
     [Activation::Erf, Activation::Relu, Activation::Tanh, Activation::Identity, Activation::Gelu];
 
+const TILINGS: [Tiling; 5] =
+    [Tiling::Register(4), Tiling::Register(8), Tiling::Workgroup(4), Tiling::Workgroup(8), Tiling::Subgroup];
+
 fn layout(activation: Activation, tiling: Tiling, half: bool) -> Layout {
     Layout {
         temperatures: 3,
@@ -32,40 +35,53 @@ fn layout(activation: Activation, tiling: Tiling, half: bool) -> Layout {
 }
 
 fn every_layout() -> impl Iterator<Item = Layout> {
-    let tilings = [false, true].into_iter().flat_map(|shared| [4, 8].map(|block| Tiling { shared, block }));
-    tilings.flat_map(|tiling| {
+    TILINGS.into_iter().flat_map(|tiling| {
         [false, true].into_iter().flat_map(move |half| ACTIVATIONS.map(|activation| layout(activation, tiling, half)))
     })
 }
 
 /// Parses and validates; a failure names fragment and line.
-fn validated(source: &Source) -> Result<(naga::Module, ModuleInfo), String> {
+fn validated(source: &Source, subgroups: bool) -> Result<(naga::Module, ModuleInfo), String> {
     let module = naga::front::wgsl::parse_str(&source.text).map_err(|error| {
         let line = error.location(&source.text).map_or(0, |l| l.line_number as usize);
         format!("{}: {}", source.origin(line), error.message())
     })?;
-    // Packing halves into words is the one thing beyond the core, and every Vulkan, Metal and DirectX 12 device has it.
-    let info = Validator::new(ValidationFlags::all(), Capabilities::SHADER_FLOAT16_IN_FLOAT32)
-        .validate(&module)
-        .map_err(|error| {
-            let line = error.location(&source.text).map_or(0, |l| l.line_number as usize);
-            format!("{}: {}", source.origin(line), error.emit_to_string(&source.text))
-        })?;
+    // Packing halves into words is the one thing beyond the core, and every Vulkan, Metal and DirectX 12 device has it; subgroups are allowed
+    // where they were asked for.
+    let mut capabilities = Capabilities::SHADER_FLOAT16_IN_FLOAT32;
+    capabilities.set(Capabilities::SUBGROUP, subgroups);
+    let info = Validator::new(ValidationFlags::all(), capabilities).validate(&module).map_err(|error| {
+        let line = error.location(&source.text).map_or(0, |l| l.line_number as usize);
+        format!("{}: {}", source.origin(line), error.emit_to_string(&source.text))
+    })?;
     Ok((module, info))
 }
 
 #[test]
 fn every_shader_validates_and_translates() {
     for layout in every_layout() {
+        let subgroups = layout.tiling == Tiling::Subgroup;
         for kernel in Kernel::ALL {
             let what = format!("{kernel:?}, {:?}, {:?}, half {}", layout.activation, layout.tiling, layout.half);
-            let (module, info) = validated(&kernel.source(&layout)).unwrap_or_else(|error| panic!("{what}: {error}"));
-            let spirv = naga::back::spv::write_vec(&module, &info, &naga::back::spv::Options::default(), None);
+            let (module, info) =
+                validated(&kernel.source(&layout), subgroups).unwrap_or_else(|error| panic!("{what}: {error}"));
+            // Subgroups came with SPIR-V 1.3 (Vulkan 1.1), MSL 2.1 and shader model 6.0.
+            let mut options = naga::back::spv::Options::default();
+            if subgroups {
+                options.lang_version = (1, 3);
+            }
+            let spirv = naga::back::spv::write_vec(&module, &info, &options, None);
             assert!(!spirv.unwrap_or_else(|e| panic!("{what}: {e}")).is_empty());
-            let options = naga::back::msl::Options { fake_missing_bindings: true, ..Default::default() };
+            let mut options = naga::back::msl::Options { fake_missing_bindings: true, ..Default::default() };
+            if subgroups {
+                options.lang_version = (2, 1);
+            }
             let msl = naga::back::msl::write_string(&module, &info, &options, &Default::default());
             assert!(!msl.unwrap_or_else(|e| panic!("{what}: {e}")).0.is_empty());
-            let options = naga::back::hlsl::Options { fake_missing_bindings: true, ..Default::default() };
+            let mut options = naga::back::hlsl::Options { fake_missing_bindings: true, ..Default::default() };
+            if subgroups {
+                options.shader_model = naga::back::hlsl::ShaderModel::V6_0;
+            }
             let mut hlsl = String::new();
             naga::back::hlsl::Writer::new(&mut hlsl, &options, &Default::default())
                 .write(&module, &info, None)
@@ -77,9 +93,9 @@ fn every_shader_validates_and_translates() {
 
 #[test]
 fn arguments_bindings_and_workgroups_are_the_hosts() {
-    let layout = layout(Activation::Erf, Tiling { shared: true, block: 8 }, false);
+    let layout = layout(Activation::Erf, Tiling::Workgroup(8), false);
     for kernel in Kernel::ALL {
-        let (module, _) = validated(&kernel.source(&layout)).unwrap();
+        let (module, _) = validated(&kernel.source(&layout), layout.tiling == Tiling::Subgroup).unwrap();
         for (_, global) in module.global_variables.iter() {
             let Some(binding) = &global.binding else { continue };
             assert_eq!(binding.group, 0);
@@ -105,10 +121,19 @@ fn arguments_bindings_and_workgroups_are_the_hosts() {
 }
 
 #[test]
+fn nothing_but_the_subgroup_tiling_needs_subgroups() {
+    let layout = layout(Activation::Erf, Tiling::Subgroup, false);
+    for kernel in Kernel::ALL {
+        let product = matches!(kernel, Kernel::Forward | Kernel::ForwardTest | Kernel::Backward | Kernel::Gram);
+        assert_eq!(validated(&kernel.source(&layout), false).is_err(), product, "{kernel:?}");
+    }
+}
+
+#[test]
 fn tiles_take_the_workgroup_memory_that_the_host_reckons_with() {
     for block in [4, 8] {
-        let layout = layout(Activation::Erf, Tiling { shared: true, block }, false);
-        let (module, _) = validated(&Kernel::Forward.source(&layout)).unwrap();
+        let layout = layout(Activation::Erf, Tiling::Workgroup(block), false);
+        let (module, _) = validated(&Kernel::Forward.source(&layout), false).unwrap();
         let workgroup = module.global_variables.iter().filter(|(_, g)| g.space == naga::AddressSpace::WorkGroup);
         let mut layouter = naga::proc::Layouter::default();
         layouter.update(module.to_ctx()).unwrap();
@@ -119,9 +144,9 @@ fn tiles_take_the_workgroup_memory_that_the_host_reckons_with() {
 
 #[test]
 fn errors_name_the_fragment_and_its_line() {
-    let layout = layout(Activation::Erf, Tiling { shared: false, block: 8 }, false);
+    let layout = layout(Activation::Erf, Tiling::Register(8), false);
     let mut source = Kernel::Residual.source(&layout);
     source.push("shaders/broken.wgsl", "// fine\nfn broken() -> f32 {\n    return 1u;\n}\n");
-    let error = validated(&source).unwrap_err();
+    let error = validated(&source, false).unwrap_err();
     assert!(error.starts_with("shaders/broken.wgsl:"), "{error}");
 }

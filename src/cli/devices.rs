@@ -13,15 +13,36 @@ pub fn devices() -> Result<(), Failure> {
     }
     for a in found {
         print(&format!(
-            "{a}\n   largest binding {:.0} MiB, largest buffer {:.0} MiB, workgroups of up to {} invocations and {} bytes; timestamps {}\n",
+            "{a}\n   limits: binding {:.0} MiB, buffer {:.0} MiB, workgroups of {} invocations and {} bytes\n   {}\n",
             a.max_binding_bytes as f64 / MIB,
             a.max_buffer_bytes as f64 / MIB,
             a.max_workgroup_invocations,
             a.max_workgroup_bytes,
-            if a.timestamps { "yes" } else { "no" },
+            features(&a),
         ));
     }
     Ok(())
+}
+
+/// The optional features of a device, and whether featherm uses them there. None is needed.
+#[cfg(feature = "gpu")]
+fn features(a: &crate::backend::gpu::AdapterInfo) -> String {
+    use crate::backend::gpu::layout::SUBGROUP_LANES;
+
+    let timestamps = if a.timestamps { "yes, for profiling" } else { "no" };
+    let subgroup = match a.subgroup {
+        0 => "no".to_owned(),
+        size if a.is_software() && size as usize >= SUBGROUP_LANES => {
+            format!("yes, of {size} or more: matrix products")
+        }
+        size => format!("of {size} or more, not used here"),
+    };
+    let f16 = if a.f16 {
+        "yes, not used: halves are packed without it"
+    } else {
+        "no, not needed: halves are packed without it"
+    };
+    format!("optional: timestamps {timestamps}; subgroups {subgroup}; f16 {f16}")
 }
 
 #[cfg(not(feature = "gpu"))]

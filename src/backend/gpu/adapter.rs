@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::memory::DeviceLimits;
+use super::quiet::catch;
 use crate::backend::BackendError;
 
 /// A graphics device as its driver presents it.
@@ -25,11 +26,15 @@ pub struct AdapterInfo {
     pub max_workgroup_invocations: u32,
     /// Whether kernels can be timed on the device.
     pub timestamps: bool,
+    /// Smallest number of invocations that run as one and can hand each other values; 0 where they cannot.
+    pub subgroup: u32,
+    /// Whether kernels could calculate in half precision. Nothing uses it: halves are only stored, and packing them needs no feature.
+    pub f16: bool,
 }
 
 impl AdapterInfo {
     fn new(index: usize, adapter: &wgpu::Adapter) -> Self {
-        let (info, limits) = (adapter.get_info(), adapter.limits());
+        let (info, limits, features) = (adapter.get_info(), adapter.limits(), adapter.features());
         Self {
             index,
             kind: match info.device_type {
@@ -46,7 +51,9 @@ impl AdapterInfo {
             max_buffer_bytes: limits.max_buffer_size,
             max_workgroup_bytes: limits.max_compute_workgroup_storage_size,
             max_workgroup_invocations: limits.max_compute_invocations_per_workgroup,
-            timestamps: adapter.features().contains(wgpu::Features::TIMESTAMP_QUERY),
+            timestamps: features.contains(wgpu::Features::TIMESTAMP_QUERY),
+            subgroup: if features.contains(wgpu::Features::SUBGROUP) { info.subgroup_min_size } else { 0 },
+            f16: features.contains(wgpu::Features::SHADER_F16),
             name: info.name,
         }
     }
@@ -59,7 +66,13 @@ impl AdapterInfo {
             workgroup_bytes: self.max_workgroup_bytes.min(wgpu::Limits::default().max_compute_workgroup_storage_size),
             workgroup_invocations: self.max_workgroup_invocations.min(256),
             software: self.is_software(),
+            subgroup: self.subgroup,
         }
+    }
+
+    /// Leaves out what WebGPU does not promise.
+    pub(super) fn forgo_optional_features(&mut self) {
+        (self.timestamps, self.subgroup, self.f16) = (false, 0, false);
     }
 
     /// Whether this is a program on the processor that pretends to be a GPU.
@@ -98,9 +111,9 @@ impl FromStr for AdapterChoice {
     }
 }
 
-/// Every graphics device that a driver offers.
+/// Every graphics device that a driver offers; none where a driver crashes when asked.
 pub fn adapters() -> Vec<AdapterInfo> {
-    enumerate().iter().enumerate().map(|(index, adapter)| AdapterInfo::new(index, adapter)).collect()
+    enumerate().map(|found| found.into_iter().map(|(_, info)| info).collect()).unwrap_or_default()
 }
 
 /// The chosen device, not yet opened.
@@ -111,9 +124,21 @@ pub fn find(choice: &AdapterChoice) -> Result<AdapterInfo, BackendError> {
     choose(choice).map(|(_, info)| info)
 }
 
-fn enumerate() -> Vec<wgpu::Adapter> {
-    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
-    pollster::block_on(instance.enumerate_adapters(wgpu::Backends::all()))
+fn enumerate() -> Result<Vec<(wgpu::Adapter, AdapterInfo)>, BackendError> {
+    catch(|| {
+        let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
+        let found = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::all()));
+        let described = found.into_iter().enumerate().map(|(index, adapter)| {
+            let info = AdapterInfo::new(index, &adapter);
+            (adapter, info)
+        });
+        described.collect()
+    })
+    .map_err(|panic| {
+        BackendError(format!(
+            "a graphics driver crashed while it was asked for its devices ({panic}); use the cpu backend"
+        ))
+    })
 }
 
 /// The chosen device.
@@ -121,8 +146,8 @@ fn enumerate() -> Vec<wgpu::Adapter> {
 /// # Errors
 /// When there is none such; the message lists those there are.
 pub(super) fn choose(choice: &AdapterChoice) -> Result<(wgpu::Adapter, AdapterInfo), BackendError> {
-    let mut found = enumerate();
-    let infos: Vec<_> = found.iter().enumerate().map(|(index, adapter)| AdapterInfo::new(index, adapter)).collect();
+    let mut found = enumerate()?;
+    let infos: Vec<_> = found.iter().map(|(_, info)| info.clone()).collect();
     let best = match choice {
         AdapterChoice::Auto => ["discrete GPU", "integrated GPU", "virtual GPU", "other"]
             .iter()
@@ -134,7 +159,7 @@ pub(super) fn choose(choice: &AdapterChoice) -> Result<(wgpu::Adapter, AdapterIn
         }
     };
     match best {
-        Some(index) => Ok((found.swap_remove(index), infos[index].clone())),
+        Some(index) => Ok(found.swap_remove(index)),
         None => Err(BackendError(refusal(choice, &infos))),
     }
 }

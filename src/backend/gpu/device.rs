@@ -1,10 +1,10 @@
 //! An open device: every call that a driver can fail in is guarded here, so that each failure is one message and no panic.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::adapter::{AdapterChoice, AdapterInfo, choose};
+use super::quiet::catch;
 use crate::backend::BackendError;
 
 /// How long a submission may take before the device counts as hung; submissions aim at a twentieth of a second.
@@ -21,16 +21,19 @@ pub struct Device {
 }
 
 impl Device {
-    /// Opens the chosen device with no optional feature but timestamps, and default limits but for the sizes of buffers.
+    /// Opens the chosen device with default limits but for the sizes of buffers, and of the optional features those that are of use: timestamps
+    /// and subgroups. With `core` it gets none.
     ///
     /// # Errors
     /// When there is no such device or its driver refuses.
-    pub fn open(choice: &AdapterChoice) -> Result<Self, BackendError> {
-        let (adapter, info) = catch_unwind(|| choose(choice)).unwrap_or_else(|_| {
-            Err(BackendError(
-                "a graphics driver crashed while it was asked for its devices; use the cpu backend".into(),
-            ))
-        })?;
+    pub fn open(choice: &AdapterChoice, core: bool) -> Result<Self, BackendError> {
+        let (adapter, mut info) = choose(choice)?;
+        if core {
+            info.forgo_optional_features();
+        }
+        let mut features = wgpu::Features::empty();
+        features.set(wgpu::Features::TIMESTAMP_QUERY, info.timestamps);
+        features.set(wgpu::Features::SUBGROUP, info.subgroup > 0);
         let limits = wgpu::Limits {
             max_storage_buffer_binding_size: info.max_binding_bytes,
             max_buffer_size: info.max_buffer_bytes,
@@ -38,16 +41,16 @@ impl Device {
         };
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("featherm"),
-            required_features: adapter.features() & wgpu::Features::TIMESTAMP_QUERY,
+            required_features: features,
             required_limits: limits,
             memory_hints: wgpu::MemoryHints::Performance,
             ..Default::default()
         };
-        let opened = catch_unwind(AssertUnwindSafe(|| pollster::block_on(adapter.request_device(&descriptor))));
+        let opened = catch(|| pollster::block_on(adapter.request_device(&descriptor)));
         let (device, queue) = match opened {
             Ok(Ok(opened)) => opened,
             Ok(Err(error)) => return Err(failed(&info.name, &format!("cannot be opened: {error}"))),
-            Err(_) => return Err(failed(&info.name, "cannot be opened: its driver crashed")),
+            Err(panic) => return Err(failed(&info.name, &format!("cannot be opened: its driver crashed ({panic})"))),
         };
         let fault: Arc<Mutex<Option<String>>> = Arc::default();
         let note = |fault: &Arc<Mutex<Option<String>>>| {
@@ -68,19 +71,20 @@ impl Device {
     /// When the driver reports an error, runs out of memory, loses the device or panics.
     pub fn guarded<T>(&self, what: &str, action: impl FnOnce() -> T) -> Result<T, BackendError> {
         let filters = [wgpu::ErrorFilter::Internal, wgpu::ErrorFilter::OutOfMemory, wgpu::ErrorFilter::Validation];
-        let (result, errors) = catch_unwind(AssertUnwindSafe(|| {
+        let (result, errors) = catch(|| {
             let scopes = filters.map(|filter| self.device.push_error_scope(filter));
             let result = action();
             // The last opened is closed first.
             let errors: Vec<_> = scopes.into_iter().rev().filter_map(|scope| pollster::block_on(scope.pop())).collect();
             (result, errors)
-        }))
-        .map_err(|_| self.failed(&format!("driver crashed while {what}")))?;
-        if let Some(error) = errors.first() {
-            return Err(self.failed(&format!("failed while {what}: {}", describe(error))));
+        })
+        .map_err(|panic| self.failed(&format!("failed while {what}: its driver crashed ({panic})")))?;
+        // What a lost device reports of single calls only follows from the loss.
+        if let Some(fault) = self.fault.lock().unwrap_or_else(PoisonError::into_inner).clone() {
+            return Err(self.failed(&format!("failed while {what}: it {fault}")));
         }
-        match self.fault.lock().unwrap_or_else(PoisonError::into_inner).clone() {
-            Some(fault) => Err(self.failed(&format!("failed while {what}: it {fault}"))),
+        match errors.first() {
+            Some(error) => Err(self.failed(&format!("failed while {what}: {}", describe(error)))),
             None => Ok(result),
         }
     }

@@ -10,18 +10,8 @@ use super::layout::Call;
 use super::memory::MemoryPlan;
 use super::schedule::Command;
 use super::shader::{Kernel, Source};
+use super::submission::{CALL_STRIDE, CALLS, Pace, Piece};
 use crate::backend::BackendError;
-
-/// What a submission should take: long ones make drivers reset the device, short ones leave it idle in between.
-const SUBMISSION_SECONDS: f64 = 0.05;
-/// Operations per second that are assumed before anything was measured.
-const FIRST_RATE: f64 = 2e9;
-/// Operations to which the fixed cost of a dispatch is reckoned equal.
-const DISPATCH_COST: f64 = 2e5;
-/// Different arguments in one submission.
-const CALLS: usize = 4096;
-/// Distance of arguments in their buffer: the strictest alignment that WebGPU allows.
-const CALL_STRIDE: usize = 256;
 
 /// Changes the source of a kernel before it is compiled, to prove that tests see a wrong kernel.
 pub type Edit = fn(Kernel, &mut String);
@@ -46,8 +36,8 @@ pub struct Engine {
     calls: wgpu::Buffer,
     /// For each shard the group with its predictions, then one with each buffer of Gram sums.
     bind_groups: Vec<Vec<wgpu::BindGroup>>,
-    /// Operations per second, as measured.
-    rate: Cell<f64>,
+    /// How fast the device has shown itself to be.
+    pace: Cell<Pace>,
 }
 
 impl Engine {
@@ -90,7 +80,7 @@ impl Engine {
                 immediate_size: 0,
             })
         })?;
-        let (pipelines, rate) = (RefCell::default(), Cell::new(FIRST_RATE));
+        let (pipelines, pace) = (RefCell::default(), Cell::default());
         Ok(Self {
             device,
             plan,
@@ -106,7 +96,7 @@ impl Engine {
             results,
             calls,
             bind_groups,
-            rate,
+            pace,
         })
     }
 
@@ -122,7 +112,7 @@ impl Engine {
         let mut running = None;
         let mut mark = Instant::now();
         while !rest.is_empty() {
-            let piece = Piece::cut(rest, self.rate.get() * SUBMISSION_SECONDS);
+            let piece = Piece::cut(rest, self.pace.get().budget());
             rest = &rest[piece.commands.len()..];
             let submission = self.submit(&piece)?;
             if let Some((before, cost)) = running.replace((submission, piece.cost)) {
@@ -135,11 +125,8 @@ impl Engine {
     /// Waits for a submission and learns from the time it took.
     fn finish(&self, submission: wgpu::SubmissionIndex, cost: f64, mark: &mut Instant) -> Result<(), BackendError> {
         self.device.wait(Some(submission))?;
-        let measured = cost / mark.elapsed().as_secs_f64().max(1e-6);
+        self.pace.set(self.pace.get().after(cost, mark.elapsed().as_secs_f64()));
         *mark = Instant::now();
-        let rate = self.rate.get();
-        // One slow submission, as the first of a new program is, must not make the next ones tiny.
-        self.rate.set(measured.clamp(rate / 2.0, rate * 4.0));
         Ok(())
     }
 
@@ -245,42 +232,6 @@ impl Engine {
             Some(origin) => BackendError(format!("{origin}: {error}")),
             None => error,
         })
-    }
-}
-
-/// The commands of one submission.
-struct Piece<'a> {
-    commands: &'a [Command],
-    /// For each command the place of its arguments.
-    calls: Vec<usize>,
-    /// The arguments, one every `CALL_STRIDE` bytes.
-    arguments: Vec<u8>,
-    cost: f64,
-}
-
-impl<'a> Piece<'a> {
-    /// As many of `commands` as the budget allows, one at least.
-    fn cut(commands: &'a [Command], budget: f64) -> Self {
-        let mut piece = Self { commands: &[], calls: Vec::new(), arguments: Vec::new(), cost: 0.0 };
-        let mut last = None;
-        for command in commands {
-            if last != Some(command.call) {
-                if piece.arguments.len() == CALLS * CALL_STRIDE {
-                    break;
-                }
-                let start = piece.arguments.len();
-                piece.arguments.extend_from_slice(bytemuck::bytes_of(&command.call));
-                piece.arguments.resize(start + CALL_STRIDE, 0);
-                last = Some(command.call);
-            }
-            piece.calls.push(piece.arguments.len() / CALL_STRIDE - 1);
-            piece.cost += command.cost + DISPATCH_COST;
-            if piece.cost > budget {
-                break;
-            }
-        }
-        piece.commands = &commands[..piece.calls.len()];
-        piece
     }
 }
 

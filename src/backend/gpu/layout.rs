@@ -33,45 +33,71 @@ pub const SECTIONS: usize = 4;
 pub const LANES: usize = 64;
 /// Invocations along each side of a workgroup's tile (SIDE in shaders/product_tiled.wgsl).
 const SIDE: usize = 8;
+/// Invocations of a workgroup whose operands are neither shared nor handed on.
+const REGISTER_LANES: usize = 16;
+/// Invocations that hand rows to one another in shaders/product_subgroup.wgsl: as few as the smallest subgroup it is used with has.
+pub const SUBGROUP_LANES: usize = 8;
 /// Vectors of a chain that one invocation of `launch` treats.
 const LAUNCH: usize = 4;
 /// Loop passes that one invocation may make: software devices end every loop after 65,535 in all, silently.
 pub const MAX_PASSES: usize = 50_000;
 
-/// How matrix products are divided among invocations.
+/// How matrix products are divided among invocations. A tile fixes the order in which a network's outputs are summed, so the same seed gives the
+/// same bits only with the same tiling: it follows from the device and the shapes by rule, never from a measurement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Tiling {
-    /// Whether workgroups share tiles in their memory (hardware) or every invocation reads for itself (software).
-    pub shared: bool,
-    /// Side of the block that one invocation computes: 4 or 8.
-    pub block: usize,
+pub enum Tiling {
+    /// Every invocation reads its own operands, for a square block of side 4 or 8.
+    Register(usize),
+    /// A workgroup shares tiles in its memory; every invocation computes a square block of side 4 or 8.
+    Workgroup(usize),
+    /// A subgroup's invocations read rows in turn and hand them to one another; each computes 32 rows of 8 columns of its own.
+    Subgroup,
 }
 
 impl Tiling {
     /// Invocations of a workgroup.
     pub fn lanes(self) -> usize {
-        if self.shared { SIDE * SIDE } else { 16 }
+        match self {
+            Self::Register(_) => REGISTER_LANES,
+            Self::Workgroup(_) => SIDE * SIDE,
+            Self::Subgroup => SUBGROUP_LANES,
+        }
+    }
+
+    /// Rows and columns that one invocation computes.
+    pub fn block(self) -> [usize; 2] {
+        match self {
+            Self::Register(side) | Self::Workgroup(side) => [side, side],
+            Self::Subgroup => [4 * SUBGROUP_LANES, 8],
+        }
     }
 
     /// Bytes of workgroup memory of the two tiles.
     pub fn workgroup_bytes(self) -> usize {
-        if self.shared { 2 * 4 * 16 * SIDE * SIDE } else { 0 }
+        if matches!(self, Self::Workgroup(_)) { 2 * 4 * 16 * SIDE * SIDE } else { 0 }
     }
 
-    /// Rows and columns of a tile.
-    pub fn side(self) -> usize {
-        if self.shared { SIDE * self.block } else { self.block }
+    /// Rows and columns of a tile: what is computed together.
+    pub fn tile(self) -> [usize; 2] {
+        let [rows, columns] = self.block();
+        match self {
+            Self::Register(_) => [rows, columns],
+            Self::Workgroup(_) => [SIDE * rows, SIDE * columns],
+            Self::Subgroup => [rows, SUBGROUP_LANES * columns],
+        }
     }
 
     /// Workgroups of a product of `rows` × `columns`.
     pub fn groups(self, rows: usize, columns: usize) -> usize {
-        let tiles = rows.div_ceil(self.side()) * columns.div_ceil(self.side());
-        if self.shared { tiles } else { tiles.div_ceil(self.lanes()) }
+        let tile = self.tile();
+        let tiles = rows.div_ceil(tile[0]) * columns.div_ceil(tile[1]);
+        // A workgroup computes one tile, or as many blocks as it has invocations.
+        if matches!(self, Self::Register(_)) { tiles.div_ceil(self.lanes()) } else { tiles }
     }
 
     /// Blocks along `columns` columns.
     fn column_slots(self, columns: usize) -> usize {
-        columns.div_ceil(self.side()) * self.side() / self.block
+        columns.next_multiple_of(self.tile()[1]) / self.block()[1]
     }
 }
 
@@ -330,7 +356,8 @@ impl Layout {
             ("READOUT_SLOT", self.launch_slots() + self.weight_slots()),
             ("WORK_SLOTS", self.work_slots()),
             ("UNIT_SLOTS", self.unit_slots()),
-            ("BLOCK", self.tiling.block),
+            ("ROW_GROUPS", self.tiling.block()[0] / 4),
+            ("COLUMN_GROUPS", self.tiling.block()[1] / 4),
             ("PRODUCT_LANES", self.tiling.lanes()),
             ("SIDE", SIDE),
             ("RESULTS", self.results()),

@@ -15,6 +15,9 @@ const RESULTS_BYTES: usize = 16 << 20;
 /// Rounds between two read-backs at most.
 const MAX_ROUNDS: usize = 512;
 const MIB: f64 = 1048576.0;
+/// What a unit of work costs with subgroups on a software device, where it costs 2 with blocks of side 8 and 3 with those of side 4
+/// (benches/RESULTS.md).
+const SUBGROUP_COST: usize = 1;
 
 /// What a device allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,12 +28,20 @@ pub struct DeviceLimits {
     pub workgroup_invocations: u32,
     /// Whether the device is a program on the processor.
     pub software: bool,
+    /// Smallest number of invocations that run as one and can hand each other values; 0 where they cannot.
+    pub subgroup: u32,
 }
 
 impl Default for DeviceLimits {
     /// What every GPU allows under WebGPU's default limits.
     fn default() -> Self {
-        Self { binding_bytes: 128 << 20, workgroup_bytes: 16_352, workgroup_invocations: 256, software: false }
+        Self {
+            binding_bytes: 128 << 20,
+            workgroup_bytes: 16_352,
+            workgroup_invocations: 256,
+            software: false,
+            subgroup: 0,
+        }
     }
 }
 
@@ -178,21 +189,36 @@ fn allowed(tiling: Tiling, limits: &DeviceLimits) -> Result<Tiling, BackendError
             limits.workgroup_bytes, limits.workgroup_invocations
         )));
     }
+    if tiling == Tiling::Subgroup && (limits.subgroup as usize) < lanes {
+        return Err(BackendError(format!(
+            "this tiling needs subgroups of {lanes} invocations or more, but this device has {}",
+            if limits.subgroup == 0 { "none".to_owned() } else { format!("some of {}", limits.subgroup) }
+        )));
+    }
     Ok(tiling)
 }
 
-/// Hardware shares tiles in workgroup memory; software devices have none that is fast. Of the two block sizes, the one that loses less
-/// to padding, large blocks being worth half as much again.
+/// Hardware shares tiles in workgroup memory. Software devices have none that is fast, and read from every buffer one invocation at a time:
+/// they do best where subgroups hand operands on. Of what a device can run, the tiling that takes least time for the padded shapes, by what a
+/// unit of work costs with each.
 fn choose(ensemble: &Ensemble, limits: &DeviceLimits) -> Tiling {
     let (points, rank, units) = (ensemble.problem.points(), ensemble.problem.rank(), ensemble.network.width);
-    let shared = !limits.software && allowed(Tiling { shared: true, block: 8 }, limits).is_ok();
-    let work = |block| {
-        let tiling = Tiling { shared, block };
-        let padded = |n: usize| n.next_multiple_of(tiling.side());
-        padded(units) * (padded(points) * rank + padded(rank) * points)
+    let software = [(Tiling::Subgroup, SUBGROUP_COST), (Tiling::Register(8), 2), (Tiling::Register(4), 3)];
+    let hardware = [(Tiling::Workgroup(8), 2), (Tiling::Workgroup(4), 3)];
+    let shared = !limits.software && allowed(Tiling::Workgroup(8), limits).is_ok();
+    let candidates = if shared { &hardware[..] } else { &software[..] };
+    let time = |tiling: Tiling, cost: usize| {
+        let padded = |rows: usize, columns: usize| {
+            let tile = tiling.tile();
+            rows.next_multiple_of(tile[0]) * columns.next_multiple_of(tile[1])
+        };
+        cost * (padded(points, units) * rank + padded(units, rank) * points)
     };
-    let block = if 2 * work(8) > 3 * work(4) { 4 } else { 8 };
-    Tiling { shared, block }
+    let possible = candidates.iter().filter(|(tiling, _)| {
+        // What a hardware device would make of handing rows on has not been measured.
+        allowed(*tiling, limits).is_ok() && (limits.software || *tiling != Tiling::Subgroup)
+    });
+    possible.min_by_key(|(tiling, cost)| time(*tiling, *cost)).map_or(Tiling::Register(4), |(tiling, _)| *tiling)
 }
 
 #[cfg(test)]
@@ -206,18 +232,23 @@ mod tests {
     use crate::model::{Activation, Network, Problem};
 
     fn ensemble(points: usize, width: usize, temperatures: usize, replicas: usize) -> Ensemble {
+        with_inputs(Array2::eye(points), width, temperatures, replicas)
+    }
+
+    fn with_inputs(inputs: Array2<f64>, width: usize, temperatures: usize, replicas: usize) -> Ensemble {
+        let points = inputs.nrows();
         let task = Task {
-            name: "diagonal".into(),
-            x_train: Array2::eye(points),
+            name: "some inputs".into(),
+            x_test: Array2::zeros((0, inputs.ncols())),
+            x_train: inputs,
             y_train: Array1::ones(points),
             class_train: vec![0; points],
-            x_test: Array2::zeros((0, points)),
             y_test: Array1::zeros(0),
             class_test: vec![],
             class_names: vec!["all".into()],
         };
         let problem = Arc::new(Problem::new(&task).unwrap());
-        let directions = vec![vec![1.0; points]; temperatures];
+        let directions = vec![vec![1.0; problem.rank()]; temperatures];
         let network = Network { width, activation: Activation::Erf, lambda0: 1.0, lambda1: 1.0 };
         Ensemble { problem, network, seed: 1, temperatures, replicas, directions, batches: 4 }
     }
@@ -268,12 +299,37 @@ mod tests {
     }
 
     #[test]
+    fn one_gram_matrix_limits_the_points_to_4096_where_kernels_see_128_mib() {
+        let points = |points| plan(&with_inputs(Array2::ones((points, 1)), 8, 2, 2), 128 << 20);
+        let fits = points(4096).unwrap();
+        assert_eq!((fits.gram_pairs, fits.gram_buffers), (1, 4));
+        let error = points(4097).unwrap_err().to_string();
+        for part in ["the sums of one Gram matrix need 128.", "see 128.0 MiB", "lower --train", "cpu backend"] {
+            assert!(error.contains(part), "{error}");
+        }
+    }
+
+    #[test]
+    fn software_devices_hand_rows_on_where_padding_leaves_a_gain() {
+        let llvmpipe = DeviceLimits { software: true, subgroup: 8, ..DeviceLimits::default() };
+        let chosen = |points, width, limits: DeviceLimits| {
+            MemoryPlan::new(&ensemble(points, width, 1, 1), &limits, None, false).unwrap().layout.tiling
+        };
+        assert_eq!(chosen(100, 100, llvmpipe), Tiling::Subgroup);
+        assert_eq!(chosen(10, 10, llvmpipe), Tiling::Register(4));
+        assert_eq!(chosen(100, 100, DeviceLimits { subgroup: 4, ..llvmpipe }), Tiling::Register(8));
+        assert_eq!(chosen(100, 100, DeviceLimits { software: false, ..llvmpipe }), Tiling::Workgroup(8));
+        let asked = MemoryPlan::new(&ensemble(9, 9, 1, 1), &DeviceLimits::default(), Some(Tiling::Subgroup), false);
+        assert!(asked.unwrap_err().to_string().contains("subgroups of 8 invocations"));
+    }
+
+    #[test]
     fn tilings_that_a_device_cannot_run_are_refused_or_not_chosen() {
         let small = DeviceLimits { workgroup_bytes: 4096, ..DeviceLimits::default() };
         let ensemble = ensemble(64, 64, 1, 1);
-        let shared = Tiling { shared: true, block: 8 };
+        let shared = Tiling::Workgroup(8);
         assert!(MemoryPlan::new(&ensemble, &small, Some(shared), false).is_err());
-        assert!(!MemoryPlan::new(&ensemble, &small, None, false).unwrap().layout.tiling.shared);
+        assert!(matches!(MemoryPlan::new(&ensemble, &small, None, false).unwrap().layout.tiling, Tiling::Register(_)));
         assert_eq!(plan(&ensemble, 128 << 20).unwrap().layout.tiling, shared);
     }
 }

@@ -10,9 +10,11 @@ pub mod device;
 pub mod engine;
 pub mod layout;
 pub mod memory;
+mod quiet;
 mod results;
 pub mod schedule;
 pub mod shader;
+mod submission;
 
 pub use self::adapter::{AdapterChoice, AdapterInfo, adapters, find};
 use self::engine::{Edit, Engine};
@@ -48,9 +50,14 @@ pub struct GpuOptions {
     pub tiling: Option<Tiling>,
     /// Store activations and slopes in float16: half the memory and traffic of the largest buffers, at a relative error of 5e-4 in each
     /// feature. The energy error is then that of the rounded network, so acceptance falls and results shift in the fourth digit.
+    ///
+    /// Halves are packed in pairs into words, which every device can do, and not held in arrays of `f16`: arithmetic is float32 either way, both move
+    /// the same bytes, and one path for all devices means one set of bits.
     pub half: bool,
     /// Bytes of a buffer that a kernel may see, where less than the device allows.
     pub binding_bytes: Option<u64>,
+    /// Use no optional feature of the device, only what WebGPU promises.
+    pub core: bool,
     /// Spoils kernels, for tests that must notice.
     #[doc(hidden)]
     pub edit: Option<Edit>,
@@ -73,7 +80,7 @@ impl Gpu {
     /// # Errors
     /// When there is no such device, the ensemble does not fit or the device fails.
     pub fn new(adapter: &AdapterChoice, ensemble: Ensemble, options: GpuOptions) -> Result<Self, BackendError> {
-        let device = device::Device::open(adapter)?;
+        let device = device::Device::open(adapter, options.core)?;
         let allowed = device.info.limits();
         let binding_bytes =
             options.binding_bytes.map_or(allowed.binding_bytes, |bytes| bytes.min(allowed.binding_bytes));

@@ -1,6 +1,6 @@
 //! The kernels and their sources: fragments of WGSL strung together, each idea written once, with errors led back to file and line.
 
-use super::layout::{LANES, Layout};
+use super::layout::{LANES, Layout, Tiling};
 
 /// A kernel: one entry point, compiled for one layout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -100,7 +100,11 @@ impl Kernel {
     }
 
     fn fragments(self, layout: &Layout) -> Vec<Fragment> {
-        let product = if layout.tiling.shared { fragment!("product_tiled") } else { fragment!("product_register") };
+        let product = match layout.tiling {
+            Tiling::Register(_) => fragment!("product_register"),
+            Tiling::Workgroup(_) => fragment!("product_tiled"),
+            Tiling::Subgroup => fragment!("product_subgroup"),
+        };
         let own: &[Fragment] = match self {
             Self::Prior => &[NOISE, fragment!("prior")],
             Self::Launch => &[NOISE, SUM, UPDATE, fragment!("launch")],

@@ -1,0 +1,151 @@
+//! Cutting a list of dispatches into submissions of about 50 ms: long ones make drivers reset the device, short ones leave it idle in between.
+
+use super::layout::Call;
+use super::schedule::Command;
+
+/// What a submission should take.
+const SECONDS: f64 = 0.05;
+/// Operations per second that are assumed before anything was measured.
+const FIRST_RATE: f64 = 2e9;
+/// Operations to which the fixed cost of a dispatch is reckoned equal.
+const DISPATCH_COST: f64 = 2e5;
+/// Different arguments in one submission.
+pub const CALLS: usize = 4096;
+/// Distance of arguments in their buffer: the strictest alignment that WebGPU allows.
+pub const CALL_STRIDE: usize = 256;
+
+/// How fast a device has shown itself to be.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Pace {
+    /// Operations per second.
+    rate: f64,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self { rate: FIRST_RATE }
+    }
+}
+
+impl Pace {
+    /// Operations of the next submission.
+    pub fn budget(self) -> f64 {
+        self.rate * SECONDS
+    }
+
+    /// The pace after a submission of `cost` operations that took `seconds`.
+    pub fn after(self, cost: f64, seconds: f64) -> Self {
+        let measured = cost / seconds.max(1e-6);
+        // One slow submission, as the first of a new program is, must not make the next ones tiny.
+        Self { rate: measured.clamp(self.rate / 2.0, self.rate * 4.0) }
+    }
+}
+
+/// The commands of one submission.
+pub struct Piece<'a> {
+    pub commands: &'a [Command],
+    /// For each command the place of its arguments.
+    pub calls: Vec<usize>,
+    /// The arguments, one every [`CALL_STRIDE`] bytes.
+    pub arguments: Vec<u8>,
+    pub cost: f64,
+}
+
+impl<'a> Piece<'a> {
+    /// As many of `commands` as the budget allows, one at least.
+    pub fn cut(commands: &'a [Command], budget: f64) -> Self {
+        let mut piece = Self { commands: &[], calls: Vec::new(), arguments: Vec::new(), cost: 0.0 };
+        let mut last: Option<Call> = None;
+        for command in commands {
+            if last != Some(command.call) {
+                if piece.arguments.len() == CALLS * CALL_STRIDE {
+                    break;
+                }
+                let start = piece.arguments.len();
+                piece.arguments.extend_from_slice(bytemuck::bytes_of(&command.call));
+                piece.arguments.resize(start + CALL_STRIDE, 0);
+                last = Some(command.call);
+            }
+            piece.calls.push(piece.arguments.len() / CALL_STRIDE - 1);
+            piece.cost += command.cost + DISPATCH_COST;
+            if piece.cost > budget {
+                break;
+            }
+        }
+        piece.commands = &commands[..piece.calls.len()];
+        piece
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::gpu::shader::Kernel;
+
+    fn command(step: u32, cost: f64) -> Command {
+        let call = Call { step, ..Call::default() };
+        Command { kernel: Kernel::Forward, shard: 0, gram_buffer: 0, groups: [1; 3], call, cost }
+    }
+
+    /// Seconds of every submission of `commands` on a device that makes `rate(n)` operations per second in submission n.
+    fn durations(commands: &[Command], rate: impl Fn(usize) -> f64) -> Vec<f64> {
+        let (mut pace, mut rest, mut seconds) = (Pace::default(), commands, Vec::new());
+        while !rest.is_empty() {
+            let piece = Piece::cut(rest, pace.budget());
+            assert!(!piece.commands.is_empty() && piece.calls.len() == piece.commands.len());
+            rest = &rest[piece.commands.len()..];
+            let took = piece.cost / rate(seconds.len());
+            pace = pace.after(piece.cost, took);
+            seconds.push(took);
+        }
+        seconds
+    }
+
+    #[test]
+    fn submissions_settle_at_fifty_milliseconds_on_any_device() {
+        // A device of 2e7 operations per second is no longer given more than it can chew after the sixth halving.
+        for rate in [2e7, 1e9, 2e9, 1e11, 1e13] {
+            let cost = rate / 1e3;
+            let commands: Vec<_> = (0..4000).map(|step| command(step % 50, cost)).collect();
+            let took = durations(&commands, |_| rate);
+            assert!(took.len() > 12, "{rate:e}: {} submissions", took.len());
+            // The last is what is left over.
+            for seconds in &took[9..took.len() - 1] {
+                assert!((0.04..0.07).contains(seconds), "{rate:e}: a submission of {seconds} s");
+            }
+        }
+    }
+
+    #[test]
+    fn the_first_submission_is_short_even_on_a_device_ten_times_slower_than_assumed() {
+        let commands: Vec<_> = (0..400).map(|step| command(step, 1e6)).collect();
+        assert!(durations(&commands, |_| FIRST_RATE / 10.0)[0] < 0.6);
+    }
+
+    #[test]
+    fn one_slow_submission_does_not_make_the_next_ones_tiny() {
+        let commands: Vec<_> = (0..4000).map(|step| command(step, 1e6)).collect();
+        // The sixth takes a hundred times as long, as when a program is compiled.
+        let took = durations(&commands, |n| if n == 5 { 2e7 } else { 2e9 });
+        assert!(took[5] > 1.0);
+        assert!(took[6] > 0.02, "the next one takes {} s", took[6]);
+        assert!((0.04..0.07).contains(&took[10]), "{took:?}");
+        // Without the limit the next one would take a hundredth.
+        assert!(Pace::default().after(1e8, 5.0).budget() > 0.4 * Pace::default().budget());
+    }
+
+    #[test]
+    fn a_dispatch_that_is_too_long_goes_alone() {
+        let commands = [command(0, 1e6), command(1, 1e15), command(2, 1e6), command(3, 1e6)];
+        assert_eq!(Piece::cut(&commands[1..], Pace::default().budget()).commands.len(), 1);
+        assert_eq!(Piece::cut(&commands, Pace::default().budget()).commands.len(), 2);
+    }
+
+    #[test]
+    fn equal_arguments_are_sent_once_and_never_more_than_there_is_room_for() {
+        let pairs: Vec<_> = (0..20_000).map(|n| command(n / 2, 0.0)).collect();
+        let piece = Piece::cut(&pairs, f64::INFINITY);
+        assert_eq!((piece.commands.len(), piece.arguments.len()), (2 * CALLS, CALLS * CALL_STRIDE));
+        assert_eq!(piece.calls[..4], [0, 0, 1, 1]);
+    }
+}
