@@ -294,7 +294,7 @@ impl<'a> Job<'a> {
         let sampled = recorder.finish();
         let accumulated = backend.accumulated()?;
         let rows = self.rows(&entries, &sampled, &accumulated)?;
-        let document = self.document(&report, backend, timing, rows, &sampled);
+        let document = self.document(&plan, &report, backend, timing, rows, &sampled);
         Ok(Run { document, accumulated, predictions: std::mem::take(&mut self.predictions) })
     }
 
@@ -344,6 +344,7 @@ impl<'a> Job<'a> {
 
     fn document(
         &self,
+        plan: &Plan,
         report: &RunReport,
         backend: &dyn Backend,
         timing: Timing,
@@ -366,7 +367,7 @@ impl<'a> Job<'a> {
                     advice: Vec::new(),
                     sampler: SamplerReport::new(
                         chains,
-                        chains.tuning.friction(experiment.sampler.kind),
+                        plan,
                         (experiment.sampler.chains, self.judged_superchains(&sampled[t])),
                         report.draws,
                         (t, report.exchange.as_ref()),

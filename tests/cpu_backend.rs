@@ -4,7 +4,7 @@ mod common;
 
 use common::{Setting, ensemble, task};
 use featherm::backend::cpu::Cpu;
-use featherm::backend::{Backend, Ensemble, Mass, Move, Observation, Round, Scheme, Weights};
+use featherm::backend::{Backend, Ensemble, Mass, Move, Observation, Parity, Round, Scheme, Weights};
 use featherm::config::SamplerKind;
 use featherm::model::{Activation, Network, Problem};
 use featherm::noise::{Address, Purpose};
@@ -107,10 +107,12 @@ fn ula_is_the_update_of_the_field() {
     }
 }
 
-/// Moves with friction and exchange, observed, for the bitwise tests.
-fn play(ensemble: Ensemble, temperatures: &[f64]) -> (Vec<Weights>, Vec<f64>) {
+/// Both treatments of the readout, with friction.
+const SCHEMES: [Scheme; 2] = [Scheme::Obabo { friction: 0.8, metropolis: true }, Scheme::Marginal { friction: 0.8 }];
+
+/// Six observed rounds, for the bitwise tests.
+fn play(ensemble: Ensemble, scheme: Scheme, temperatures: &[f64]) -> (Vec<Weights>, Vec<f64>) {
     let mass = Mass { weights: vec![1.0; ensemble.problem.rank()], readout: 1.0 };
-    let scheme = Scheme::Obabo { friction: 0.8, metropolis: true };
     let moves: Vec<Move> =
         temperatures.iter().map(|t| Move { beta: 1.0 / t, scheme, step_size: 0.2, mass: mass.clone() }).collect();
     let observe = Some(Observation { batch: Some(0), gram: true });
@@ -126,26 +128,62 @@ fn play(ensemble: Ensemble, temperatures: &[f64]) -> (Vec<Weights>, Vec<f64>) {
 #[test]
 fn a_chain_does_not_depend_on_the_others() {
     let problem = problem();
-    let (many, _) = play(one_chain(&problem, Activation::Erf, 37, &[1.0, 0.3]), &[1.0, 0.3]);
-    let (alone, _) = play(one_chain(&problem, Activation::Erf, 1, &[1.0]), &[1.0]);
-    assert_eq!(alone[0], many[0]);
-    let (few, _) = play(one_chain(&problem, Activation::Erf, 3, &[1.0, 0.3]), &[1.0, 0.3]);
-    assert_eq!(few[..3], many[..3]);
-    assert_eq!(few[3..], many[37..40]);
-    assert_ne!(few[0], few[1], "chains differ from each other");
+    for scheme in SCHEMES {
+        let play = |replicas: usize, temperatures: &[f64]| {
+            play(one_chain(&problem, Activation::Erf, replicas, temperatures), scheme, temperatures).0
+        };
+        let many = play(37, &[1.0, 0.3]);
+        assert_eq!(play(1, &[1.0])[0], many[0]);
+        let few = play(3, &[1.0, 0.3]);
+        assert_eq!(few[..3], many[..3]);
+        assert_eq!(few[3..], many[37..40]);
+        assert_ne!(few[0], few[1], "chains differ from each other");
+    }
 }
 
 #[test]
 fn the_same_seed_gives_the_same_bits_on_any_number_of_threads() {
     let problem = problem();
-    let sampled = |threads: usize| {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        pool.install(|| play(one_chain(&problem, Activation::Gelu, 11, &[1.0, 0.3]), &[1.0, 0.3]))
-    };
-    assert_eq!(sampled(1), sampled(5));
-    let mut other = one_chain(&problem, Activation::Gelu, 11, &[1.0, 0.3]);
-    other.seed += 1;
-    assert_ne!(sampled(1), play(other, &[1.0, 0.3]), "another seed gives other draws");
+    for scheme in SCHEMES {
+        let sampled = |threads: usize| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| play(one_chain(&problem, Activation::Gelu, 11, &[1.0, 0.3]), scheme, &[1.0, 0.3]))
+        };
+        assert_eq!(sampled(1), sampled(5));
+        let mut other = one_chain(&problem, Activation::Gelu, 11, &[1.0, 0.3]);
+        other.seed += 1;
+        assert_ne!(sampled(1), play(other, scheme, &[1.0, 0.3]), "another seed gives other draws");
+    }
+}
+
+/// What a chain keeps of its last gradient never shows: put where it stands, it goes on as it would have.
+#[test]
+fn a_chain_with_a_past_moves_like_one_without() {
+    let problem = problem();
+    for scheme in SCHEMES {
+        let ensemble = one_chain(&problem, Activation::Erf, 4, &[1.0, 0.3]);
+        let mass = Mass { weights: vec![1.0; problem.rank()], readout: 1.0 };
+        let moves = [1.0, 0.3].map(|t| Move { beta: 1.0 / t, scheme, step_size: 0.2, mass: mass.clone() });
+        let round = |trajectory, exchange| Round { trajectory, steps: vec![5; 2], exchange, observe: None };
+        let mut kept = Cpu::<f32>::new(ensemble.clone());
+        let exchanges = kept.run(&moves, &[round(0, Some(Parity::Even)), round(1, Some(Parity::Even))]).unwrap();
+        assert!(exchanges.iter().any(|o| o.exchanged.contains(&true)), "an exchange is what could go wrong");
+        let mut fresh = Cpu::<f32>::new(ensemble);
+        fresh.set_weights(&kept.weights().unwrap()).unwrap();
+        kept.run(&moves, &[round(2, None)]).unwrap();
+        fresh.run(&moves, &[round(2, None)]).unwrap();
+        assert_eq!(kept.weights().unwrap(), fresh.weights().unwrap(), "{scheme:?}");
+    }
+}
+
+#[test]
+fn weights_of_another_shape_are_refused() {
+    let problem = problem();
+    let mut backend = Cpu::<f32>::new(one_chain(&problem, Activation::Erf, 2, &[1.0]));
+    let mut weights = backend.weights().unwrap();
+    assert!(backend.set_weights(&weights[..1]).is_err());
+    weights[1].rotated.pop();
+    assert!(backend.set_weights(&weights).unwrap_err().to_string().contains("2 chains"));
 }
 
 /// A trajectory whose energy overflows must be rejected and leave no trace in the next one.

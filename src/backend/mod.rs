@@ -62,6 +62,22 @@ impl Ensemble {
         (temperature as u32) << 20 | replica as u32
     }
 
+    /// Whether these are weights of this ensemble's chains.
+    ///
+    /// # Errors
+    /// With both shapes, when they are not.
+    pub fn check_shapes(&self, weights: &[Weights]) -> Result<(), BackendError> {
+        let (units, rank) = (self.network.width, self.problem.rank());
+        let fits = |w: &Weights| w.readout.len() == units && w.rotated.len() == units * rank;
+        if weights.len() == self.chains() && weights.iter().all(fits) {
+            return Ok(());
+        }
+        let chains = self.chains();
+        Err(BackendError(format!(
+            "weights must be given for {chains} chains, with {units} readout and {units}×{rank} rotated values each"
+        )))
+    }
+
     /// Blocks into which the replicas of one temperature are divided for the error of ⟨G⟩.
     pub fn gram_blocks(&self) -> usize {
         self.replicas.min(GRAM_BLOCKS)

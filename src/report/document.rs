@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::backend::Device;
 use crate::compare::{Cell, CentroidDistanceMaximum, LogEvidence, Row};
-use crate::config::Settings;
-use crate::sampler::{ChainReport, ExchangeReport};
+use crate::config::{Readout, Settings};
+use crate::sampler::{ChainReport, ExchangeReport, Plan};
 use crate::stats::{Chains, QUANTILES, bfmi, bfmi_pooled};
 use crate::theory::{Kind, Prediction};
 
@@ -132,6 +132,10 @@ pub struct SamplerReport {
     /// Steps per trajectory.
     pub steps: u32,
     pub friction: f64,
+    /// Whether the readout was integrated out of the energy or moved beside the weights.
+    pub readout: Readout,
+    /// Smallest and largest mass of the rotated input directions.
+    pub mass_range: [f64; 2],
     pub acceptance_rate: f64,
     /// Root mean square of a trajectory's energy error, divergences left out.
     pub energy_error: f64,
@@ -155,7 +159,7 @@ impl SamplerReport {
     /// The sampler's account of temperature `index` of the ladder, whose chains form `superchains`.
     pub fn new(
         chains: &ChainReport,
-        friction: f64,
+        plan: &Plan,
         (replicas, superchains): (usize, usize),
         draws: usize,
         (index, exchange): (usize, Option<&ExchangeReport>),
@@ -165,7 +169,12 @@ impl SamplerReport {
         Self {
             step_size: chains.tuning.step_size,
             steps: chains.tuning.steps,
-            friction,
+            friction: chains.tuning.friction(plan.kind),
+            readout: plan.readout,
+            mass_range: [
+                chains.tuning.mass.weights.iter().copied().fold(f64::INFINITY, f64::min),
+                chains.tuning.mass.weights.iter().copied().fold(0.0, f64::max),
+            ],
             acceptance_rate: chains.acceptance_rate,
             energy_error: chains.energy_error,
             chains: replicas,

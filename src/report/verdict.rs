@@ -159,7 +159,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::config::{Experiment, preset};
+    use crate::config::{Experiment, Readout, preset};
     use crate::report::{Field, ObservableReport, SamplerReport};
 
     fn asked() -> SamplerConfig {
@@ -186,6 +186,8 @@ mod tests {
             step_size: 0.12,
             steps: 5,
             friction: 2.0,
+            readout: Readout::Sampled,
+            mass_range: [1.0, 2.0],
             acceptance_rate: 0.8,
             energy_error: 0.5,
             chains: 10,

@@ -63,6 +63,8 @@ pub enum Phase {
 pub enum SamplerError {
     #[error(transparent)]
     Backend(#[from] BackendError),
+    #[error("ula has no acceptance to adapt a step length to: set adapt_step_size to false")]
+    NothingToAdapt,
     #[error(
         "{lost} of {chains} chains at T = {temperature} left the finite numbers, more than the tenth that may be left out: \
          lower --step-size (it was {step_size}) or use an adjusted sampler"
@@ -108,13 +110,16 @@ const CHUNK: usize = 8;
 /// Warms up, freezes the tuning and draws. Every draw's measurements go to `record`; `progress` may stop the run.
 ///
 /// # Errors
-/// When the device fails, or when more than [`LOST_FRACTION`] of the chains of a temperature are lost.
+/// When `ula` is asked to adapt its step length, when the device fails, or when more than [`LOST_FRACTION`] of the chains of a temperature are lost.
 pub fn sample(
     backend: &mut dyn Backend,
     plan: &Plan,
     mut record: impl FnMut(&[Measurement]),
     mut progress: impl FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<RunReport, SamplerError> {
+    if plan.kind == SamplerKind::Ula && plan.adapt_step_size {
+        return Err(SamplerError::NothingToAdapt);
+    }
     gather(backend, plan)?;
     let mut ladder = Ladder::new(plan);
     let mut warm_up = WarmUp::new(plan);

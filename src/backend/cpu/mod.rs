@@ -195,6 +195,7 @@ impl<S: Scalar> Backend for Cpu<S> {
     }
 
     fn set_weights(&mut self, weights: &[Weights]) -> Result<(), BackendError> {
+        self.ensemble.check_shapes(weights)?;
         let scratch = &mut workspace(&self.scratch).trajectory;
         self.chains = weights.iter().map(|w| Chain::from_weights(&self.target, w, scratch)).collect();
         Ok(())
