@@ -43,10 +43,10 @@ pub struct BiasAtStep {
     pub order_error: Option<f64>,
 }
 
-/// Runs `malt`, then `baoab` at h, h/2, h/4 and `ula` at η = h²/8T, η/2, η/4, with more steps between draws as these get shorter.
+/// Runs `malt`, then `baoab` at h, h/2, h/4 and `ula` at η = h²/2T, η/2, η/4, with more steps between draws as these get shorter.
 ///
-/// h is the experiment's step length, else twice the shortest that warm-up found for `malt` with the readout sampled: beyond the step at
-/// which trajectories begin to be rejected, where BAOAB still is stable. Euler–Maruyama, which no mass helps, starts at half of that. The bias of BAOAB is of order h² (Leimkuhler & Matthews 2013), that of Euler–Maruyama of order η.
+/// h is the experiment's step length, else the shortest that warm-up found for `malt` with the readout sampled, at which trajectories begin
+/// to be rejected. Twice that, BAOAB is hardly ever stable. The bias of BAOAB is of order h² (Leimkuhler & Matthews 2013), that of Euler–Maruyama of order η.
 ///
 /// # Errors
 /// As [`run`].
@@ -60,7 +60,7 @@ pub fn measure(
     reference.sampler.step_size = None;
     let reference = finished(&reference, &mut progress)?;
     let adapted = reference.temperatures.iter().map(|t| t.sampler.step_size).fold(f64::INFINITY, f64::min);
-    let h = experiment.sampler.step_size.unwrap_or(2.0 * adapted);
+    let h = experiment.sampler.step_size.unwrap_or(adapted);
 
     let mut rows = Vec::new();
     for (t, &temperature) in experiment.temperatures.iter().enumerate() {
@@ -72,7 +72,7 @@ pub fn measure(
                 one.temperatures = vec![temperature];
                 one.sampler.kind = kind;
                 one.sampler.readout = None;
-                let longest = if kind == SamplerKind::Ula { 0.125 * h * h / temperature } else { h };
+                let longest = if kind == SamplerKind::Ula { 0.5 * h * h / temperature } else { h };
                 one.sampler.step_size = Some(longest / divisor as f64);
                 if kind == SamplerKind::Ula {
                     one.sampler.steps = Some(ULA_STEPS * divisor);

@@ -172,6 +172,44 @@ fn every_sampler_and_source_runs() {
 }
 
 #[test]
+fn the_readout_is_integrated_out_where_it_can_be() {
+    for (arguments, expected) in [
+        (&["--backend", "cpu"][..], "integrated"),
+        (&["--backend", "cpu", "--readout", "sampled"], "sampled"),
+        (&["--backend", "cpu", "--sampler", "ula", "--step-size", "0.01"], "sampled"),
+    ] {
+        let dir = TempDir::new().unwrap();
+        let output = featherm(dir.path(), &[&TINY[..], arguments].concat());
+        assert!(output.status.success(), "{}", stderr(&output));
+        let document = report(&dir.path().join("runs/quick-1"));
+        assert_eq!(document["temperatures"][0]["sampler"]["readout"], expected);
+    }
+    let dir = TempDir::new().unwrap();
+    let output = featherm(dir.path(), &[&TINY[..], &["--sampler", "baoab", "--readout", "integrated"]].concat());
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("readout"), "{}", stderr(&output));
+}
+
+#[test]
+fn biases_are_listed_for_every_step() {
+    let dir = TempDir::new().unwrap();
+    let output = featherm(dir.path(), &[&["bench", "bias", "--backend", "cpu", "--json"][..], &TINY].concat());
+    assert!(output.status.success(), "{}", stderr(&output));
+    let document: Value = serde_json::from_str(&stdout(&output)).unwrap();
+    assert_eq!(document["schema"], "featherm.bias/1");
+    let rows = document["rows"].as_array().unwrap();
+    for sampler in ["baoab", "ula"] {
+        let of_loss = |row: &&Value| row["sampler"] == sampler && row["observable"] == "train_loss";
+        let found: Vec<&Value> = rows.iter().filter(of_loss).collect();
+        assert_eq!(found.len(), 2, "one row per temperature");
+        let step = |k: usize| found[0]["steps"][k]["step_size"].as_f64().unwrap();
+        assert!((step(0) / step(1) - 2.0).abs() < 1e-9 && (step(1) / step(2) - 2.0).abs() < 1e-9);
+        assert!(found[0]["steps"][2]["mcse"].as_f64().unwrap() > 0.0);
+    }
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "a measurement writes no run directory");
+}
+
+#[test]
 fn theory_needs_no_sampling() {
     let dir = TempDir::new().unwrap();
     let output = featherm(dir.path(), &["theory", "--temperatures", "1,0.01", "--json"]);
