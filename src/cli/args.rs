@@ -53,14 +53,21 @@ pub enum Command {
     Doctor,
 }
 
+/// A problem and how it is sampled.
+#[derive(Debug, Args)]
+pub struct ExperimentArgs {
+    #[command(flatten)]
+    source: SourceArgs,
+    #[command(flatten)]
+    problem: ProblemArgs,
+    #[command(flatten)]
+    sampler: SamplerArgs,
+}
+
 #[derive(Debug, Args)]
 pub struct RunArgs {
     #[command(flatten)]
-    pub source: SourceArgs,
-    #[command(flatten)]
-    pub problem: ProblemArgs,
-    #[command(flatten)]
-    pub sampler: SamplerArgs,
+    experiment: ExperimentArgs,
     /// Run directory: absent or empty. Without it, the next free runs/<preset>-<n>.
     #[arg(long, value_name = "DIR", help_heading = "Output")]
     pub out: Option<PathBuf>,
@@ -84,11 +91,7 @@ pub enum BenchCommand {
 #[derive(Debug, Args)]
 pub struct BiasArgs {
     #[command(flatten)]
-    pub source: SourceArgs,
-    #[command(flatten)]
-    pub problem: ProblemArgs,
-    #[command(flatten)]
-    pub sampler: SamplerArgs,
+    pub experiment: ExperimentArgs,
     /// Print JSON (schema featherm.bias/1) instead of a table.
     #[arg(long)]
     pub json: bool,
@@ -285,25 +288,26 @@ impl SourceArgs {
     }
 }
 
-impl RunArgs {
-    /// The experiment, and the name under which its run is filed.
-    pub fn experiment(&self) -> Result<(Experiment, String), Failure> {
+impl ExperimentArgs {
+    /// The settings, and the name under which runs of them are filed.
+    fn settings(&self) -> Result<(Settings, String), Failure> {
         let (mut settings, name) = self.source.base()?;
-        let flags = Settings {
-            sampler: self.sampler.settings(),
-            output: OutputSettings { dir: self.out.as_deref().map(path_text).transpose()? },
-            ..self.problem.settings()
-        };
-        settings.override_with(flags);
-        Ok((resolve(settings)?, name))
+        settings.override_with(Settings { sampler: self.sampler.settings(), ..self.problem.settings() });
+        Ok((settings, name))
+    }
+
+    pub fn experiment(&self) -> Result<Experiment, Failure> {
+        resolve(self.settings()?.0)
     }
 }
 
-impl BiasArgs {
-    pub fn experiment(&self) -> Result<Experiment, Failure> {
-        let (mut settings, _) = self.source.base()?;
-        settings.override_with(Settings { sampler: self.sampler.settings(), ..self.problem.settings() });
-        Ok(Experiment::resolve(settings)?)
+impl RunArgs {
+    /// The experiment, and the name under which its run is filed.
+    pub fn experiment(&self) -> Result<(Experiment, String), Failure> {
+        let (mut settings, name) = self.experiment.settings()?;
+        let output = OutputSettings { dir: self.out.as_deref().map(path_text).transpose()? };
+        settings.override_with(Settings { output, ..Settings::default() });
+        Ok((resolve(settings)?, name))
     }
 }
 
