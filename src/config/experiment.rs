@@ -222,6 +222,16 @@ impl Experiment {
                 example: "--step-size 0.01 (ula's learning rate)",
             });
         }
+        if let (SamplerKind::Ula, Some(rate), Some(&hottest)) = (kind, step_size, temperatures.first()) {
+            // The prior alone multiplies a weight by 1 − ηTλ.
+            let most = 2.0 / (hottest * network.lambda0.max(network.lambda1));
+            if rate >= most {
+                let requirement = format!(
+                    "ula's learning rate stays below 2/(Tλ) = {most:.3e} at T = {hottest}, or weights grow without bound"
+                );
+                return Err(ConfigError::impossible("step-size", rate, requirement));
+            }
+        }
         let steps = sampler.steps.map(|steps| count("steps", steps, 1)).transpose()?;
         let (backend, precision) = (sampler.backend.unwrap_or_default(), sampler.precision.unwrap_or_default());
         let refuse = |value: &str, requirement: &str| Err(ConfigError::impossible("precision", value, requirement));
@@ -414,7 +424,14 @@ mod tests {
         }
         let mut ula = quick();
         ula.sampler.kind = Some(SamplerKind::Ula);
-        assert!(Experiment::resolve(ula).unwrap_err().to_string().contains("step-size"));
+        assert!(Experiment::resolve(ula.clone()).unwrap_err().to_string().contains("step-size"));
+        ula.sampler.step_size = Some(0.2);
+        assert!(Experiment::resolve(ula.clone()).unwrap_err().to_string().contains("2.000e-1"), "T = 10, λ = 1");
+        ula.sampler.step_size = Some(0.19);
+        assert!(Experiment::resolve(ula).is_ok());
+        let mut baoab = quick();
+        (baoab.sampler.kind, baoab.sampler.readout) = (Some(SamplerKind::Baoab), Some(Readout::Integrated));
+        assert!(Experiment::resolve(baoab).unwrap_err().to_string().contains("readout"));
     }
 
     fn values(values: Vec<f64>) -> crate::config::TemperatureSettings {
