@@ -180,6 +180,28 @@ pub fn compare(
     check("exchange", lists(&flags(&a), &flags(&b)), 0.0);
     check("exchanged states", duel.positions()?, 0.0);
     check("losses after exchange", fields(&a, &b, |m| vec![m.loss]), tolerances.stage);
+
+    if duel.subject.integrates_readout() {
+        // The exchanges leave gradients of another temperature's energy.
+        let exchanges: Vec<_> = (20..24)
+            .zip(parities)
+            .map(|(t, parity)| Round { exchange: Some(parity), observe: observation, ..duel_round(ensemble, t, 2) })
+            .collect();
+        let observed = |steps| vec![Round { observe: observation, ..duel_round(ensemble, 2, steps) }];
+        for (friction, rounds, tolerance) in [
+            (0.7, observed(3), tolerances.steps),
+            (0.0, observed(LONG), tolerances.trajectory),
+            (0.3, exchanges, tolerances.trajectory),
+        ] {
+            let (a, b) = duel.play(Scheme::Marginal { friction }, &rounds)?;
+            check("integrated energy", energies(&a, &b), energy);
+            check("integrated exchange", lists(&flags(&a), &flags(&b)), 0.0);
+            let (x, y) = (duel.reference.weights()?, duel.subject.weights()?);
+            check("beside the readout", lists(x.iter().map(|w| &w.rotated), y.iter().map(|w| &w.rotated)), tolerance);
+            check("drawn readout", lists(x.iter().map(|w| &w.readout), y.iter().map(|w| &w.readout)), tolerance);
+            check("loss of the drawn readout", fields(&a, &b, |m| vec![m.loss]), tolerance);
+        }
+    }
     Ok(checks)
 }
 
