@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use featherm::backend::gpu::layout::{Layout, Tiling};
-use featherm::backend::gpu::schedule::Schedule;
+use featherm::backend::gpu::schedule::{Energy, Schedule};
 use featherm::backend::gpu::shader::Kernel;
 use featherm::backend::gpu::{AdapterChoice, Gpu, GpuOptions, adapters};
 use featherm::backend::{Backend, BackendError, Ensemble, Mass, Move, Round, Scheme};
@@ -48,6 +48,7 @@ fn main() -> Result<(), BackendError> {
             }
         }
         println!("{}", case(&choice, &ensemble, GpuOptions { half: true, ..GpuOptions::default() })?);
+        println!("{}", moved(&choice, &ensemble, GpuOptions::default(), Scheme::Marginal { friction: 0.5 })?);
     }
     Ok(())
 }
@@ -73,9 +74,18 @@ fn ensemble(points: usize, width: usize, chains: usize) -> Result<Ensemble, Back
 }
 
 fn case(choice: &AdapterChoice, ensemble: &Ensemble, options: GpuOptions) -> Result<Value, BackendError> {
+    moved(choice, ensemble, options, Scheme::Obabo { friction: 0.5, metropolis: true })
+}
+
+fn moved(
+    choice: &AdapterChoice,
+    ensemble: &Ensemble,
+    options: GpuOptions,
+    scheme: Scheme,
+) -> Result<Value, BackendError> {
+    let energy = if matches!(scheme, Scheme::Marginal { .. }) { Energy::Marginal } else { Energy::Loss };
     let mut gpu = Gpu::new(choice, ensemble.clone(), options)?;
     let mass = Mass { weights: vec![10.0; ensemble.problem.rank()], readout: 10.0 };
-    let scheme = Scheme::Obabo { friction: 0.5, metropolis: true };
     let moves = [Move { beta: 1.0, scheme, step_size: 0.1, mass }];
     let round = |trajectory| Round { trajectory, steps: vec![STEPS], exchange: None, observe: None };
     gpu.run(&moves, &[round(1), round(2)])?;
@@ -83,7 +93,7 @@ fn case(choice: &AdapterChoice, ensemble: &Ensemble, options: GpuOptions) -> Res
     gpu.run(&moves, &[round(3), round(4), round(5)])?;
     let seconds = start.elapsed().as_secs_f64();
 
-    let mut schedule = Schedule::new(gpu.plan());
+    let mut schedule = Schedule::of(gpu.plan(), energy, energy);
     schedule.round(0, &round(6));
     let step: Vec<_> = schedule.commands.into_iter().filter(|command| command.call.step == STEPS / 2).collect();
     let times = gpu.engine().profile(&step)?;
@@ -118,6 +128,7 @@ fn case(choice: &AdapterChoice, ensemble: &Ensemble, options: GpuOptions) -> Res
         },
         "block": layout.tiling.block(),
         "half": layout.half,
+        "readout": if energy == Energy::Marginal { "integrated" } else { "sampled" },
         "chain_steps_per_s": steps as f64 / seconds,
         "gflops": (4 * p * rank * ensemble.network.width * steps) as f64 / seconds / 1e9,
         "memory_mib": gpu.plan().total_bytes() as f64 / 1048576.0,
@@ -128,12 +139,19 @@ fn case(choice: &AdapterChoice, ensemble: &Ensemble, options: GpuOptions) -> Res
 /// Operations of one chain in a kernel, and the bytes that it must at least move.
 fn work(kernel: Kernel, layout: &Layout) -> (f64, f64) {
     let (p, n, r) = (layout.points as f64, layout.units as f64, layout.rank as f64);
+    let order = layout.order() as f64;
     let feature = layout.feature_bytes() as f64 / 4.0;
     match kernel {
         Kernel::Forward => (2.0 * p * n * r, 4.0 * n * r + 2.0 * feature * p * n),
         // Position and momentum are read and written.
         Kernel::Backward => (2.0 * p * n * r, 16.0 * n * r + feature * p * n),
-        Kernel::Readout => (2.0 * p * n, feature * p * n + 16.0 * n),
+        Kernel::BackwardReadout => (2.0 * p * n, feature * p * n + 16.0 * n),
+        Kernel::BackwardMarginal => (2.0 * p * n * r, 16.0 * n * r + (feature + 4.0) * p * n),
+        // One half of a symmetric product.
+        Kernel::Assemble => (order * p * n, feature * p * n + 4.0 * order * order),
+        Kernel::Factorize => (order * order * order / 3.0, 8.0 * order * order),
+        Kernel::Solve => (2.0 * order * p * n, (feature + 4.0) * p * n + 4.0 * order * order),
+        Kernel::Evaluate => (4.0 * p * n, (feature + 4.0) * p * n),
         Kernel::Residual => (3.0 * p, p * n / 2.0),
         _ => (0.0, 0.0),
     }

@@ -12,19 +12,28 @@ fn gather(first: u32, count: u32, lane: u32) -> vec2<f32> {
     return reduce(lane, sum);
 }
 
+// L or V of a position.
+fn energy_noted(section: u32, chain: u32, marginal: bool) -> vec2<f32> {
+    let note = state[base(section, chain) + CHAIN_BODY];
+    return select(note.xy, note.zw, marginal);
+}
+
 @compute @workgroup_size(LANES)
 fn accept(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let chain = group.y;
     let own = chain * CHAIN_SCRATCH;
-    let work = gather(own + SCRATCH_WORK, WORK_SLOTS, lane);
+    let motion = motion_of(chain);
+    let marginal = motion.scheme == MARGINAL;
+    // Where v does not move nobody writes the work done on it.
+    let work = gather(own + SCRATCH_WORK, select(WORK_SLOTS, READOUT_SLOT, marginal), lane);
     let start = gather(own + SCRATCH_ENERGY, LAUNCH_SLOTS, lane);
     if lane != 0u {
         return;
     }
-    let motion = motion_of(chain);
-    let lost_at = base(GRADIENT, chain) + CHAIN_BODY;
+    let note_at = base(GRADIENT, chain) + CHAIN_BODY;
+    let note = state[note_at];
     // A rest begins anew, from the prior or from given weights.
-    var lost = motion.scheme != REST && state[lost_at].x != 0.0;
+    var lost = motion.scheme != REST && note.x != 0.0;
     // Also the bits of a NaN must come from memory: compilers reject or fold it as a constant.
     var energy = vec2<f32>(bitcast<f32>(NAN_BITS ^ call.zero), 0.0);
     var error = 0.0;
@@ -32,13 +41,15 @@ fn accept(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_ind
     var accepted = false;
     var diverged = false;
     if !lost && steps_of(chain) > 0u {
-        let behind = state[base(CURRENT, chain) + CHAIN_BODY].xy;
         let ahead = state[base(PROPOSAL, chain) + CHAIN_BODY].xy;
-        if motion.scheme == OBABO || motion.scheme == BAOAB {
-            let change = add(ahead, -behind);
-            let total = add(work, vec2<f32>(motion.beta * change.x, motion.beta * change.y));
+        if symmetric(motion) || motion.scheme == BAOAB {
+            // βL, or V.
+            let scale = select(motion.beta, 1.0, marginal);
+            let behind = energy_noted(CURRENT, chain, marginal);
+            let change = add(energy_noted(PROPOSAL, chain, marginal), -behind);
+            let total = add(work, vec2<f32>(scale * change.x, scale * change.y));
             error = total.x + total.y;
-            energy = add(start, vec2<f32>(motion.beta * behind.x, motion.beta * behind.y));
+            energy = add(start, vec2<f32>(scale * behind.x, scale * behind.y));
         }
         if motion.metropolis {
             diverged = !finite(error) || error > DIVERGENCE;
@@ -54,7 +65,8 @@ fn accept(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_ind
             diverged = lost || abs(error) > DIVERGENCE;
         }
     }
-    state[lost_at] = vec4<f32>(f32(lost), 0.0, 0.0, 0.0);
+    // Before a trajectory the gradient is made to fit, so that also a rejected one leaves one of this move's energy.
+    state[note_at] = vec4<f32>(f32(lost), select(note.yz, energy_of(chain), steps_of(chain) > 0u), 0.0);
     scratch[own + SCRATCH_FLAG] = f32(accepted);
     let result = result_of(chain);
     results[result] = acceptance;

@@ -1,18 +1,8 @@
-// Stage backward, twin of src/backend/cpu/backward.rs: ∂L/∂W′ = g Z with g_iμ = e_μ v_i σ′(h_iμ)/√N1 made on the fly, and the next move
-// of the integrator in its epilogue. Rows of the product are units, columns are directions.
-
-var<private> slopes_at: u32;
-var<private> residual_at: u32;
-
-fn slope(group: u32, point: u32) -> vec4<f32> {
-    // The residual is zero in the padding.
-    return scratch[residual_at + point] * load_feature(slopes_at + min(point, POINTS - 1u) * NV + min(group, NV - 1u));
-}
-
-fn left(group: u32, k: u32) -> mat4x4<f32> {
-    let point = 4u * k;
-    return transpose(mat4x4<f32>(slope(group, point), slope(group, point + 1u), slope(group, point + 2u), slope(group, point + 3u)));
-}
+// Stage backward, twin of src/backend/cpu/backward.rs: ∂/∂W′ = g Z with g = ∂/∂H made on the fly, and the next move of the integrator
+// in its epilogue. Rows of the product are units, columns are directions. What g is, force_loss.wgsl or force_marginal.wgsl says:
+//   aim(chain)             where it lies
+//   left(group, depth)     g but for a factor of its row, as the product wants it
+//   row_factor(chain, i)   that factor
 
 fn input(group: u32, point: u32) -> vec4<f32> {
     return data[DATA_TRAIN + min(point, POINTS - 1u) * RV + min(group, RV - 1u)];
@@ -29,8 +19,7 @@ fn backward(at: Invocation) {
     if idle(chain) {
         return;
     }
-    slopes_at = chain * CHAIN_FEATURES + POINTS * NV;
-    residual_at = chain * CHAIN_SCRATCH + SCRATCH_RESIDUAL;
+    aim(chain);
     locate(at.group.x, at.lane, RANK);
     var block = multiply(at.lane, PV);
 
@@ -49,9 +38,8 @@ fn backward(at: Invocation) {
         let unit = 4u * row_group(row / 4u) + row % 4u;
         let directions = column_group(i % COLUMN_GROUPS);
         if unit < UNITS && directions < RV {
-            let v = state[base(PROPOSAL, chain) + UNITS * RV + unit / 4u][unit % 4u];
             let place = weight_place(chain, unit, directions);
-            work += advance(chain, unit * RV + directions, OUTPUT_SCALE * v * gradient[i], motion, place);
+            work += advance(chain, unit * RV + directions, row_factor(chain, unit) * gradient[i], motion, place);
         }
     }
     add_work(chain, WEIGHT_SLOT + at.group.x * PRODUCT_LANES + at.lane, work);

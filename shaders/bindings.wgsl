@@ -5,7 +5,7 @@
 struct Call {
     // Number of the trajectory, part of every noise address.
     trajectory: u32,
-    // Step inside the trajectory.
+    // Step inside the trajectory, or PREPARE.
     step: u32,
     // Round in the batch whose results are read back together.
     round: u32,
@@ -27,14 +27,21 @@ struct Call {
 @group(0) @binding(4) var<storage, read_write> scratch: array<f32>;
 @group(0) @binding(5) var<storage, read_write> accumulators: array<vec4<f32>>;
 @group(0) @binding(6) var<storage, read_write> results: array<f32>;
+// The linear systems of the integrated readout: see systems.wgsl.
+@group(0) @binding(7) var<storage, read_write> systems: array<vec4<f32>>;
 
 // Sections of the state. In each a chain holds its first-layer values (N × RV vectors), its readout values (NV vectors) and one
-// vector of notes: the loss in double-single for positions, (lost, -, -, -) for GRADIENT.
+// vector of notes: for positions L and V, each in double-single; for GRADIENT whether the chain is lost, then what energy the gradient is
+// of (`energy_of`).
 const CURRENT = 0u;
 const GRADIENT = 1u;
 const PROPOSAL = 2u;
 // Momenta; after the last step of a trajectory the gradient at the proposal.
 const MOMENTUM = 3u;
+
+// The step before the first of a trajectory: makes the gradient at the position that of the energy by which the chain is to move. After an
+// exchange, or another kind of move, it is not.
+const PREPARE = 0xffffffffu;
 
 fn base(section: u32, chain: u32) -> u32 {
     return (section * CHAINS + chain) * CHAIN_STATE;
@@ -61,8 +68,25 @@ fn steps_of(chain: u32) -> u32 {
     return u32(scalar(DATA_STEPS, call.round * TEMPERATURES + temperature_of(chain)));
 }
 
-// A trajectory that has ended waits for those of other temperatures.
+// The scheme that moves W′ alone, by V; the others are in update.wgsl.
+const MARGINAL = 4u;
+
+// 1/T.
+fn beta_of(chain: u32) -> f32 {
+    return data[DATA_MOTION + temperature_of(chain) * MOTION].z;
+}
+
+// By what energy a chain moves: (1, β) for V, which depends on β, (0, 0) for L.
+fn energy_of(chain: u32) -> vec2<f32> {
+    let marginal = u32(data[DATA_MOTION + temperature_of(chain) * MOTION].x) == MARGINAL;
+    return select(vec2<f32>(0.0), vec2<f32>(1.0, beta_of(chain)), marginal);
+}
+
+// A trajectory that has ended waits for those of other temperatures, and a gradient that fits needs no preparation.
 fn idle(chain: u32) -> bool {
+    if call.step == PREPARE {
+        return steps_of(chain) == 0u || all(state[base(GRADIENT, chain) + CHAIN_BODY].yz == energy_of(chain));
+    }
     return call.section == PROPOSAL && call.step >= steps_of(chain);
 }
 

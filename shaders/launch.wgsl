@@ -19,14 +19,20 @@ fn launch(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_ind
                 place = weight_place(chain, offset / RV, offset % RV);
             }
             let x = state[base(CURRENT, chain) + offset];
+            if motion.scheme == MARGINAL && place.part == 1u {
+                // It has no part in the energy, and stays until it is drawn.
+                state[base(PROPOSAL, chain) + offset] = x;
+                state[base(MOMENTUM, chain) + offset] = vec4<f32>(0.0);
+                continue;
+            }
             var p = vec4<f32>(0.0);
-            if motion.scheme == OBABO || motion.scheme == BAOAB {
+            if symmetric(motion) || motion.scheme == BAOAB {
                 p = place.root * noise_at(chain, place, REFRESH, 0u);
             }
             energy = add(energy, vec2<f32>(0.5 * (dot(p * p, place.inverse) + LAMBDA[place.part] * dot(x, x)), 0.0));
             let g = state[base(GRADIENT, chain) + offset];
             var noise = vec4<f32>(0.0);
-            if thermal(motion) && motion.scheme != OBABO {
+            if thermal(motion) && !symmetric(motion) {
                 noise = noise_at(chain, place, FRICTION, friction_slot(motion, 0u));
             }
             let moved = begin_step(Particle(x, p, 0.0), g, motion, place, noise);

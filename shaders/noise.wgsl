@@ -9,6 +9,7 @@ const ACCEPT = 3u;
 const COMPLEMENT = 4u;
 const EXCHANGE = 8u;
 const SIGN = 9u;
+const READOUT = 10u;
 
 // Names a chain's noise: the temperature and replica, not the place in the batch.
 fn chain_id(chain: u32) -> u32 {

@@ -7,17 +7,17 @@ const ULA = 2u;
 // Stays where it is: the gradient there is all that is wanted.
 const REST = 3u;
 
-// How the chains of one temperature move, as the host packs it (`layout::Motion`), followed by the inverse masses of W′ and
-// their inverse roots' reciprocals (RV vectors each).
+// How the chains of one temperature move, as the host packs it (`layout::Motion`), followed by the inverse masses of W′, their inverse
+// roots' reciprocals and the rotation of one step under the prior, 1 − cos ωh, sin(ωh)/(mω) and mω sin(ωh) (RV vectors each).
 struct Motion {
     scheme: u32,
     metropolis: bool,
     beta: f32,
     // Step length of a drift.
     time: f32,
-    // Half a step times β: what a half kick multiplies the gradient by.
+    // Half a step times β, or half a step alone where V is the energy: what a half kick multiplies the gradient by.
     force: f32,
-    // Half a step times λ, of W′ and v.
+    // Half a step times λ, of W′ and v; 0 where the prior turns W′.
     prior: vec2<f32>,
     // O: p ← keep·p + fresh·√m ξ.
     keep: f32,
@@ -58,15 +58,17 @@ struct Place {
     mask: vec4<f32>,
     inverse: vec4<f32>,
     root: vec4<f32>,
+    // Where the rotation of W′ lies in the data.
+    turn: u32,
 }
 
 fn weight_place(chain: u32, unit: u32, group: u32) -> Place {
     let masses = DATA_MOTION + temperature_of(chain) * MOTION + 4u + group;
-    return Place(0u, unit * RANK + 4u * group, below(4u * group, RANK), data[masses], data[masses + RV]);
+    return Place(0u, unit * RANK + 4u * group, below(4u * group, RANK), data[masses], data[masses + RV], masses + 2u * RV);
 }
 
 fn readout_place(motion: Motion, group: u32) -> Place {
-    return Place(1u, 4u * group, below(4u * group, UNITS), vec4<f32>(motion.inverse), vec4<f32>(motion.root));
+    return Place(1u, 4u * group, below(4u * group, UNITS), vec4<f32>(motion.inverse), vec4<f32>(motion.root), 0u);
 }
 
 // Normals of slot `slot`: those of v come first.
@@ -86,6 +88,28 @@ fn drift(q: Particle, motion: Motion, place: Place) -> Particle {
     return Particle(x, q.p, q.work + 0.5 * LAMBDA[place.part] * dot(x - q.x, x + q.x));
 }
 
+// A beside the prior: θ and p turn about each other. The energy of both stays but for rounding, which is counted.
+fn rotate(q: Particle, place: Place) -> Particle {
+    let turn = data[place.turn];
+    let x = q.x + (data[place.turn + RV] * q.p - turn * q.x);
+    let p = q.p - (data[place.turn + 2u * RV] * q.x + turn * q.p);
+    let change = LAMBDA[0] * ((x - q.x) * (x + q.x)) + place.inverse * ((p - q.p) * (p + q.p));
+    return Particle(x, p, q.work + 0.5 * dot(change, vec4<f32>(1.0)));
+}
+
+// A for one step of a symmetric scheme.
+fn glide(q: Particle, motion: Motion, place: Place) -> Particle {
+    if motion.scheme == MARGINAL {
+        return rotate(q, place);
+    }
+    return drift(q, motion, place);
+}
+
+// Whether a step is O–B–A–B–O.
+fn symmetric(motion: Motion) -> bool {
+    return motion.scheme == OBABO || motion.scheme == MARGINAL;
+}
+
 // O: p ← keep·p + √(1 − keep²) √m ξ.
 fn refresh(q: Particle, motion: Motion, place: Place, noise: vec4<f32>) -> Particle {
     return Particle(q.x, motion.keep * q.p + motion.fresh * (place.root * noise), q.work);
@@ -94,7 +118,7 @@ fn refresh(q: Particle, motion: Motion, place: Place, noise: vec4<f32>) -> Parti
 // The number of the friction slot that acts between gradient `step` − 1 and gradient `step`; the first of a trajectory is 0.
 fn friction_slot(motion: Motion, step: u32) -> u32 {
     // OBABO refreshes at the end of a step, the others within one or at its start.
-    return select(step, step - 1u, motion.scheme == OBABO);
+    return select(step, step - 1u, symmetric(motion));
 }
 
 // Whether noise acts between two gradients.
@@ -105,8 +129,8 @@ fn thermal(motion: Motion) -> bool {
 // From the start of a step to where its gradient is taken.
 fn begin_step(q: Particle, g: vec4<f32>, motion: Motion, place: Place, noise: vec4<f32>) -> Particle {
     switch motion.scheme {
-        case OBABO: {
-            return drift(kick(q, g, motion, place, 1.0), motion, place);
+        case OBABO, MARGINAL: {
+            return glide(kick(q, g, motion, place, 1.0), motion, place);
         }
         case BAOAB: {
             let half = drift(kick(q, g, motion, place, 1.0), motion, place);
@@ -123,7 +147,7 @@ fn begin_step(q: Particle, g: vec4<f32>, motion: Motion, place: Place, noise: ve
 
 // From the last gradient of a step to its end.
 fn end_step(q: Particle, g: vec4<f32>, motion: Motion, place: Place) -> Particle {
-    if motion.scheme == OBABO || motion.scheme == BAOAB {
+    if symmetric(motion) || motion.scheme == BAOAB {
         return kick(q, g, motion, place, 1.0);
     }
     return q;
@@ -131,12 +155,12 @@ fn end_step(q: Particle, g: vec4<f32>, motion: Motion, place: Place) -> Particle
 
 // From the gradient of one step to that of the next.
 fn next_step(q: Particle, g: vec4<f32>, motion: Motion, place: Place, noise: vec4<f32>) -> Particle {
-    if motion.scheme == OBABO && !thermal(motion) {
+    if symmetric(motion) && !thermal(motion) {
         // The two half kicks that meet are one.
-        return drift(kick(q, g, motion, place, 2.0), motion, place);
+        return glide(kick(q, g, motion, place, 2.0), motion, place);
     }
     var end = end_step(q, g, motion, place);
-    if motion.scheme == OBABO {
+    if symmetric(motion) {
         end = refresh(end, motion, place, noise);
     }
     return begin_step(end, g, motion, place, noise);
@@ -145,6 +169,10 @@ fn next_step(q: Particle, g: vec4<f32>, motion: Motion, place: Place, noise: vec
 // Moves four coordinates on when their gradient is known: to the next place where one is needed, or to the end. There the momentum
 // has served and the gradient takes its room. Returns the work done.
 fn advance(chain: u32, offset: u32, g: vec4<f32>, motion: Motion, place: Place) -> f32 {
+    if call.step == PREPARE {
+        state[base(GRADIENT, chain) + offset] = g;
+        return 0.0;
+    }
     let position = base(PROPOSAL, chain) + offset;
     let momentum = base(MOMENTUM, chain) + offset;
     let q = Particle(state[position], state[momentum], 0.0);

@@ -49,6 +49,9 @@ impl Tolerances {
     pub const HALF: Self = Self { noise: 1e-6, stage: 5e-4, steps: 1e-4, trajectory: 1e-3, energy: 2e-4 };
 }
 
+/// What a step of the rotation under the prior, rounded to float32, changes a coordinate's energy by: alike for all units, so that it adds up.
+const ROTATION_DRIFT: f64 = 1e-9;
+
 /// Steps of the long trajectory.
 const LONG: u32 = 20;
 
@@ -180,6 +183,29 @@ pub fn compare(
     check("exchange", lists(&flags(&a), &flags(&b)), 0.0);
     check("exchanged states", duel.positions()?, 0.0);
     check("losses after exchange", fields(&a, &b, |m| vec![m.loss]), tolerances.stage);
+
+    if duel.subject.integrates_readout() {
+        let drift = ROTATION_DRIFT * f64::from(LONG) * coordinates as f64;
+        // The exchanges leave gradients of another temperature's energy.
+        let exchanges: Vec<_> = (20..24)
+            .zip(parities)
+            .map(|(t, parity)| Round { exchange: Some(parity), observe: observation, ..duel_round(ensemble, t, 2) })
+            .collect();
+        let observed = |steps| vec![Round { observe: observation, ..duel_round(ensemble, 2, steps) }];
+        for (friction, rounds, tolerance) in [
+            (0.7, observed(3), tolerances.steps),
+            (0.0, observed(LONG), tolerances.trajectory),
+            (0.3, exchanges, tolerances.trajectory),
+        ] {
+            let (a, b) = duel.play(Scheme::Marginal { friction }, &rounds)?;
+            check("integrated energy", energies(&a, &b), energy + drift);
+            check("integrated exchange", lists(&flags(&a), &flags(&b)), 0.0);
+            let (x, y) = (duel.reference.weights()?, duel.subject.weights()?);
+            check("beside the readout", lists(x.iter().map(|w| &w.rotated), y.iter().map(|w| &w.rotated)), tolerance);
+            check("drawn readout", lists(x.iter().map(|w| &w.readout), y.iter().map(|w| &w.readout)), tolerance);
+            check("loss of the drawn readout", fields(&a, &b, |m| vec![m.loss]), tolerance);
+        }
+    }
     Ok(checks)
 }
 

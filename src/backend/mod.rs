@@ -96,6 +96,15 @@ pub struct Mass {
     pub readout: f64,
 }
 
+/// Exact motion of one coordinate of mass m for time t under the prior ½λθ²: with ω = √(λ/m), 1 − cos ωt, sin(ωt)/(mω) and mω sin(ωt).
+///
+/// What moves is added to what stays: a cosine near 1, rounded, would let the energy of all units drift one way in every step.
+fn rotation(m: f64, lambda: f64, time: f64) -> [f64; 3] {
+    let omega = (lambda / m).sqrt();
+    let sin = (omega * time).sin();
+    [2.0 * (0.5 * omega * time).sin().powi(2), sin / (m * omega), sin * m * omega]
+}
+
 /// How one step of length h is composed.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Scheme {
@@ -269,7 +278,7 @@ pub struct BackendError(pub String);
 pub trait Backend {
     fn device(&self) -> Device;
 
-    /// Whether [`Scheme::Marginal`] can be played.
+    /// Whether [`Scheme::Marginal`] can be played: on the CPU always, on a GPU up to a size (`gpu::layout`).
     fn integrates_readout(&self) -> bool;
 
     /// Plays the rounds in order; `moves` has one entry per temperature and holds for all of them.

@@ -3,6 +3,7 @@
 //! Coordinates come in rows that share one vector of masses: the N1 units of W′, or the readout as N1 rows of length 1.
 
 use super::scalar::{Scalar, rounded};
+use crate::backend::rotation;
 use crate::simd::vectorize;
 
 /// Mass of every coordinate of a row, with what the moves need of it.
@@ -44,7 +45,8 @@ pub fn drift<S: Scalar>(position: &mut [S], momentum: &[S], mass: &RowMass<S>, t
 /// Exact motion of a row of coordinates for one step under the prior, ½ λ θ² + ½ p²/m: a rotation with frequency ω = √(λ/m).
 #[derive(Debug, Clone)]
 pub struct RowRotation<S> {
-    cos: Vec<S>,
+    /// 1 − cos ωh.
+    turn: Vec<S>,
     /// sin(ωh)/(mω) and mω sin(ωh).
     forth: Vec<S>,
     back: Vec<S>,
@@ -52,25 +54,21 @@ pub struct RowRotation<S> {
 
 impl<S: Scalar> RowRotation<S> {
     pub fn new(mass: &[f64], lambda: f64, time: f64) -> Self {
-        let of = |f: &dyn Fn(f64, f64) -> f64| rounded(mass.iter().map(|m| f(*m, (lambda / m).sqrt())));
-        Self {
-            cos: of(&|_, omega| (omega * time).cos()),
-            forth: of(&|m, omega| (omega * time).sin() / (m * omega)),
-            back: of(&|m, omega| (omega * time).sin() * m * omega),
-        }
+        let of = |k: usize| rounded(mass.iter().map(|m| rotation(*m, lambda, time)[k]));
+        Self { turn: of(0), forth: of(1), back: of(2) }
     }
 }
 
 /// A beside the prior: θ and p turn about each other.
 pub fn rotate<S: Scalar>(position: &mut [S], momentum: &mut [S], rotation: &RowRotation<S>) {
-    let row = rotation.cos.len();
+    let row = rotation.turn.len();
     vectorize!({
         for (x, p) in position.chunks_exact_mut(row).zip(momentum.chunks_exact_mut(row)) {
-            let turn = rotation.cos.iter().zip(&rotation.forth).zip(&rotation.back);
-            for ((x, p), ((&cos, &forth), &back)) in x.iter_mut().zip(p).zip(turn) {
+            let turns = rotation.turn.iter().zip(&rotation.forth).zip(&rotation.back);
+            for ((x, p), ((&turn, &forth), &back)) in x.iter_mut().zip(p).zip(turns) {
                 let (x0, p0) = (*x, *p);
-                *x = cos * x0 + forth * p0;
-                *p = cos * p0 - back * x0;
+                *x += forth * p0 - turn * x0;
+                *p -= back * x0 + turn * p0;
             }
         }
     })

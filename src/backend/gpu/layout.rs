@@ -6,8 +6,15 @@ use std::fmt::Write;
 
 use bytemuck::{Pod, Zeroable};
 
-use crate::backend::{DIVERGENCE, Ensemble, Move, Scheme};
+use crate::backend::{DIVERGENCE, Ensemble, Move, Scheme, rotation};
 use crate::model::Activation;
+
+/// Largest order of the systems of the integrated readout, min(N1, P). One workgroup finds the factor of each chain, whose cost grows as the
+/// cube of the order: beyond this it would take longer than the rest of a gradient.
+const MAX_ORDER: usize = 512;
+
+/// `Call::step` where a gradient is prepared: PREPARE in shaders/bindings.wgsl.
+pub const PREPARE: u32 = u32::MAX;
 
 /// Arguments of one dispatch: `Call` in shaders/bindings.wgsl.
 #[repr(C)]
@@ -124,13 +131,15 @@ pub struct Layout {
     pub tiling: Tiling,
     /// Whether activations and slopes are stored in float16.
     pub half: bool,
+    /// Whether there is room for the systems of the integrated readout.
+    pub integrated: bool,
 }
 
 impl Layout {
     /// The layout of an ensemble in one shard.
     pub fn new(ensemble: &Ensemble, tiling: Tiling, half: bool) -> Self {
         let problem = &ensemble.problem;
-        Self {
+        let mut layout = Self {
             temperatures: ensemble.temperatures,
             replicas: ensemble.replicas,
             shard_replicas: ensemble.replicas,
@@ -147,7 +156,39 @@ impl Layout {
             seed: ensemble.seed,
             tiling,
             half,
-        }
+            integrated: false,
+        };
+        layout.integrated = layout.can_integrate();
+        layout
+    }
+
+    /// Whether systems of this size can be solved, by their order and by the loops of the kernels that do.
+    fn can_integrate(&self) -> bool {
+        let (per_point, per_unit) = (self.unit_vectors(), self.point_vectors());
+        let (points, units) = ((4 * per_unit).div_ceil(LANES), per_point.div_ceil(LANES));
+        // The longest loops, those of `draw_readout`: twice every output, once every unit.
+        self.order() <= MAX_ORDER && 2 * points * per_point + units * per_unit <= MAX_PASSES
+    }
+
+    /// Rows of the systems: the smaller of N1 and P.
+    pub fn order(&self) -> usize {
+        self.units.min(self.points)
+    }
+
+    /// Vectors of a row of the systems, OV, and of a row of their solutions, CV.
+    fn system_vectors(&self) -> [usize; 2] {
+        [self.order().div_ceil(4), self.units.max(self.points).div_ceil(4)]
+    }
+
+    /// Groups of four columns of the solutions, each solved for by one invocation.
+    pub fn solution_vectors(&self) -> usize {
+        self.system_vectors()[1]
+    }
+
+    /// Vectors of one chain among the systems: K and the factor.
+    pub fn chain_system(&self) -> usize {
+        let [order, columns] = self.system_vectors();
+        if self.integrated { 4 * order * (columns + order) } else { 0 }
     }
 
     /// Chains of a full shard.
@@ -217,7 +258,7 @@ impl Layout {
     }
 
     /// The parts of a chain's scratch in order, with their sizes in numbers.
-    fn scratch_parts(&self) -> [(&'static str, usize); 6] {
+    fn scratch_parts(&self) -> [(&'static str, usize); 7] {
         [
             ("RESIDUAL", 4 * self.point_vectors()),
             ("SHARES", self.unit_slots() * self.points.max(self.test_points)),
@@ -225,6 +266,7 @@ impl Layout {
             ("ENERGY", 2 * self.launch_slots()),
             ("FLAG", 1),
             ("CLASSES", 2 * 4 * self.classes * self.unit_vectors()),
+            ("MEAN", if self.integrated { 4 * self.unit_vectors() } else { 0 }),
         ]
     }
 
@@ -260,7 +302,7 @@ impl Layout {
 
     /// Vectors of one temperature's motion.
     fn motion_vectors(&self) -> usize {
-        4 + 2 * self.rank_vectors()
+        4 + 5 * self.rank_vectors()
     }
 
     /// The parts of the data in order, with their sizes in vectors; the last two change from run to run.
@@ -317,6 +359,7 @@ impl Layout {
             data.row(motion.head);
             data.row(motion.weights.iter().map(|m| 1.0 / m));
             data.row(motion.weights.iter().map(|m| m.sqrt()));
+            (0..3).for_each(|k| data.row(motion.rotation.iter().map(|turn| turn[k])));
         }
         data.row(steps.map(f64::from));
         data.values
@@ -347,6 +390,10 @@ impl Layout {
             ("CHAIN_FEATURES", self.chain_features()),
             ("CHAIN_SCRATCH", self.chain_scratch()),
             ("CHAIN_MOMENTS", self.chain_moments()),
+            ("CHAIN_SYSTEM", self.chain_system()),
+            ("ORDER", self.order()),
+            ("OV", self.system_vectors()[0]),
+            ("CV", self.system_vectors()[1]),
             ("MOTION", self.motion_vectors()),
             ("LANES", LANES),
             ("LAUNCH", LAUNCH),
@@ -386,7 +433,12 @@ impl Layout {
         let _ = writeln!(text, "const LAMBDA = vec2<f32>({weights:e}, {readout:e});");
         let [weights, readout] = self.lambda.map(|lambda| (1.0 / lambda.sqrt()) as f32);
         let _ = writeln!(text, "const PRIOR_DEVIATION = vec2<f32>({weights:e}, {readout:e});");
-        let _ = writeln!(text, "const OUTPUT_SCALE = f32({:e});", (1.0 / (self.units as f64).sqrt()) as f32);
+        let (units, lambda) = (self.units as f64, self.lambda[1]);
+        let _ = writeln!(text, "const OUTPUT_SCALE = f32({:e});", (1.0 / units.sqrt()) as f32);
+        // 1/(λ1√N1), and c/β = 1/(λ1 N1).
+        let _ = writeln!(text, "const READOUT_SCALE = f32({:e});", (1.0 / (lambda * units.sqrt())) as f32);
+        let _ = writeln!(text, "const COUPLING = f32({:e});", (1.0 / (lambda * units)) as f32);
+        let _ = writeln!(text, "const BY_UNITS = {};", self.units <= self.points);
         let _ = writeln!(text, "const DIVERGENCE = f32({DIVERGENCE:e});");
         let _ = writeln!(text, "const ODD = {};", self.activation.is_odd());
         let _ = writeln!(text, "const TEST = {test};");
@@ -428,6 +480,8 @@ impl Packer {
 pub struct Motion {
     head: [f64; 16],
     weights: Vec<f64>,
+    /// How each direction of W′ turns in a step of [`Scheme::Marginal`].
+    rotation: Vec<[f64; 3]>,
 }
 
 impl Motion {
@@ -435,13 +489,17 @@ impl Motion {
         let (h, beta, mass) = (motion.step_size, motion.beta, motion.mass.readout);
         let (scheme, metropolis, time, friction) = match motion.scheme {
             Scheme::Obabo { friction, metropolis } => (0.0, metropolis, h, friction),
-            Scheme::Marginal { friction } => (3.0, true, h, friction),
+            Scheme::Marginal { friction } => (4.0, true, 0.0, friction),
             Scheme::Baoab { friction } => (1.0, false, 0.5 * h, friction),
             Scheme::Ula => (2.0, false, 0.0, 0.0),
         };
         let keep = (-friction * h).exp();
         let fresh = (1.0 - keep * keep).sqrt();
-        let prior = lambda.map(|lambda| 0.5 * h * lambda);
+        // V has β within it, and the prior turns W′ in every step.
+        let marginal = matches!(motion.scheme, Scheme::Marginal { .. });
+        let force = if marginal { 0.5 * h } else { 0.5 * h * beta };
+        let prior = lambda.map(|lambda| if marginal { 0.0 } else { 0.5 * h * lambda });
+        let turn = |m: &f64| if marginal { rotation(*m, lambda[0], h) } else { [0.0; 3] };
         let (shrink, amplitude) = if motion.scheme == Scheme::Ula {
             (lambda.map(|lambda| 1.0 - h / beta * lambda), (2.0 * h / beta).sqrt())
         } else {
@@ -450,17 +508,18 @@ impl Motion {
         #[rustfmt::skip]
         let head = [
             scheme, f64::from(u8::from(metropolis)), beta, time,
-            0.5 * h * beta, prior[0], prior[1], keep,
+            force, prior[0], prior[1], keep,
             fresh, 1.0 / mass, mass.sqrt(), 0.0,
             shrink[0], shrink[1], h, amplitude,
         ];
-        Self { head, weights: motion.mass.weights.clone() }
+        let rotation = motion.mass.weights.iter().map(turn).collect();
+        Self { head, weights: motion.mass.weights.clone(), rotation }
     }
 
     /// Stays where it is, so that only the loss and the gradient there are found.
     pub fn rest(rank: usize) -> Self {
         let mut head = [0.0; 16];
         head[0] = 3.0;
-        Self { head, weights: vec![1.0; rank] }
+        Self { head, weights: vec![1.0; rank], rotation: vec![[0.0; 3]; rank] }
     }
 }

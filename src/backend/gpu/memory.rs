@@ -95,9 +95,13 @@ impl MemoryPlan {
                 ("features", layout.feature_bytes() * layout.chain_features()),
                 ("scratch", 4 * layout.chain_scratch()),
                 ("predictions", 16 * layout.chain_predictions()),
+                ("systems", 16 * layout.chain_system()),
             ]
             .map(|(name, bytes)| (name, bytes * layout.temperatures))
         };
+        let integrates = per_replica(&layout).iter().all(|(name, bytes)| *name != "systems" || *bytes <= binding);
+        // Too large a system leaves the readout to be sampled.
+        layout.integrated &= integrates;
         let (name, widest) = per_replica(&layout).into_iter().max_by_key(|(_, bytes)| *bytes).unwrap_or(("state", 1));
         let most = (binding / widest).min(MAX_GROUPS / layout.temperatures);
         if most == 0 || layout.chain_state().div_ceil(super::layout::LANES) > MAX_GROUPS {
@@ -131,7 +135,7 @@ impl MemoryPlan {
         }
 
         let gram_buffers = pairs.div_ceil(gram_pairs);
-        let [state, features, scratch, predictions] =
+        let [state, features, scratch, predictions, systems] =
             per_replica(&layout).map(|(_, bytes)| bytes * layout.shard_replicas);
         let buffers = [
             ("data", 1, data),
@@ -139,6 +143,7 @@ impl MemoryPlan {
             ("features", 1, features),
             ("scratch", 1, scratch),
             ("predictions", shards, predictions),
+            ("systems", usize::from(layout.integrated), systems),
             ("Gram sums", gram_buffers, gram_pairs * gram),
             ("results", 1, rounds * round),
         ]
@@ -284,6 +289,24 @@ mod tests {
         let total: u64 = plan.buffers.iter().map(|buffer| buffer.bytes * buffer.count as u64).sum();
         assert_eq!(plan.total_bytes(), total);
         assert!(plan.to_string().lines().last().unwrap().starts_with("in all"));
+    }
+
+    #[test]
+    fn systems_are_planned_where_they_can_be_solved() {
+        let systems = |points, width, binding_bytes| {
+            let (ensemble, limits) = (with_inputs(Array2::ones((points, 1)), width, 2, 3), DeviceLimits::default());
+            let plan = MemoryPlan::new(&ensemble, &DeviceLimits { binding_bytes, ..limits }, None, true).unwrap();
+            let buffer = plan.buffers.iter().find(|buffer| buffer.name == "systems").unwrap();
+            assert_eq!((buffer.count > 0, buffer.bytes > 0), (plan.layout.integrated, plan.layout.integrated));
+            (plan.layout.integrated, buffer.bytes as usize)
+        };
+        // Of six chains: rows of six vectors for K and of five for the factor, twenty of them.
+        assert_eq!(systems(20, 23, 128 << 20), (true, 6 * 16 * 20 * (6 + 5)));
+        assert_eq!(systems(23, 20, 128 << 20), (true, 6 * 16 * 20 * (6 + 5)));
+        // Too large a factor, too long a loop, and too little room beside features in float16.
+        assert!(systems(512, 700, 128 << 20).0 && !systems(513, 700, 128 << 20).0);
+        assert!(!systems(512, 20_000, 128 << 20).0);
+        assert!(systems(60, 61, 1 << 16).0 && !systems(60, 61, 1 << 15).0);
     }
 
     #[test]

@@ -3,6 +3,8 @@
 //! Every stage is a kernel in `shaders/`, twin of the file of the same name in `backend/cpu/`. The host turns rounds into a list of
 //! dispatches ([`schedule`]), submits it in pieces of about 50 ms ([`engine`]) and reads results back once for many rounds. All arithmetic is
 //! float32; sums over many terms that are later subtracted or averaged (losses, energies, predictions, Gram matrices) are double-single.
+//! With the readout integrated out ([`Scheme::Marginal`]) every gradient also factorises one matrix per chain, in float32 like the CPU's; a GPU plays it
+//! at all temperatures or at none.
 //! Sums are taken in an order that depends on the shapes alone, so a chain's bits do not depend on how many others run beside it.
 
 pub mod adapter;
@@ -20,7 +22,7 @@ pub use self::adapter::{AdapterChoice, AdapterInfo, adapters, find};
 use self::engine::{Edit, Engine};
 use self::layout::{Layout, Motion, Tiling};
 use self::memory::{DeviceLimits, MemoryPlan};
-use self::schedule::Schedule;
+use self::schedule::{Energy, Schedule};
 use super::{Accumulated, Backend, BackendError, Device, Ensemble, Moments, Move, Outcome, Round, Scheme, Weights};
 
 /// A binding of the one bind group that all kernels share.
@@ -33,7 +35,7 @@ pub struct Binding {
 }
 
 /// The bindings in order.
-pub const BINDINGS: [Binding; 7] = [
+pub const BINDINGS: [Binding; 8] = [
     Binding { name: "call", read_only: None },
     Binding { name: "data", read_only: Some(true) },
     Binding { name: "state", read_only: Some(false) },
@@ -41,6 +43,7 @@ pub const BINDINGS: [Binding; 7] = [
     Binding { name: "scratch", read_only: Some(false) },
     Binding { name: "accumulators", read_only: Some(false) },
     Binding { name: "results", read_only: Some(false) },
+    Binding { name: "systems", read_only: Some(false) },
 ];
 
 /// Choices that are otherwise made for the device.
@@ -68,6 +71,8 @@ pub struct GpuOptions {
 pub struct Gpu {
     ensemble: Ensemble,
     engine: Engine,
+    /// By what energy chains moved last, of which their gradients are.
+    energy: Energy,
     /// Gram matrices added, per temperature and block.
     gram_draws: Vec<usize>,
     /// Predictions added, per chain and batch.
@@ -89,7 +94,7 @@ impl Gpu {
         let engine = Engine::new(device, plan, options.edit)?;
         let gram_draws = vec![0; ensemble.temperatures * ensemble.gram_blocks()];
         let predictive_draws = vec![0; ensemble.chains() * ensemble.batches];
-        let gpu = Self { engine, gram_draws, predictive_draws, ensemble };
+        let gpu = Self { engine, energy: Energy::Loss, gram_draws, predictive_draws, ensemble };
         let fixed = gpu.layout().fixed_data(&gpu.ensemble);
         gpu.write(&gpu.engine.data, 0, &fixed)?;
         gpu.start(true)?;
@@ -129,12 +134,13 @@ impl Gpu {
     }
 
     /// Plays rounds whose results fit on the device together.
-    fn play(&mut self, motions: &[Motion], rounds: &[Round]) -> Result<Vec<Outcome>, BackendError> {
+    fn play(&mut self, energy: Energy, motions: &[Motion], rounds: &[Round]) -> Result<Vec<Outcome>, BackendError> {
         let layout = self.layout();
         let steps = rounds.iter().flat_map(|round| round.steps.iter().copied());
         self.write(&self.engine.data, layout.motion_start(), &layout.moving_data(motions, steps))?;
-        let mut schedule = Schedule::new(&self.engine.plan);
+        let mut schedule = Schedule::of(&self.engine.plan, energy, self.energy);
         rounds.iter().enumerate().for_each(|(slot, round)| schedule.round(slot, round));
+        let left = schedule.left();
         self.engine.run(&schedule.commands)?;
         let size = layout.results() * self.ensemble.chains();
         let results = self.engine.device.read(&self.engine.results, (4 * size * rounds.len()) as u64)?;
@@ -143,6 +149,7 @@ impl Gpu {
             .zip(results.chunks_exact(size))
             .map(|(r, results)| results::outcome(layout, r, results))
             .collect();
+        self.energy = left;
         for (round, outcome) in rounds.iter().zip(&outcomes) {
             self.count(round, outcome);
         }
@@ -196,9 +203,17 @@ impl Gpu {
                 "moves and steps must be given for {temperatures} temperatures, masses for {rank} directions"
             )));
         }
-        if moves.iter().any(|m| matches!(m.scheme, Scheme::Marginal { .. })) {
+        let integrated = moves.iter().filter(|m| matches!(m.scheme, Scheme::Marginal { .. })).count();
+        if integrated > 0 && !self.integrates_readout() {
+            return Err(BackendError(format!(
+                "the GPU backend cannot integrate out the readout of {} units given {} points: use --readout sampled",
+                self.layout().units,
+                self.layout().points
+            )));
+        }
+        if integrated % temperatures != 0 {
             return Err(BackendError(
-                "the GPU backend moves the readout beside the weights: use --readout sampled".into(),
+                "the GPU backend integrates the readout out at all temperatures or at none".into(),
             ));
         }
         if moves.iter().any(|m| m.scheme == Scheme::Ula && m.beta <= 0.0) {
@@ -210,7 +225,7 @@ impl Gpu {
 
 impl Backend for Gpu {
     fn integrates_readout(&self) -> bool {
-        false
+        self.layout().integrated
     }
 
     fn device(&self) -> Device {
@@ -220,10 +235,12 @@ impl Backend for Gpu {
 
     fn run(&mut self, moves: &[Move], rounds: &[Round]) -> Result<Vec<Outcome>, BackendError> {
         self.check(moves, rounds)?;
+        let marginal = moves.iter().any(|m| matches!(m.scheme, Scheme::Marginal { .. }));
+        let energy = if marginal { Energy::Marginal } else { Energy::Loss };
         let motions: Vec<_> = moves.iter().map(|motion| Motion::new(motion, self.layout().lambda)).collect();
         let mut outcomes = Vec::with_capacity(rounds.len());
         for rounds in rounds.chunks(self.engine.plan.rounds) {
-            outcomes.extend(self.play(&motions, rounds)?);
+            outcomes.extend(self.play(energy, &motions, rounds)?);
         }
         Ok(outcomes)
     }
@@ -326,6 +343,8 @@ impl Backend for Gpu {
             // Positions are the first section.
             self.write(&self.engine.state[shard], 0, &values)?;
         }
-        self.start(false)
+        self.start(false)?;
+        self.energy = Energy::Loss;
+        Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! Rounds as a flat list of dispatches, so that submissions can be cut anywhere.
 
-use super::layout::{CURRENT, Call, LANES, PROPOSAL};
+use super::layout::{CURRENT, Call, LANES, PREPARE, PROPOSAL};
 use super::memory::MemoryPlan;
 use super::shader::Kernel;
 use crate::backend::{Observation, Parity, Round};
@@ -18,23 +18,53 @@ pub struct Command {
     pub cost: f64,
 }
 
+/// By what energy chains move.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Energy {
+    /// L, both blocks of weights.
+    #[default]
+    Loss,
+    /// V, W′ alone: [`crate::backend::Scheme::Marginal`].
+    Marginal,
+}
+
 /// Appends commands of one plan.
 #[derive(Debug)]
 pub struct Schedule<'a> {
     plan: &'a MemoryPlan,
+    energy: Energy,
+    /// Whether some chain may stand with the gradient of another energy than that of its next move.
+    stale: bool,
     pub commands: Vec<Command>,
 }
 
 impl<'a> Schedule<'a> {
+    /// Of moves by the loss, from gradients of the loss.
     pub fn new(plan: &'a MemoryPlan) -> Self {
-        Self { plan, commands: Vec::new() }
+        Self { plan, energy: Energy::Loss, stale: false, commands: Vec::new() }
+    }
+
+    /// Of moves by `energy`, from gradients of `last`.
+    pub fn of(plan: &'a MemoryPlan, energy: Energy, last: Energy) -> Self {
+        // V is another one at every temperature, and the last move may have had others.
+        let stale = energy == Energy::Marginal || last == Energy::Marginal;
+        Self { energy, stale, ..Self::new(plan) }
+    }
+
+    /// The energy of which the gradients are when all commands have run, where any is not of the loss.
+    pub fn left(&self) -> Energy {
+        if self.stale { Energy::Marginal } else { self.energy }
     }
 
     /// A round that is number `slot` of those read back together.
     pub fn round(&mut self, slot: usize, round: &Round) {
         for shard in 0..self.plan.shards {
             let call = Call { trajectory: round.trajectory, round: slot as u32, ..self.call(shard) };
-            self.trajectory(shard, call, round.steps.iter().copied().max().unwrap_or(0));
+            let steps = round.steps.iter().copied().max().unwrap_or(0);
+            if self.stale && steps > 0 {
+                self.gradient(shard, Call { section: CURRENT, step: PREPARE, ..call });
+            }
+            self.trajectory(shard, call, steps);
             if let Some(parity) = round.exchange {
                 self.exchange(shard, call, parity);
             }
@@ -42,6 +72,9 @@ impl<'a> Schedule<'a> {
                 self.observe(shard, call, observation);
             }
         }
+        // A temperature that did not move has not prepared its gradient either.
+        let moved = !round.steps.contains(&0);
+        self.stale = (self.stale && !moved) || (self.energy == Energy::Marginal && round.exchange.is_some());
     }
 
     /// Loss and gradient where the chains stand, drawn from the prior first if asked for: one step of [`super::layout::Motion::rest`].
@@ -71,14 +104,32 @@ impl<'a> Schedule<'a> {
             self.push(Kernel::Launch, shard, call);
         }
         for step in 0..steps {
-            for kernel in [Kernel::Forward, Kernel::Residual, Kernel::Backward, Kernel::Readout] {
-                self.push(kernel, shard, Call { step, ..call });
-            }
+            self.gradient(shard, Call { step, ..call });
+        }
+        if steps > 0 && self.energy == Energy::Marginal {
+            // Before the verdict: (W′, v) is proposed as a whole, and p(v | W′) cancels from its acceptance.
+            self.push(Kernel::DrawReadout, shard, call);
         }
         self.push(Kernel::Accept, shard, call);
         if steps > 0 {
             self.push(Kernel::Settle, shard, call);
         }
+    }
+
+    /// One gradient, and what the integrator makes of it.
+    fn gradient(&mut self, shard: usize, call: Call) {
+        let kernels: &[Kernel] = match self.energy {
+            Energy::Loss => &[Kernel::Forward, Kernel::Residual, Kernel::Backward, Kernel::BackwardReadout],
+            Energy::Marginal => &[
+                Kernel::Forward,
+                Kernel::Assemble,
+                Kernel::Factorize,
+                Kernel::Solve,
+                Kernel::Evaluate,
+                Kernel::BackwardMarginal,
+            ],
+        };
+        kernels.iter().for_each(|&kernel| self.push(kernel, shard, call));
     }
 
     fn exchange(&mut self, shard: usize, call: Call, parity: Parity) {
@@ -135,9 +186,17 @@ impl<'a> Schedule<'a> {
             Kernel::Launch => (layout.launch_groups(), chains, 1),
             Kernel::Forward => (product(layout.points, layout.units), chains, 1),
             Kernel::ForwardTest => (product(layout.test_points, layout.units), chains, 1),
-            Kernel::Backward => (product(layout.units, layout.rank), chains, 1),
-            Kernel::Residual | Kernel::Accept | Kernel::Measure | Kernel::Predict => (1, chains, 1),
-            Kernel::Readout => (flat(layout.unit_vectors()), chains, 1),
+            Kernel::Backward | Kernel::BackwardMarginal => (product(layout.units, layout.rank), chains, 1),
+            Kernel::Assemble => (product(layout.order(), layout.order()), chains, 1),
+            Kernel::Solve => (flat(layout.solution_vectors()), chains, 1),
+            Kernel::Residual
+            | Kernel::Factorize
+            | Kernel::Evaluate
+            | Kernel::DrawReadout
+            | Kernel::Accept
+            | Kernel::Measure
+            | Kernel::Predict => (1, chains, 1),
+            Kernel::BackwardReadout => (flat(layout.unit_vectors()), chains, 1),
             Kernel::Prior => (flat(layout.chain_body()), chains, 1),
             Kernel::Settle => (flat(layout.chain_state()), chains, 1),
             Kernel::Exchange => (flat(pairs), 1, 1),
@@ -147,7 +206,14 @@ impl<'a> Schedule<'a> {
             Kernel::Moments => (flat(layout.rank_vectors() + 1), chains, 1),
             Kernel::Gram => return,
         };
+        let order = layout.order();
         let inner = match kernel {
+            Kernel::Assemble => order * layout.points / 2,
+            // One workgroup, which waits for itself.
+            Kernel::Factorize => 8 * order * order * order / layout.units / 6,
+            Kernel::Solve => order * layout.points,
+            Kernel::Evaluate | Kernel::DrawReadout => 8 * layout.points,
+            Kernel::BackwardMarginal => 2 * layout.points * layout.rank,
             Kernel::Forward => layout.points * layout.rank,
             Kernel::ForwardTest => layout.test_points * (layout.rank + layout.complement),
             Kernel::Backward => layout.points * layout.rank,

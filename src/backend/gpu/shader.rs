@@ -10,7 +10,13 @@ pub enum Kernel {
     Forward,
     Residual,
     Backward,
-    Readout,
+    BackwardReadout,
+    Assemble,
+    Factorize,
+    Solve,
+    Evaluate,
+    BackwardMarginal,
+    DrawReadout,
     Accept,
     Settle,
     Exchange,
@@ -37,16 +43,24 @@ const BINDINGS: Fragment = fragment!("bindings");
 const NOISE: Fragment = fragment!("noise");
 const SUM: Fragment = fragment!("sum");
 const UPDATE: Fragment = fragment!("update");
+const SYSTEMS: Fragment = fragment!("systems");
+const BACKWARD: Fragment = fragment!("backward");
 
 impl Kernel {
     /// Every kernel, in the order of the enumeration.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 23] = [
         Self::Prior,
         Self::Launch,
         Self::Forward,
         Self::Residual,
         Self::Backward,
-        Self::Readout,
+        Self::BackwardReadout,
+        Self::Assemble,
+        Self::Factorize,
+        Self::Solve,
+        Self::Evaluate,
+        Self::BackwardMarginal,
+        Self::DrawReadout,
         Self::Accept,
         Self::Settle,
         Self::Exchange,
@@ -67,8 +81,13 @@ impl Kernel {
             Self::Launch => "launch",
             Self::Forward | Self::ForwardTest => "forward",
             Self::Residual => "residual",
-            Self::Backward => "backward",
-            Self::Readout => "readout",
+            Self::Backward | Self::BackwardMarginal => "backward",
+            Self::BackwardReadout => "backward_readout",
+            Self::Assemble => "assemble",
+            Self::Factorize => "factorize",
+            Self::Solve => "solve",
+            Self::Evaluate => "evaluate",
+            Self::DrawReadout => "draw_readout",
             Self::Accept => "accept",
             Self::Settle => "settle",
             Self::Exchange => "exchange",
@@ -87,6 +106,12 @@ impl Kernel {
         match self {
             Self::Complement => layout.complement > 0,
             Self::ForwardTest | Self::Predict => layout.test_points > 0,
+            Self::Assemble
+            | Self::Factorize
+            | Self::Solve
+            | Self::Evaluate
+            | Self::BackwardMarginal
+            | Self::DrawReadout => layout.integrated,
             _ => true,
         }
     }
@@ -94,9 +119,17 @@ impl Kernel {
     /// Invocations of a workgroup.
     pub fn lanes(self, layout: &Layout) -> usize {
         match self {
-            Self::Forward | Self::ForwardTest | Self::Backward | Self::Gram => layout.tiling.lanes(),
+            _ if self.is_product() => layout.tiling.lanes(),
             _ => LANES,
         }
+    }
+
+    /// Whether it is a matrix product, divided by the layout's tiling.
+    pub fn is_product(self) -> bool {
+        matches!(
+            self,
+            Self::Forward | Self::ForwardTest | Self::Backward | Self::BackwardMarginal | Self::Assemble | Self::Gram
+        )
     }
 
     fn fragments(self, layout: &Layout) -> Vec<Fragment> {
@@ -110,8 +143,13 @@ impl Kernel {
             Self::Launch => &[NOISE, SUM, UPDATE, fragment!("launch")],
             Self::Forward | Self::ForwardTest => &[fragment!("activation"), product, fragment!("forward")],
             Self::Residual => &[SUM, fragment!("residual")],
-            Self::Backward => &[NOISE, SUM, UPDATE, product, fragment!("backward")],
-            Self::Readout => &[NOISE, SUM, UPDATE, fragment!("readout")],
+            Self::Backward => &[NOISE, SUM, UPDATE, product, fragment!("force_loss"), BACKWARD],
+            Self::BackwardMarginal => &[NOISE, SUM, UPDATE, SYSTEMS, product, fragment!("force_marginal"), BACKWARD],
+            Self::BackwardReadout => &[NOISE, SUM, UPDATE, fragment!("backward_readout")],
+            Self::Assemble => &[SYSTEMS, product, fragment!("assemble")],
+            Self::Factorize | Self::Solve | Self::Evaluate | Self::DrawReadout => {
+                &[NOISE, SUM, SYSTEMS, fragment!("readout")]
+            }
             Self::Accept | Self::Settle => &[NOISE, SUM, UPDATE, fragment!("accept")],
             Self::Exchange | Self::Swap => &[NOISE, SUM, UPDATE, fragment!("exchange")],
             Self::Centroids | Self::Measure => &[NOISE, SUM, fragment!("observe")],
