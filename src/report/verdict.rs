@@ -179,6 +179,7 @@ mod tests {
             drift: number(4.9),
             quantiles: BTreeMap::new(),
             theory: BTreeMap::new(),
+            theory_error: BTreeMap::new(),
             z: BTreeMap::new(),
             relative_deviation: BTreeMap::new(),
         };
@@ -205,6 +206,7 @@ mod tests {
             sampler,
             observables: BTreeMap::from([("train_loss".to_string(), observable)]),
             log_evidence: None,
+            units: BTreeMap::new(),
             theory: BTreeMap::new(),
         }
     }
