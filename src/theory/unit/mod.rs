@@ -78,6 +78,10 @@ pub enum UnitError {
     )]
     Unstable { kind: Kind, temperature: f64, near: f64 },
     #[error(
+        "the chains of the single-unit theory at T = {temperature} still drift: their halves differ by {drift:.1} standard errors"
+    )]
+    Unsettled { temperature: f64, drift: f64 },
+    #[error(
         "the adaptive theory at T = {temperature} is only solved to {residual:e}: it is near the end of its branch"
     )]
     NotConverged { temperature: f64, residual: f64 },
@@ -161,8 +165,12 @@ pub struct UnitSolution {
 /// Effective fraction of the prior draws below which Markov chains take over.
 const LEAST_EFFECTIVE: f64 = 0.1;
 
-/// λ1⟨v²⟩ of the single-unit theory over that of the saddle point beyond which it is no correction to it any more: a far mode holds part of the measure.
+/// Factor between ⟨v²⟩ of the single-unit theory and of the saddle point beyond which it is no correction to it any more. Above, a far mode holds part of
+/// the measure; below, the saddle point lies on such a mode itself.
 const MOST_EXCESS: f64 = 1.5;
+
+/// Standard errors by which the halves of the chains may differ.
+const MOST_DRIFT: f64 = 5.0;
 
 /// Relative error of ⟨v²⟩ beyond which a prediction is none.
 const MOST_ERROR: f64 = 0.1;
@@ -216,12 +224,16 @@ impl Theory {
         let draws = Draws::from_prior(&self.problem, &self.network, &direction, params.draws, 0);
         let mut observed = observe::observe(self, &draws, &measure, &prior, &direction);
         if observed.effective_fraction < LEAST_EFFECTIVE {
-            let draws = chain::sample(&self.problem, &self.network, &measure, &direction, &params.chain, 0);
+            let mut draws = chain::sample(&self.problem, &self.network, &measure, &direction, &params.chain, 0);
+            let drift = observe::drift(&mut draws, &measure);
+            if drift.is_nan() || drift > MOST_DRIFT {
+                return Err(UnitError::Unsettled { temperature, drift }.into());
+            }
             observed = observe::observe(self, &draws, &measure, &prior, &direction);
         }
         let found = observed.readout_second_moment;
         let excess = found.value / saddle.readout_second_moment;
-        if excess > MOST_EXCESS {
+        if !(1.0 / MOST_EXCESS..=MOST_EXCESS).contains(&excess) {
             return Err(UnitError::Unstable { kind, temperature, near: temperature }.into());
         }
         UnitPrediction::new(kind, temperature, observed, None)

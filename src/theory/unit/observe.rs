@@ -179,6 +179,28 @@ pub(super) fn observe(
     }
 }
 
+/// By how many standard errors ⟨v²⟩ differs between the first and the second half of chains.
+pub(super) fn drift(draws: &mut Draws, measure: &Measure) -> f64 {
+    let per_trajectory = draws.groups / draws.blocks.first().map_or(1, |block| block.along.len());
+    let trajectories = draws.blocks.len() / per_trajectory.max(1);
+    let second = draws.blocks.split_off(trajectories / 2 * per_trajectory);
+    let second = Draws { blocks: second, groups: draws.groups, from_prior: draws.from_prior };
+    let halves = [&*draws, &second].map(|half| {
+        let tilts = tilts(half, measure);
+        let weights = Weights::new(&log_weights(half, &tilts));
+        let moments: Vec<f64> = tilts
+            .iter()
+            .map(|tilt| {
+                let (mu, tau) = tilt.readout(measure.lambda1);
+                mu * mu + tau
+            })
+            .collect();
+        Estimator { weights, groups: half.groups, controls: None }.mean(&moments)
+    });
+    draws.blocks.extend(second.blocks);
+    (halves[0].value - halves[1].value).abs() / halves[0].error.hypot(halves[1].error)
+}
+
 /// ⟨G⟩, with the draws' own error in the kernel of the prior taken out where it is known.
 fn gram(theory: &Theory, draws: &Draws, weights: &Weights) -> Mat<f64> {
     let gram = weighted_gram(draws, &weights.values);
