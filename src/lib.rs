@@ -15,7 +15,7 @@
 //! | [`config`] | `Experiment`: the validated, resolved description of a run | files, devices |
 //! | [`data`] | sources, class selection, standardisation, split | networks |
 //! | [`model`] | activations with their Gaussian averages; `Problem`, the rotated, rank-reduced data | sampling, GPUs |
-//! | [`theory`] | order parameters and what follows from them, in float64 | samples |
+//! | [`theory`] | order parameters and what follows from them, the measure of one unit, in float64 | samples |
 //! | [`sampler`] | warm-up, adaptation, draws, replica exchange | the device it drives |
 //! | [`backend`] | `trait Backend` and the devices that implement it, stage by stage | experiments, files |
 //! | [`memory`] | what this machine can give | what it is for |

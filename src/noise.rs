@@ -31,6 +31,8 @@ pub enum Purpose {
     Sign = 9,
     /// The draw of the readout given the weights.
     Readout = 10,
+    /// Draws of one hidden unit for the single-unit theories.
+    Unit = 11,
 }
 
 /// The address of a block of random numbers: one chain, one trajectory, one step inside it, one purpose.

@@ -18,6 +18,7 @@ use crate::report::verdict::{judge, warnings};
 use crate::report::{DataSummary, Document, LogEvidenceReport, SCHEMA, SamplerReport, TemperatureReport, Timing};
 use crate::sampler::{self, Phase, Plan, Progress, RunReport, SamplerError, Tuning, informed_mass, superchains};
 use crate::stats::ShapeError;
+use crate::theory::unit::{self, UnitPrediction};
 use crate::theory::{self, Kind, Prediction, Theory, TheoryError};
 
 /// Batches into which a chain's test predictions are accumulated, at most.
@@ -137,6 +138,7 @@ pub struct Run {
     pub accumulated: Accumulated,
     /// For every temperature the predictions of each theory.
     pub predictions: Vec<Vec<Prediction>>,
+    pub units: Vec<Vec<UnitPrediction>>,
 }
 
 /// Samples an experiment and compares it with the theory.
@@ -164,21 +166,34 @@ pub struct Job<'a> {
     prepared: &'a Prepared,
     /// For every temperature, the theories that have a solution there.
     predictions: Vec<Vec<Prediction>>,
+    units: Vec<Vec<UnitPrediction>>,
     failures: Vec<String>,
     ensemble: Ensemble,
     theory_s: f64,
 }
 
 impl<'a> Job<'a> {
-    /// Solves the theory at every temperature. Where a theory has no solution the run goes on without it, with a warning.
+    /// Solves the theories at every temperature. Where one has no solution the run goes on without it, with a warning.
+    ///
+    /// Infinite width and the saddle point are solved whether asked for or not: they name û and what the evidence is integrated from.
     pub fn new(experiment: &'a Experiment, prepared: &'a Prepared) -> Self {
         let start = Instant::now();
         let Prepared { problem, theory } = prepared;
         let temperatures = &experiment.temperatures;
         let mut predictions: Vec<Vec<Prediction>> = vec![Vec::new(); temperatures.len()];
         let mut failures = Vec::new();
-        for kind in Kind::ALL {
+        for kind in Kind::PROCESSES {
             for (at, prediction) in predictions.iter_mut().zip(theory.ladder(kind, temperatures)) {
+                match prediction {
+                    Ok(prediction) => at.push(prediction),
+                    Err(error) => failures.push(error.to_string()),
+                }
+            }
+        }
+        let mut units: Vec<Vec<UnitPrediction>> = vec![Vec::new(); temperatures.len()];
+        for kind in Kind::UNITS.into_iter().filter(|kind| experiment.theories.contains(kind)) {
+            let ladder = theory.unit_ladder(kind, temperatures, &unit::Params::default());
+            for (at, prediction) in units.iter_mut().zip(ladder) {
                 match prediction {
                     Ok(prediction) => at.push(prediction),
                     Err(error) => failures.push(error.to_string()),
@@ -188,7 +203,7 @@ impl<'a> Job<'a> {
         let directions = predictions.iter().map(|at| rotated_direction(problem, at)).collect();
         let ensemble = ensemble(experiment, problem, directions);
         let theory_s = start.elapsed().as_secs_f64();
-        Self { experiment, prepared, predictions, failures, ensemble, theory_s }
+        Self { experiment, prepared, predictions, units, failures, ensemble, theory_s }
     }
 
     /// Starts the ensemble on the device that the experiment asks for.
@@ -295,7 +310,8 @@ impl<'a> Job<'a> {
         let accumulated = backend.accumulated()?;
         let rows = self.rows(&entries, &sampled, &accumulated)?;
         let document = self.document(&plan, &report, backend, timing, rows, &sampled);
-        Ok(Run { document, accumulated, predictions: std::mem::take(&mut self.predictions) })
+        let (predictions, units) = (std::mem::take(&mut self.predictions), std::mem::take(&mut self.units));
+        Ok(Run { document, accumulated, predictions, units })
     }
 
     fn rows(
@@ -308,7 +324,7 @@ impl<'a> Job<'a> {
         for (t, sampled) in sampled.iter().enumerate() {
             let predictions = &self.predictions[t];
             let superchains = self.judged_superchains(sampled);
-            let mut at = compare::scalar_rows(entries, sampled, predictions, superchains)?;
+            let mut at = compare::scalar_rows(entries, sampled, predictions, &self.units[t], superchains)?;
             if !self.has_direction(t) {
                 // Measured along a û of length zero they read 0, which is no measurement.
                 at.retain(|row| !entries.iter().any(|e| e.name == row.name && e.members.iter().any(|o| o.along_u())));
@@ -375,6 +391,7 @@ impl<'a> Job<'a> {
                     observables: rows.iter().map(|row| (row.name.clone(), row.into())).collect(),
                     log_evidence: found.map(|found| LogEvidenceReport::new(found, predictions)),
                     theory: predictions.iter().map(|p| (p.kind.name().to_string(), p.into())).collect(),
+                    units: self.units[t].iter().map(|p| (p.kind.name().to_string(), p.into())).collect(),
                 }
             })
             .collect();

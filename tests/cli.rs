@@ -217,8 +217,19 @@ fn theory_needs_no_sampling() {
     let document: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(document["schema"], "featherm.theory/1");
     let points = document["points"].as_array().unwrap();
-    assert_eq!(points.len(), 4, "two theories at two temperatures");
-    for point in points {
+    let of = |kind: &str| points.iter().filter(|point| point["theory"] == kind).collect::<Vec<_>>();
+    for (kind, count) in [("nngp", 2), ("saddle", 2), ("single-unit", 1), ("adaptive", 0)] {
+        assert_eq!(of(kind).len(), count, "{kind}");
+    }
+    assert!(stderr(&output).contains("the single-unit theory loses stability near T = 0.01"), "{}", stderr(&output));
+    let unit = of("single-unit")[0];
+    assert_eq!(unit["temperature"], 1.0);
+    assert!(unit["centroid_distance_sq"].is_f64() && unit["errors"]["centroid_distance_sq"].as_f64().unwrap() > 0.0);
+    assert!(unit["readout_density"]["grid"].is_array() && unit["effective_fraction"].is_f64());
+    for silent in ["test_mse", "train_loss", "log_evidence", "q_bar", "predictive_mean"] {
+        assert!(unit.get(silent).is_none(), "{silent}: what is not predicted is absent");
+    }
+    for point in of("nngp").into_iter().chain(of("saddle")) {
         for name in ["temperature", "q", "q_bar", "effective_action", "log_evidence", "train_loss", "test_mse"] {
             assert!(point[name].is_f64(), "{name}");
         }
@@ -226,6 +237,33 @@ fn theory_needs_no_sampling() {
     }
     assert!(stdout(&featherm(dir.path(), &["theory"])).contains("saddle"));
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "theory writes nothing");
+}
+
+/// The theories of one unit have errors of their own, which z counts, and are silent where they predict nothing.
+#[test]
+fn theories_of_one_unit_stand_beside_the_samples() {
+    let dir = TempDir::new().unwrap();
+    let mut arguments: Vec<&str> = TINY.iter().map(|&a| if a == "1,0.2" { "10,5" } else { a }).collect();
+    arguments.extend(["--theories", "adaptive,single-unit"]);
+    let output = featherm(dir.path(), &arguments);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(stdout(&output).contains("single-unit") && stdout(&output).contains("adaptive"), "{}", stdout(&output));
+    let report = report(&dir.path().join("runs/quick-1"));
+    assert_eq!(report["config"]["theory"]["kinds"], serde_json::json!(["single-unit", "adaptive"]));
+    let at = &report["temperatures"][1];
+    let number = |value: &Value| value.as_f64().unwrap();
+    for kind in ["single-unit", "adaptive"] {
+        let observable = &at["observables"]["centroid_distance_sq"];
+        let difference = number(&observable["mean"]) - number(&observable["theory"][kind]);
+        let (mcse, error) = (number(&observable["mcse"]), number(&observable["theory_error"][kind]));
+        assert!(error > 0.0 && (number(&observable["z"][kind]) - difference / mcse.hypot(error)).abs() < 1e-9);
+        assert!(at["observables"]["test_mse"]["theory"].get(kind).is_none(), "{kind} says nothing of test points");
+        assert_eq!(at["observables"]["train_loss"]["theory"].get(kind).is_some(), kind == "adaptive");
+        assert!(at["units"][kind]["readout_density"]["value"].is_array(), "{kind}");
+    }
+    assert!(at["observables"]["train_loss"]["theory_error"].get("saddle").is_none(), "the saddle point is exact");
+    let refused = featherm(dir.path(), &["theory", "--theories", "mean-field"]);
+    assert_eq!(refused.status.code(), Some(2));
 }
 
 #[test]

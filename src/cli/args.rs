@@ -7,10 +7,11 @@ use clap::{Args, Parser, Subcommand};
 use super::Failure;
 use crate::config::{
     BackendChoice, DataSettings, Experiment, NetworkSettings, Order, OutputSettings, Precision, Readout, SamplerKind,
-    SamplerSettings, Settings, Standardize, TemperatureSettings, preset,
+    SamplerSettings, Settings, Standardize, TemperatureSettings, TheorySettings, preset,
 };
 use crate::data::recognise;
 use crate::model::Activation;
+use crate::theory::Kind;
 
 /// The feature-learning thermometer: samples the Gibbs posterior of one-hidden-layer networks at temperature T and holds the samples
 /// against the statistical-mechanics theory of the proportional limit.
@@ -183,6 +184,9 @@ pub struct ProblemArgs {
         allow_hyphen_values = true
     )]
     temperature_range: Option<String>,
+    /// The theories, of nngp, saddle, single-unit and adaptive; all but adaptive, which takes seconds for each temperature, when left out.
+    #[arg(long, value_enum, value_name = "NAME,NAME,…", value_delimiter = ',', help_heading = "Problem")]
+    theories: Option<Vec<Kind>>,
 }
 
 #[derive(Debug, Args)]
@@ -248,6 +252,7 @@ impl ProblemArgs {
                 lambda1: a.lambda1,
             },
             temperature: TemperatureSettings { values: a.temperatures.clone(), range: a.temperature_range.clone() },
+            theory: TheorySettings { kinds: a.theories.clone() },
             ..Settings::default()
         }
     }

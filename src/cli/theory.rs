@@ -6,8 +6,10 @@ use serde_json::{Map, Value, json};
 
 use super::args::TheoryArgs;
 use super::{Failure, print};
-use crate::observables::{Entry, entries};
+use crate::observables::{Entry, Observable, entries};
+use crate::report::UnitReport;
 use crate::run::prepare;
+use crate::theory::unit::{Estimate, Params, UnitPrediction};
 use crate::theory::{Kind, Prediction};
 
 pub fn theory(arguments: &TheoryArgs) -> Result<(), Failure> {
@@ -15,63 +17,128 @@ pub fn theory(arguments: &TheoryArgs) -> Result<(), Failure> {
     let prepared = prepare(&experiment)?;
     let problem = &prepared.problem;
     let entries = entries(&problem.class_names, problem.test_points() > 0);
-    let mut predictions = Vec::new();
-    let mut failures = Vec::new();
-    for kind in Kind::ALL {
-        for prediction in prepared.theory.ladder(kind, &experiment.temperatures) {
-            match prediction {
-                Ok(prediction) => predictions.push(prediction),
-                Err(error) => failures.push(error.to_string()),
+    let mut forecasts = Vec::new();
+    let (mut failures, mut warnings) = (Vec::new(), Vec::new());
+    for &kind in &experiment.theories {
+        if Kind::PROCESSES.contains(&kind) {
+            for prediction in prepared.theory.ladder(kind, &experiment.temperatures) {
+                match prediction {
+                    Ok(prediction) => forecasts.push(Forecast::Process(prediction)),
+                    Err(error) => failures.push(error.to_string()),
+                }
+            }
+        } else {
+            for prediction in prepared.theory.unit_ladder(kind, &experiment.temperatures, &Params::default()) {
+                match prediction {
+                    Ok(prediction) => forecasts.push(Forecast::Unit(prediction)),
+                    // These theories end at a temperature of their own; that is a result.
+                    Err(error) => warnings.push(error.to_string()),
+                }
             }
         }
     }
-    predictions.sort_by(|a, b| b.temperature.total_cmp(&a.temperature));
+    forecasts.sort_by(|a, b| b.temperature().total_cmp(&a.temperature()));
+    for warning in warnings {
+        eprintln!("warning: {warning}");
+    }
     if arguments.json {
-        let points: Vec<Value> = predictions.iter().map(|p| point(p, &entries)).collect();
+        let points: Vec<Value> = forecasts.iter().map(|p| p.point(&entries)).collect();
         let document = json!({ "schema": "featherm.theory/1", "points": points });
         let text = serde_json::to_string_pretty(&document)
             .map_err(|error| Failure::Failed(format!("the predictions cannot be written as JSON: {error}")))?;
         print(&format!("{text}\n"));
     } else {
-        print(&table(&predictions, &entries));
+        print(&table(&forecasts, &entries));
     }
     if failures.is_empty() { Ok(()) } else { Err(Failure::Failed(failures.join("; "))) }
 }
 
-/// One prediction as a JSON object with the machine-readable names.
-fn point(p: &Prediction, entries: &[Entry]) -> Value {
-    let mut point = Map::new();
-    let mut set = |name: &str, value: Value| point.insert(name.into(), value);
-    set("temperature", json!(p.temperature));
-    set("theory", json!(p.kind.name()));
-    set("q", json!(p.q));
-    set("q_bar", json!(p.q_bar));
-    set("effective_action", json!(p.effective_action));
-    set("log_evidence", json!(p.log_evidence));
-    for entry in entries {
-        let values: Vec<Option<f64>> = entry.members.iter().map(|o| o.predicted(p)).collect();
-        set(&entry.name, if entry.array { json!(values) } else { json!(values[0]) });
-    }
-    set("predictive_mean", json!(p.predictive_mean));
-    set("predictive_variance", json!(p.predictive_variance));
-    set("residual", json!(p.solution.residual));
-    set("iterations", json!(p.solution.iterations));
-    Value::Object(point)
+/// A prediction of either family.
+enum Forecast {
+    Process(Prediction),
+    Unit(UnitPrediction),
 }
 
-fn table(predictions: &[Prediction], entries: &[Entry]) -> String {
+impl Forecast {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Process(p) => p.kind,
+            Self::Unit(p) => p.kind,
+        }
+    }
+
+    fn temperature(&self) -> f64 {
+        match self {
+            Self::Process(p) => p.temperature,
+            Self::Unit(p) => p.temperature,
+        }
+    }
+
+    fn predicted(&self, observable: Observable) -> Option<Estimate> {
+        match self {
+            Self::Process(p) => observable.predicted(p).map(Estimate::exact),
+            Self::Unit(p) => observable.predicted_by_unit(p),
+        }
+    }
+
+    /// As a JSON object with the machine-readable names. What a theory does not predict is left out.
+    fn point(&self, entries: &[Entry]) -> Value {
+        let mut point = Map::new();
+        let mut set = |name: &str, value: Value| point.insert(name.into(), value);
+        set("temperature", json!(self.temperature()));
+        set("theory", json!(self.kind().name()));
+        let mut errors = Map::new();
+        for entry in entries {
+            let values: Vec<Option<Estimate>> = entry.members.iter().map(|o| self.predicted(*o)).collect();
+            let field = |of: &dyn Fn(&Estimate) -> f64| {
+                let values: Vec<Option<f64>> = values.iter().map(|e| e.as_ref().map(of)).collect();
+                if entry.array { json!(values) } else { json!(values[0]) }
+            };
+            if matches!(self, Self::Process(_)) || values.iter().any(Option::is_some) {
+                set(&entry.name, field(&|e| e.value));
+                errors.insert(entry.name.clone(), field(&|e| e.error));
+            }
+        }
+        match self {
+            Self::Process(p) => {
+                set("q", json!(p.q));
+                set("q_bar", json!(p.q_bar));
+                set("effective_action", json!(p.effective_action));
+                set("log_evidence", json!(p.log_evidence));
+                set("predictive_mean", json!(p.predictive_mean));
+                set("predictive_variance", json!(p.predictive_variance));
+                set("residual", json!(p.solution.residual));
+                set("iterations", json!(p.solution.iterations));
+            }
+            Self::Unit(p) => {
+                set("errors", Value::Object(errors));
+                if let Ok(Value::Object(report)) = serde_json::to_value(UnitReport::from(p)) {
+                    point.extend(report);
+                }
+            }
+        }
+        Value::Object(point)
+    }
+}
+
+fn table(forecasts: &[Forecast], entries: &[Entry]) -> String {
     let mut text = String::new();
     // write! to a String cannot fail.
-    let _ = write!(text, "{:>10} {:>7} {:>10} {:>12}", "T", "theory", "Q\u{304}", "ln p(y)");
+    let _ = write!(text, "{:>10} {:>11} {:>10} {:>12}", "T", "theory", "Q\u{304}", "ln p(y)");
     let columns = || entries.iter().flat_map(|entry| &entry.members);
     for observable in columns() {
         let _ = write!(text, " {:>11}", observable.symbol());
     }
     text.push('\n');
-    for p in predictions {
-        let _ = write!(text, "{:>10} {:>7} {:>9.5} {:>12.3}", p.temperature, p.kind.name(), p.q_bar, p.log_evidence);
+    for forecast in forecasts {
+        let order = match forecast {
+            Forecast::Process(p) => [format!("{:.5}", p.q_bar), format!("{:.3}", p.log_evidence)],
+            Forecast::Unit(_) => ["-".into(), "-".into()],
+        };
+        let [q_bar, evidence] = order;
+        let _ = write!(text, "{:>10} {:>11} {q_bar:>9} {evidence:>12}", forecast.temperature(), forecast.kind().name());
         for observable in columns() {
-            let value = observable.predicted(p).map_or_else(|| "-".into(), |x| format!("{x:.5}"));
+            let value = forecast.predicted(*observable).map_or_else(|| "-".into(), |e| format!("{:.5}", e.value));
             let _ = write!(text, " {value:>11}");
         }
         text.push('\n');

@@ -63,7 +63,7 @@ impl LogEvidence {
 pub fn log_evidence(theory: &Theory, temperatures: &[f64], losses: &[Losses]) -> Option<Vec<LogEvidence>> {
     let betas: Vec<f64> = temperatures.iter().map(|t| 1.0 / t).collect();
     // Two theories are enough for an error; the more refined one is nearer to the samples.
-    let mut found = Kind::ALL.into_iter().rev().filter_map(|kind| Baseline::new(theory, kind, &betas));
+    let mut found = Kind::PROCESSES.into_iter().rev().filter_map(|kind| Baseline::new(theory, kind, &betas));
     let baseline = found.next()?;
     let other = found.next();
 
@@ -315,7 +315,7 @@ mod tests {
         for activation in [Activation::Erf, Activation::Relu] {
             let theory = Theory::new(&problem, &network(activation)).unwrap();
             let onset = theory.prior_loss().mean / theory.prior_loss().variance;
-            for kind in Kind::ALL {
+            for kind in Kind::PROCESSES {
                 let betas: Vec<f64> = (0..60).map(|k| 1e-3 * 1.2f64.powi(k)).collect();
                 let b = Baseline::new(&theory, kind, &betas).unwrap();
                 let worst = |rule: &dyn Fn(&Interval, [Node; 2]) -> f64| {

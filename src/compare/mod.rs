@@ -8,6 +8,7 @@ use rayon::prelude::*;
 use crate::backend::PredictiveBatch;
 use crate::observables::{Entry, SampledTemperature};
 use crate::stats::{Chains, ShapeError, Summary, nested_rhat};
+use crate::theory::unit::{Estimate, UnitPrediction};
 use crate::theory::{Kind, Prediction};
 
 pub use evidence::{LogEvidence, Losses, log_evidence};
@@ -27,14 +28,15 @@ fn summarise(values: &[f64], chains: usize, superchains: usize) -> Result<Summar
 #[derive(Debug, Clone)]
 pub struct Cell {
     pub summary: Summary,
-    pub theory: Vec<(Kind, f64)>,
+    pub theory: Vec<(Kind, Estimate)>,
 }
 
 impl Cell {
-    /// (sample − theory)/MCSE; `None` where the theory is silent or the error unknown.
+    /// (sample − theory)/√(MCSE² + the theory's own error²); `None` where the theory is silent or the MCSE unknown.
     pub fn z(&self, kind: Kind) -> Option<f64> {
-        let difference = self.summary.mean - self.predicted(kind)?;
-        (self.summary.mcse > 0.0).then(|| difference / self.summary.mcse)
+        let predicted = self.estimate(kind)?;
+        let difference = self.summary.mean - predicted.value;
+        (self.summary.mcse > 0.0).then(|| difference / self.summary.mcse.hypot(predicted.error))
     }
 
     /// sample/theory − 1; `None` where the theory is silent or zero.
@@ -45,7 +47,16 @@ impl Cell {
 
     /// The value of one theory.
     pub fn predicted(&self, kind: Kind) -> Option<f64> {
-        self.theory.iter().find(|(k, _)| *k == kind).map(|&(_, value)| value)
+        self.estimate(kind).map(|predicted| predicted.value)
+    }
+
+    /// The Monte Carlo error of one theory's value; `None` where the theory is silent or has none.
+    pub fn theory_error(&self, kind: Kind) -> Option<f64> {
+        self.estimate(kind).map(|predicted| predicted.error).filter(|&error| error > 0.0)
+    }
+
+    fn estimate(&self, kind: Kind) -> Option<Estimate> {
+        self.theory.iter().find(|(k, _)| *k == kind).map(|&(_, predicted)| predicted)
     }
 }
 
@@ -68,6 +79,7 @@ pub fn scalar_rows(
     entries: &[Entry],
     sampled: &SampledTemperature,
     predictions: &[Prediction],
+    units: &[UnitPrediction],
     superchains: usize,
 ) -> Result<Vec<Row>, ShapeError> {
     let first_column = entries.iter().scan(0, |next, entry| {
@@ -83,7 +95,10 @@ pub fn scalar_rows(
         .map(|(entry, first)| {
             let cell = |(k, &observable): (usize, &crate::observables::Observable)| {
                 let summary = summarise(&sampled.draws[first + k], sampled.chains, superchains)?;
-                let theory = predictions.iter().filter_map(|p| Some((p.kind, observable.predicted(p)?))).collect();
+                let processes =
+                    predictions.iter().filter_map(|p| Some((p.kind, Estimate::exact(observable.predicted(p)?))));
+                let units = units.iter().filter_map(|p| Some((p.kind, observable.predicted_by_unit(p)?)));
+                let theory = processes.chain(units).collect();
                 Ok(Cell { summary, theory })
             };
             let cells = entry.members.iter().enumerate().map(cell).collect::<Result<_, ShapeError>>()?;
@@ -138,7 +153,7 @@ pub fn predictive_rows(
             batch.sum_of_squares[point] / batch.draws as f64 - 2.0 * about * mean(batch) + about * about
         })?;
         let theory = |values: fn(&Prediction) -> &[f64]| {
-            predictions.iter().filter_map(|p| Some((p.kind, *values(p).get(point)?))).collect()
+            predictions.iter().filter_map(|p| Some((p.kind, Estimate::exact(*values(p).get(point)?)))).collect()
         };
         Ok([
             Cell { summary: summary_of_mean, theory: theory(|p| &p.predictive_mean) },

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::parse::{self, MAX_TEMPERATURES};
 use super::{ClassGroup, ConfigError, DataConfig, Order, Settings, Standardize, Teacher, TeacherKind};
 use crate::model::{Activation, Network};
+use crate::theory::Kind;
 
 /// The sampler: a named case of one family of trajectories.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
@@ -102,6 +103,8 @@ pub struct Experiment {
     pub network: Network,
     /// The ladder, from hot to cold.
     pub temperatures: Vec<f64>,
+    /// The theories to compare with, in the order of [`Kind::ALL`].
+    pub theories: Vec<Kind>,
     pub sampler: SamplerConfig,
     /// Run directory; the caller chooses when `None`.
     pub dir: Option<String>,
@@ -126,6 +129,9 @@ impl Settings {
         })
     }
 }
+
+/// The theories that cost little beside a run; `adaptive` takes seconds for each temperature.
+const DEFAULT_THEORIES: [Kind; 3] = [Kind::Nngp, Kind::Saddle, Kind::SingleUnit];
 
 /// With fewer draws per chain their autocorrelation, hence every error, could not be estimated.
 const LEAST_DRAWS: usize = 20;
@@ -157,7 +163,7 @@ impl Experiment {
     /// # Errors
     /// [`ConfigError`] naming the first setting that is missing or impossible.
     pub fn resolve(settings: Settings) -> Result<Self, ConfigError> {
-        let Settings { data, network, temperature, sampler, output } = settings;
+        let Settings { data, network, temperature, theory, sampler, output } = settings;
         let source = data
             .source
             .filter(|source| !source.trim().is_empty())
@@ -214,6 +220,8 @@ impl Experiment {
             lambda1: positive("lambda1", network.lambda1.unwrap_or(1.0))?,
         };
         let temperatures = ladder(temperature.values, temperature.range)?;
+        let wanted = theory.kinds.unwrap_or_else(|| DEFAULT_THEORIES.to_vec());
+        let theories = Kind::ALL.into_iter().filter(|kind| wanted.contains(kind)).collect();
         let kind = sampler.kind.unwrap_or(SamplerKind::Malt);
         let step_size = sampler.step_size.map(|h| positive("step-size", h)).transpose()?;
         if kind == SamplerKind::Ula && step_size.is_none() {
@@ -262,13 +270,15 @@ impl Experiment {
             adapter: sampler.adapter,
             precision,
         };
-        Ok(Self { data, network, temperatures, sampler, dir: output.dir })
+        Ok(Self { data, network, temperatures, theories, sampler, dir: output.dir })
     }
 
     /// The settings that resolve to this experiment, complete: the record in every run directory.
     pub fn settings(&self) -> Settings {
-        use super::{DataSettings, NetworkSettings, OutputSettings, SamplerSettings, TemperatureSettings};
-        let Self { data, network, temperatures, sampler, dir } = self;
+        use super::{
+            DataSettings, NetworkSettings, OutputSettings, SamplerSettings, TemperatureSettings, TheorySettings,
+        };
+        let Self { data, network, temperatures, theories, sampler, dir } = self;
         let is_teacher = data.source.starts_with("teacher:");
         Settings {
             data: DataSettings {
@@ -290,6 +300,7 @@ impl Experiment {
                 lambda1: Some(network.lambda1),
             },
             temperature: TemperatureSettings { values: Some(temperatures.clone()), range: None },
+            theory: TheorySettings { kinds: Some(theories.clone()) },
             sampler: SamplerSettings {
                 kind: Some(sampler.kind),
                 chains: Some(sampler.chains),

@@ -11,4 +11,6 @@ pub use data::{ClassGroup, DataConfig, Order, Standardize, Teacher, TeacherKind}
 pub use error::ConfigError;
 pub use experiment::{BackendChoice, Experiment, Precision, Readout, SamplerConfig, SamplerKind};
 pub use presets::preset;
-pub use settings::{DataSettings, NetworkSettings, OutputSettings, SamplerSettings, Settings, TemperatureSettings};
+pub use settings::{
+    DataSettings, NetworkSettings, OutputSettings, SamplerSettings, Settings, TemperatureSettings, TheorySettings,
+};

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{BackendChoice, Order, Precision, Readout, SamplerKind, Standardize};
 use crate::model::Activation;
+use crate::theory::Kind;
 
 /// One source of settings, in the shape of the TOML file. What is `None` is left to the source below.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -12,6 +13,7 @@ pub struct Settings {
     pub data: DataSettings,
     pub network: NetworkSettings,
     pub temperature: TemperatureSettings,
+    pub theory: TheorySettings,
     pub sampler: SamplerSettings,
     pub output: OutputSettings,
 }
@@ -74,6 +76,14 @@ pub struct TemperatureSettings {
 }
 
 section! {
+    /// `[theory]`.
+    TheorySettings {
+        /// The theories to hold the samples against, `nngp`, `saddle`, `single-unit` and `adaptive`.
+        kinds: Vec<Kind>,
+    }
+}
+
+section! {
     /// `[sampler]`.
     SamplerSettings {
         kind: SamplerKind,
@@ -119,6 +129,7 @@ impl Settings {
         if other.temperature.values.is_some() || other.temperature.range.is_some() {
             self.temperature = other.temperature;
         }
+        self.theory.override_with(other.theory);
         self.sampler.override_with(other.sampler);
         self.output.override_with(other.output);
     }

@@ -5,6 +5,7 @@ mod recorder;
 
 use crate::backend::Measurement;
 use crate::theory::Prediction;
+use crate::theory::unit::{Estimate, UnitPrediction};
 
 pub use recorder::{Recorder, SampledTemperature};
 
@@ -113,6 +114,23 @@ impl Observable {
             Self::ReadoutMean => Some(p.readout_mean),
             Self::ReadoutWeightCorrelation => Some(p.readout_weight_correlation_norm),
             Self::WeightSecondMomentAlongU => Some(p.weight_second_moment_along_u),
+            Self::CentroidDistanceSq(a, b) => {
+                let pair = class_pairs(p.gyration_radius_sq.len()).position(|pair| pair == (a, b))?;
+                p.centroid_distance_sq.get(pair).copied()
+            }
+            Self::GyrationRadiusSq(a) => p.gyration_radius_sq.get(a).copied(),
+        }
+    }
+
+    /// What a single-unit theory predicts for it, with its own Monte Carlo error; `None` where it is silent.
+    pub fn predicted_by_unit(self, p: &UnitPrediction) -> Option<Estimate> {
+        match self {
+            Self::TrainLoss => p.train_loss,
+            Self::TestMse => None,
+            Self::ReadoutSecondMoment => Some(p.readout_second_moment),
+            Self::ReadoutMean => Some(p.readout_mean),
+            Self::ReadoutWeightCorrelation => p.readout_weight_correlation,
+            Self::WeightSecondMomentAlongU => p.weight_second_moment_along_u,
             Self::CentroidDistanceSq(a, b) => {
                 let pair = class_pairs(p.gyration_radius_sq.len()).position(|pair| pair == (a, b))?;
                 p.centroid_distance_sq.get(pair).copied()

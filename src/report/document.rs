@@ -9,6 +9,7 @@ use crate::compare::{Cell, CentroidDistanceMaximum, LogEvidence, Row};
 use crate::config::{Readout, Settings};
 use crate::sampler::{ChainReport, ExchangeReport, Plan};
 use crate::stats::{Chains, QUANTILES, bfmi, bfmi_pooled};
+use crate::theory::unit::{Density, Estimate, Method, UnitPrediction};
 use crate::theory::{Kind, Prediction};
 
 /// Version of the document's shape.
@@ -75,6 +76,9 @@ pub struct TemperatureReport {
     pub log_evidence: Option<LogEvidenceReport>,
     /// What the theories say that is not sampled.
     pub theory: BTreeMap<String, OrderParameters>,
+    /// The same of the theories of one unit.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub units: BTreeMap<String, UnitReport>,
 }
 
 /// Which R̂ judges a temperature: the nested one where chains started in superchains, else the rank-normalised split one.
@@ -252,6 +256,38 @@ impl From<&Prediction> for OrderParameters {
     }
 }
 
+/// What a theory of one unit says beside the observables, and how it was found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct UnitReport {
+    pub method: Method,
+    /// Effective fraction of the draws.
+    pub effective_fraction: f64,
+    /// Residual and iterations of the self-consistent field; zero where it is the saddle point's.
+    pub residual: f64,
+    pub iterations: usize,
+    /// ⟨v⁴⟩ and ⟨(w·û)⁴⟩.
+    pub readout_fourth_moment: Estimate,
+    pub weight_fourth_moment_along_u: Option<Estimate>,
+    /// Marginal densities of v and of w·û.
+    pub readout_density: Density,
+    pub weight_density_along_u: Option<Density>,
+}
+
+impl From<&UnitPrediction> for UnitReport {
+    fn from(p: &UnitPrediction) -> Self {
+        Self {
+            method: p.method,
+            effective_fraction: p.effective_fraction,
+            residual: p.solution.residual,
+            iterations: p.solution.iterations,
+            readout_fourth_moment: p.readout_fourth_moment,
+            weight_fourth_moment_along_u: p.weight_fourth_moment_along_u,
+            readout_density: p.readout_density.clone(),
+            weight_density_along_u: p.weight_density_along_u.clone(),
+        }
+    }
+}
+
 /// A number, or one per element of an array observable; a number that is not finite is `null`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
@@ -297,7 +333,10 @@ pub struct ObservableReport {
     #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
     pub quantiles: BTreeMap<String, QuantileReport>,
     pub theory: BTreeMap<String, Field>,
-    /// (mean − theory)/MCSE.
+    /// Monte Carlo errors of the theories that have one.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub theory_error: BTreeMap<String, Field>,
+    /// (mean − theory)/√(MCSE² + theory_error²).
     pub z: BTreeMap<String, Field>,
     /// mean/theory − 1.
     pub relative_deviation: BTreeMap<String, Field>,
@@ -337,6 +376,11 @@ impl From<&Row> for ObservableReport {
                 })
                 .collect(),
             theory: per_theory(&|c, kind| c.predicted(kind)),
+            theory_error: Kind::UNITS
+                .into_iter()
+                .filter(|&kind| row.cells.iter().any(|cell| cell.theory_error(kind).is_some()))
+                .map(|kind| (kind.name().to_string(), field(&|c| c.theory_error(kind))))
+                .collect(),
             z: per_theory(&|c, kind| c.z(kind)),
             relative_deviation: per_theory(&|c, kind| c.relative_deviation(kind)),
         }

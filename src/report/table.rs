@@ -4,8 +4,7 @@ use std::fmt::Write;
 
 use super::verdict::{LEAST_BFMI, LEAST_ESS, MOST_DIVERGENCES, MOST_RHAT};
 use super::{Document, ObservableReport, RhatKind};
-
-const COLUMNS: [&str; 5] = ["sampled", "saddle", "z", "nngp", "ESS"];
+use crate::theory::Kind;
 
 /// The result of a run as text: for Q̄ and every D² a block of columns, then the loss, the evidence, the sampler, the verdict on every
 /// temperature, and where D²(T) has its maximum.
@@ -26,12 +25,19 @@ pub fn table(document: &Document) -> String {
         let scale = if name == "readout_second_moment" { lambda1 } else { 1.0 };
         // write! to a String cannot fail.
         let _ = writeln!(text, "\n{title}");
-        let [sampled, saddle, z, nngp, ess] = COLUMNS;
-        let _ = writeln!(text, "{:>10}  {sampled:>20} {saddle:>10} {z:>7} {nngp:>10} {ess:>7}", "T");
-        for at in &document.temperatures {
-            if let Some(report) = at.observables.get(name) {
-                let _ = writeln!(text, "{}", row(at.temperature, report, scale));
-            }
+        let reports: Vec<_> =
+            (document.temperatures.iter()).filter_map(|at| Some((at.temperature, at.observables.get(name)?))).collect();
+        // Infinite width comes last and without z: it is where nothing is learnt, no prediction of these networks.
+        let kinds: Vec<&str> = (Kind::ALL.into_iter().filter(|&kind| kind != Kind::Nngp).map(Kind::name))
+            .filter(|kind| reports.iter().any(|(_, report)| report.theory.contains_key(*kind)))
+            .collect();
+        let _ = write!(text, "{:>10}  {:>20}", "T", "sampled");
+        for kind in &kinds {
+            let _ = write!(text, " {kind:>11} {:>7}", "z");
+        }
+        let _ = writeln!(text, " {:>10} {:>7}", "nngp", "ESS");
+        for (temperature, report) in reports {
+            let _ = writeln!(text, "{}", row(temperature, report, scale, &kinds));
         }
     }
     text.push_str(&evidence(document));
@@ -86,18 +92,21 @@ fn number(value: Option<f64>) -> String {
     value.map_or_else(|| "-".into(), |x| format!("{x:.5}"))
 }
 
-fn row(temperature: f64, report: &ObservableReport, scale: f64) -> String {
+fn row(temperature: f64, report: &ObservableReport, scale: f64, kinds: &[&str]) -> String {
     let scaled = |value: Option<f64>| value.map(|x| scale * x);
     let theory = |kind: &str| scaled(report.theory.get(kind).and_then(|field| field.scalar()));
-    let z = report.z.get("saddle").and_then(|field| field.scalar()).map_or_else(|| "-".into(), |z| format!("{z:+.1}"));
-    format!(
-        "{:>10}  {:>20} {:>10} {z:>7} {:>10} {:>7}",
+    let mut text = format!(
+        "{:>10}  {:>20}",
         short(temperature),
-        with_error(scaled(report.mean.scalar()), scaled(report.mcse.scalar())),
-        number(theory("saddle")),
-        number(theory("nngp")),
-        report.ess.scalar().map_or_else(|| "-".into(), |ess| format!("{ess:.0}")),
-    )
+        with_error(scaled(report.mean.scalar()), scaled(report.mcse.scalar()))
+    );
+    for kind in kinds {
+        let z = report.z.get(*kind).and_then(|field| field.scalar()).map_or_else(|| "-".into(), |z| format!("{z:+.1}"));
+        let _ = write!(text, " {:>11} {z:>7}", number(theory(kind)));
+    }
+    let ess = report.ess.scalar().map_or_else(|| "-".into(), |ess| format!("{ess:.0}"));
+    let _ = write!(text, " {:>10} {ess:>7}", number(theory(Kind::Nngp.name())));
+    text
 }
 
 /// ln p(y) of every temperature; "quadrature" is the error of integrating between temperatures.

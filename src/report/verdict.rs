@@ -179,6 +179,7 @@ mod tests {
             drift: number(4.9),
             quantiles: BTreeMap::new(),
             theory: BTreeMap::new(),
+            theory_error: BTreeMap::new(),
             z: BTreeMap::new(),
             relative_deviation: BTreeMap::new(),
         };
@@ -207,6 +208,7 @@ mod tests {
             sampler,
             observables: BTreeMap::from([("train_loss".to_string(), observable)]),
             log_evidence: None,
+            units: BTreeMap::new(),
             theory: BTreeMap::new(),
         }
     }

@@ -10,7 +10,8 @@ use crate::run::{Prepared, Run};
 use crate::theory::Kind;
 
 /// Writes `temperature` (n), `gram` and `gram_mcse` (n, P, P), `gram_nngp` (P, P) and `gram_saddle` (n, P, P): the sampled ⟨G⟩ with
-/// its error from independent blocks of chains, and the theories' Gram matrices on the training points.
+/// its error from independent blocks of chains, and the theories' Gram matrices on the training points; `gram_single_unit` and `gram_adaptive` (n, P, P)
+/// where these theories were asked for, NaN at temperatures where they have no solution.
 ///
 /// # Errors
 /// When the disk refuses.
@@ -31,9 +32,23 @@ pub fn write_arrays(dir: &RunDir, prepared: &Prepared, run: &Run) -> Result<(), 
             match prediction.kind {
                 Kind::Nngp => nngp = matrix,
                 Kind::Saddle => saddle.index_axis_mut(Axis(0), t).assign(&matrix),
+                // Theories of one unit have predictions of their own, below.
+                Kind::SingleUnit | Kind::Adaptive => {}
             }
         }
     }
+    let units: Vec<(Kind, Array3<f64>)> = (Kind::UNITS.into_iter())
+        .filter(|kind| run.units.iter().flatten().any(|prediction| prediction.kind == *kind))
+        .map(|kind| {
+            let mut grams = Array3::from_elem((temperatures, points, points), f64::NAN);
+            for (mut at, predictions) in grams.outer_iter_mut().zip(&run.units) {
+                if let Some(prediction) = predictions.iter().find(|prediction| prediction.kind == kind) {
+                    at.assign(&Array2::from_shape_fn((points, points), |(i, j)| prediction.gram[(i, j)]));
+                }
+            }
+            (kind, grams)
+        })
+        .collect();
     let temperature: Array1<f64> = run.document.temperatures.iter().map(|t| t.temperature).collect();
     dir.write(ARRAYS, |file| {
         let mut npz = NpzWriter::new(file);
@@ -42,7 +57,11 @@ pub fn write_arrays(dir: &RunDir, prepared: &Prepared, run: &Run) -> Result<(), 
             npz.add_array("gram", &gram)?;
             npz.add_array("gram_mcse", &mcse)?;
             npz.add_array("gram_nngp", &nngp)?;
-            npz.add_array("gram_saddle", &saddle)
+            npz.add_array("gram_saddle", &saddle)?;
+            for (kind, grams) in &units {
+                npz.add_array(format!("gram_{}", kind.name().replace('-', "_")), grams)?;
+            }
+            Ok(())
         };
         add().map_err(io::Error::other)?;
         npz.finish().map(drop).map_err(io::Error::other)

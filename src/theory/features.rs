@@ -46,6 +46,11 @@ impl Manifolds {
             .unzip();
         Ok(Self { members, centroids, means })
     }
+
+    /// The training points of every class.
+    pub fn members(&self) -> &[Vec<usize>] {
+        &self.members
+    }
 }
 
 /// D²_ab of all class pairs a < b in the order (0,1), (0,2), …, (1,2), …, and R²_a of all classes.

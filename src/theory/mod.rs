@@ -12,6 +12,8 @@
 //! with K the kernel of the prior, m its mean feature, M = m mᵀ and K̃ = K − M. Everything is computed in the eigenbasis of K̃
 //! ([`spectrum`]): one eigendecomposition in [`Theory::new`] serves all temperatures, each of which then costs O(P) for the order
 //! parameters and O(P²) for the geometry; only the Gram matrices, made on demand, cost O(P³).
+//!
+//! That theory takes the features as Gaussian. The theories of [`unit`] do not: they average over the measure of one hidden unit by Monte Carlo.
 
 mod evidence;
 mod features;
@@ -21,6 +23,7 @@ mod predictor;
 mod prior;
 pub mod saddle;
 pub mod spectrum;
+pub mod unit;
 mod weights;
 
 #[cfg(test)]
@@ -36,26 +39,37 @@ use kernels::Kernels;
 pub use prior::PriorLoss;
 use saddle::{SaddleError, Solution};
 use spectrum::{Resolvent, Spectrum, multiply};
+use unit::UnitError;
 
 /// Which theory a prediction comes from; the names are those of the JSON output.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
     /// Infinite width: Q = 0, Q̄ = 1.
     Nngp,
     /// The saddle point of the proportional limit.
     Saddle,
+    /// One unit in the field of the saddle point ([`unit`]).
+    SingleUnit,
+    /// One unit in a self-consistent field ([`unit`]).
+    Adaptive,
 }
 
 impl Kind {
     /// Every theory, from the crudest.
-    pub const ALL: [Self; 2] = [Self::Nngp, Self::Saddle];
+    pub const ALL: [Self; 4] = [Self::Nngp, Self::Saddle, Self::SingleUnit, Self::Adaptive];
+    /// The theories that are a Gaussian process over the outputs, with a predictor and an evidence: those of [`Theory::ladder`].
+    pub const PROCESSES: [Self; 2] = [Self::Nngp, Self::Saddle];
+    /// The theories of one unit: those of [`Theory::unit_ladder`].
+    pub const UNITS: [Self; 2] = [Self::SingleUnit, Self::Adaptive];
 
     /// The machine-readable name.
     pub fn name(self) -> &'static str {
         match self {
             Self::Nngp => "nngp",
             Self::Saddle => "saddle",
+            Self::SingleUnit => "single-unit",
+            Self::Adaptive => "adaptive",
         }
     }
 }
@@ -86,8 +100,12 @@ pub enum TheoryError {
     Eigen { points: usize },
     #[error("the {} prediction at temperature {temperature} is not finite: rescale the data or raise the temperature", kind.name())]
     NonFinite { kind: Kind, temperature: f64 },
+    #[error("{} is no theory of this family", kind.name())]
+    Family { kind: Kind },
     #[error(transparent)]
     Saddle(#[from] SaddleError),
+    #[error(transparent)]
+    Unit(#[from] UnitError),
 }
 
 /// Everything of the theory that does not depend on the temperature.
@@ -222,12 +240,20 @@ impl Theory {
             .collect()
     }
 
-    /// One theory at many temperatures, in the order given.
+    /// One of [`Kind::PROCESSES`] at many temperatures, in the order given; for any other kind every result is [`TheoryError::Family`].
     pub fn ladder(&self, kind: Kind, temperatures: &[f64]) -> Vec<Result<Prediction, TheoryError>> {
         match kind {
             Kind::Nngp => temperatures.iter().map(|&temperature| self.nngp(temperature)).collect(),
             Kind::Saddle => self.saddle_ladder(temperatures),
+            Kind::SingleUnit | Kind::Adaptive => {
+                temperatures.iter().map(|_| Err(TheoryError::Family { kind })).collect()
+            }
         }
+    }
+
+    /// The training points of every class.
+    fn class_members(&self) -> &[Vec<usize>] {
+        self.manifolds.members()
     }
 
     fn predict(&self, kind: Kind, temperature: f64, solution: Solution) -> Result<Prediction, TheoryError> {
@@ -273,7 +299,7 @@ impl Theory {
     fn inverse_width(&self, kind: Kind) -> f64 {
         match kind {
             Kind::Nngp => 0.0,
-            Kind::Saddle => 1.0 / self.spectrum.width,
+            Kind::Saddle | Kind::SingleUnit | Kind::Adaptive => 1.0 / self.spectrum.width,
         }
     }
 }

@@ -105,6 +105,11 @@ impl<'a> Resolvent<'a> {
         &self.bare.inverse
     }
 
+    /// m̃.
+    pub fn mean(&self) -> &[f64] {
+        &self.bare.spectrum.mean
+    }
+
     /// The factor g/(1 + g s) of the rank-one part of A⁻¹ = D⁻¹ − (…) D⁻¹m̃ m̃ᵀD⁻¹.
     pub fn rank_one_factor(&self) -> f64 {
         self.mean_gain / self.screened

@@ -1,0 +1,281 @@
+//! The self-consistent field of one unit: force a and stiffness B that the units themselves produce.
+//!
+//! ```text
+//! T a + √N1⟨vφ⟩ = y        B = (T·1 + C)⁻¹,  C = ⟨v²φφᵀ⟩ − ⟨vφ⟩⟨vφ⟩ᵀ        ⟨L⟩ = ½[T²‖a‖² + T P − T² Tr B]
+//! ```
+//!
+//! Since C is also the derivative of √N1⟨vφ⟩ with respect to a, the step a ← a + η B(y − T a − √N1⟨vφ⟩), B ← B + η((T + C)⁻¹ − B) is Newton's in a
+//! at η = 1, and converges in a few iterations where the solution is stable; η is halved whenever the residual grows.
+//!
+//! Averages are over a fixed set of draws, so that the iteration is deterministic. Where these are of the prior, their own error in its kernel is taken out:
+//! C and √N1⟨vφ⟩ get ⟨v²⟩(K − K̂) and ⟨v²⟩(K − K̂)a, which is exact for Gaussian features. It reduces to the saddle point for them at large N1.
+//!
+//! The physical solution is the one continuous from high temperature, where it is the saddle point. A strong tilt gives the measure of one unit a second mode
+//! far out, in which the unit fits the data alone, and lets an unguarded iteration run away to it. So temperature is lowered in steps, each from the solution
+//! before; a step on which the iteration does not converge, or ⟨v²⟩ or the spread of the weights jumps, is halved, and when that no longer helps the branch
+//! is reported as unstable. (Derived for this project.)
+
+use faer::linalg::solvers::DenseSolveCore;
+use faer::{Mat, Side};
+use rayon::prelude::*;
+
+use super::UnitError;
+use super::anderson::Anderson;
+use super::draws::Draws;
+use super::estimate::Weights;
+use super::measure::Measure;
+use super::observe::{log_weights, prior_weights, tilts, weighted_gram};
+use crate::theory::spectrum::{dot, multiply};
+use crate::theory::{Kind, Prediction, Theory, TheoryError};
+
+/// Relative residual at which a solution counts as found: far below its Monte Carlo error.
+const TOLERANCE: f64 = 1e-6;
+
+/// Iterations before a step counts as failed.
+const MOST_ITERATIONS: usize = 60;
+
+/// Smallest η.
+const LEAST_DAMPING: f64 = 0.1;
+
+/// ⟨v²⟩ over that of the solution before, or of the saddle point if that is less, beyond which it has jumped.
+const MOST_GROWTH: f64 = 1.5;
+
+/// Effective fraction of the draws below which they no longer know the measure.
+const LEAST_EFFECTIVE: f64 = 0.02;
+
+/// Draws with what does not change while the field does.
+pub(super) struct Sample {
+    pub draws: Draws,
+    /// K − K̂ with K̂ the kernel of the draws, where they are of the prior.
+    excess: Option<Mat<f64>>,
+}
+
+impl Sample {
+    pub fn new(theory: &Theory, draws: Draws) -> Self {
+        let excess = draws.from_prior.then(|| &theory.kernels.train - weighted_gram(&draws, &prior_weights(&draws)));
+        Self { draws, excess }
+    }
+}
+
+/// What the measure of one unit gives back to the field.
+struct Response {
+    /// √N1⟨vφ⟩, the mean output.
+    output: Vec<f64>,
+    /// C.
+    spread: Mat<f64>,
+    /// ⟨v²⟩.
+    second_moment: f64,
+    effective_fraction: f64,
+}
+
+/// A solution at one temperature.
+#[derive(Debug, Clone)]
+pub(super) struct Field {
+    pub measure: Measure,
+    pub second_moment: f64,
+    pub residual: f64,
+    pub iterations: usize,
+}
+
+impl Field {
+    /// ⟨L⟩.
+    pub fn loss(&self, temperature: f64) -> f64 {
+        let Measure { force, stiffness, .. } = &self.measure;
+        let trace: f64 = stiffness.diagonal().column_vector().iter().sum();
+        let points = force.len() as f64;
+        0.5 * temperature * (temperature * dot(force, force) + points - temperature * trace)
+    }
+}
+
+/// Why a step gave no solution.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Failure {
+    /// The residual it was left with.
+    NotConverged(f64),
+    /// ⟨v²⟩ has left what is known of it.
+    RanAway,
+    /// The draws do not know the measure any more.
+    Undersampled,
+}
+
+fn respond(sample: &Sample, measure: &Measure) -> Response {
+    let tilts = tilts(&sample.draws, measure);
+    let Weights { values, effective_fraction } = Weights::new(&log_weights(&sample.draws, &tilts));
+    let (mut means, mut squares) = (Vec::with_capacity(values.len()), Vec::with_capacity(values.len()));
+    for (p, tilt) in values.iter().zip(&tilts) {
+        let (mu, tau) = tilt.readout(measure.lambda1);
+        means.push(p * mu);
+        squares.push(p * (mu * mu + tau));
+    }
+    let second_moment: f64 = squares.iter().sum();
+    let mut start = 0;
+    let starts = sample.draws.blocks.iter().map(|block| {
+        let from = start;
+        start += block.along.len();
+        from
+    });
+    let pairs: Vec<_> = starts.zip(&sample.draws.blocks).collect();
+    let parts: Vec<Vec<f64>> = (pairs.par_iter())
+        .map(|(from, block)| multiply(block.features.as_ref(), &means[*from..from + block.along.len()]))
+        .collect();
+    let mut moment = vec![0.0; measure.force.len()];
+    for part in &parts {
+        moment.iter_mut().zip(part).for_each(|(sum, x)| *sum += x);
+    }
+    let mut spread = weighted_gram(&sample.draws, &squares);
+    let root = measure.width.sqrt();
+    let mut output: Vec<f64> = moment.iter().map(|x| root * x).collect();
+    if let Some(excess) = &sample.excess {
+        let correction = multiply(excess.as_ref(), &measure.force);
+        output.iter_mut().zip(&correction).for_each(|(f, c)| *f += second_moment * c);
+        spread += excess * faer::Scale(second_moment);
+    }
+    for (column, c) in spread.col_iter_mut().zip(&output) {
+        column.iter_mut().zip(&output).for_each(|(x, r)| *x -= r * c / measure.width);
+    }
+    Response { output, spread, second_moment, effective_fraction }
+}
+
+/// Solves at `temperature` from `start`; `known` is the ⟨v²⟩ from which a jump is judged.
+pub(super) fn solve(
+    sample: &Sample,
+    labels: &[f64],
+    temperature: f64,
+    start: &Measure,
+    known: f64,
+) -> Result<Field, Failure> {
+    let points = labels.len();
+    let size = dot(labels, labels).sqrt().max(f64::MIN_POSITIVE);
+    let mut measure = start.clone();
+    let (mut damping, mut before) = (1.0, f64::INFINITY);
+    let scales = Scales::new(start);
+    let mut anderson = Anderson::default();
+    for iteration in 1..=MOST_ITERATIONS {
+        let response = respond(sample, &measure);
+        // A NaN must not pass either check.
+        if response.effective_fraction.is_nan() || response.effective_fraction < LEAST_EFFECTIVE {
+            return Err(Failure::Undersampled);
+        }
+        let growth = response.second_moment / known;
+        if growth.is_nan() || growth > MOST_GROWTH {
+            return Err(Failure::RanAway);
+        }
+        let mut inverse = response.spread;
+        for k in 0..points {
+            inverse[(k, k)] += temperature;
+        }
+        // Noise can leave a matrix that is not positive where there are too few draws.
+        let Ok(factor) = inverse.llt(Side::Lower) else { return Err(Failure::NotConverged(before)) };
+        let stiffness = factor.inverse();
+        let miss: Vec<f64> = (labels.iter().zip(&measure.force).zip(&response.output))
+            .map(|((y, a), f)| y - temperature * a - f)
+            .collect();
+        let change = &stiffness - &measure.stiffness;
+        let residual = (dot(&miss, &miss).sqrt() / size).max(change.norm_l2() / stiffness.norm_l2());
+        if residual < TOLERANCE {
+            return Ok(Field { measure, second_moment: response.second_moment, residual, iterations: iteration });
+        }
+        if residual > 2.0 * before {
+            damping = (0.5f64 * damping).max(LEAST_DAMPING);
+            anderson.forget();
+        }
+        before = residual;
+        let step = multiply(stiffness.as_ref(), &miss);
+        measure = scales.unpack(
+            anderson.next(scales.pack(&measure.force, &measure.stiffness), scales.pack(&step, &change), damping),
+            &measure,
+        );
+    }
+    Err(Failure::NotConverged(before))
+}
+
+/// Steps of the continuation, in ln T.
+const LARGEST_STEP: f64 = std::f64::consts::LN_2;
+const SMALLEST_STEP: f64 = 0.02;
+
+/// The branch of solutions continuous from high temperature, at the lowest temperature reached so far.
+pub(super) struct Branch<'a> {
+    theory: &'a Theory,
+    count: usize,
+    temperature: f64,
+    field: Field,
+    /// Set when the branch could not be followed any further.
+    lost: bool,
+}
+
+impl<'a> Branch<'a> {
+    /// Starts at `hottest`, or where the labels tilt a unit by order one at most if that is higher.
+    pub fn start(theory: &'a Theory, hottest: f64, count: usize) -> Result<Self, TheoryError> {
+        let labels = &theory.problem.y_train;
+        let temperature = hottest.max(dot(labels, labels) / theory.spectrum.width);
+        let saddle = theory.saddle(temperature)?;
+        let sample = sample(theory, &saddle, count, 0);
+        let known = saddle.readout_second_moment;
+        let field = solve(&sample, labels, temperature, &theory.measure(&saddle), known)
+            .map_err(|failure| UnitError::from_failure(failure, temperature))?;
+        Ok(Self { theory, count, temperature, field, lost: false })
+    }
+
+    /// Follows the branch down to `temperature` and solves there.
+    pub fn solve_at(&mut self, temperature: f64) -> Result<&Field, TheoryError> {
+        let mut step = LARGEST_STEP;
+        while self.temperature > temperature {
+            if self.lost {
+                let near = self.temperature;
+                return Err(UnitError::Unstable { kind: Kind::Adaptive, temperature, near }.into());
+            }
+            let next = temperature.max(self.temperature * (-step).exp());
+            let taken = (self.temperature / next).ln();
+            let saddle = self.theory.saddle(next)?;
+            let sample = sample(self.theory, &saddle, self.count, 0);
+            let labels = &self.theory.problem.y_train;
+            let known = self.field.second_moment.min(saddle.readout_second_moment);
+            match solve(&sample, labels, next, &self.field.measure, known) {
+                Ok(field) => {
+                    (self.temperature, self.field) = (next, field);
+                    step = (2.0 * taken).min(LARGEST_STEP);
+                }
+                Err(_) => {
+                    step = 0.5 * taken;
+                    self.lost = step < SMALLEST_STEP;
+                }
+            }
+        }
+        Ok(&self.field)
+    }
+}
+
+/// Set `set` of prior draws for the temperature of `saddle`.
+pub(super) fn sample(theory: &Theory, saddle: &Prediction, count: usize, set: u32) -> Sample {
+    let direction = theory.reduced_direction(saddle);
+    Sample::new(theory, Draws::from_prior(&theory.problem, &theory.network, &direction, count, set))
+}
+
+/// a and B as one vector, each in units of its size at the start.
+struct Scales {
+    force: f64,
+    stiffness: f64,
+}
+
+impl Scales {
+    fn new(start: &Measure) -> Self {
+        let positive = |x: f64| if x > 0.0 { x } else { 1.0 };
+        let force = dot(&start.force, &start.force).sqrt();
+        Self { force: positive(force), stiffness: positive(start.stiffness.norm_l2()) }
+    }
+
+    fn pack(&self, force: &[f64], stiffness: &Mat<f64>) -> Vec<f64> {
+        let entries = stiffness.col_iter().flat_map(|column| column.iter());
+        force.iter().map(|a| a / self.force).chain(entries.map(|b| b / self.stiffness)).collect()
+    }
+
+    fn unpack(&self, packed: Vec<f64>, like: &Measure) -> Measure {
+        let points = like.force.len();
+        let (force, stiffness) = packed.split_at(points);
+        Measure {
+            force: force.iter().map(|a| a * self.force).collect(),
+            stiffness: Mat::from_fn(points, points, |i, j| stiffness[j * points + i] * self.stiffness),
+            ..*like
+        }
+    }
+}

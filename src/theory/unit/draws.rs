@@ -1,0 +1,88 @@
+//! Draws of one hidden unit: its features on the training points and its weight along û, with what is needed to reweight them.
+//!
+//! Everything lives in the reduced basis of [`Problem`](crate::model::Problem), w' = Vᵀw, where h = Z w' and û' = Vᵀû has unit length. Prior draws
+//! keep their components orthogonal to û' and take w·û from a mixture in equal parts, a third of the draws each, of Gaussians of
+//! [`WIDENINGS`] times the prior's variance: the tilt acts along û above all, and the part that is the prior keeps every ratio of densities below 3.
+
+use faer::linalg::matmul::matmul;
+use faer::{Accum, Mat, Par};
+use rayon::prelude::*;
+
+use crate::model::{Activation, Network, Problem};
+use crate::noise::{Address, Purpose};
+use crate::theory::spectrum::dot;
+
+/// Draws whose features stand in one matrix.
+pub(super) const BLOCK: usize = 256;
+
+/// Variances along û of the parts of the mixture over that of the prior.
+const WIDENINGS: [f64; 3] = [1.0, 3.0, 9.0];
+
+/// Names the noise of the single-unit theories, with the number of the set: no chain of a run has these numbers.
+const STREAM: u32 = u32::MAX - 1;
+
+/// The address of set `set`'s random numbers for one `step`: what they are for within it.
+pub(super) fn address(set: u32, trajectory: u32, step: u32) -> Address {
+    Address { seed: 0, chain: STREAM - set, trajectory, step, purpose: Purpose::Unit }
+}
+
+/// Some draws: column k of `features` and entry k of the others belong together.
+pub(super) struct Block {
+    /// φ, (P, draws).
+    pub features: Mat<f64>,
+    /// w·û.
+    pub along: Vec<f64>,
+    /// ln of prior over proposal density, up to a constant; what a chain drew under another measure counts as its proposal.
+    pub log_base: Vec<f64>,
+}
+
+/// Draws in blocks of equal length; draw k of the whole belongs to group k mod `groups`, and groups are independent.
+pub(super) struct Draws {
+    pub blocks: Vec<Block>,
+    pub groups: usize,
+    /// Whether `log_base` is the logarithm of the exact ratio, so that averages under the prior, which are known, can be held against the draws.
+    pub from_prior: bool,
+}
+
+impl Draws {
+    /// `count` independent draws, rounded up to whole blocks, for the importance weights of any measure. `direction` is û' (zero where there is none).
+    pub fn from_prior(problem: &Problem, network: &Network, direction: &[f64], count: usize, set: u32) -> Self {
+        let deviation = 1.0 / network.lambda0.sqrt();
+        let directed = dot(direction, direction) > 0.0;
+        let blocks = (0..count.div_ceil(BLOCK) as u32)
+            .into_par_iter()
+            .map(|index| {
+                let rank = problem.rank();
+                let mut noise = vec![0.0f64; BLOCK * rank];
+                address(set, index, 0).normals(&mut noise);
+                let mut weights = Mat::from_fn(rank, BLOCK, |j, i| deviation * noise[i * rank + j]);
+                let mut along = vec![0.0; BLOCK];
+                let mut log_base = vec![0.0; BLOCK];
+                if directed {
+                    for (i, mut column) in weights.col_iter_mut().enumerate() {
+                        let original: f64 = column.as_ref().iter().zip(direction).map(|(w, u)| w * u).sum();
+                        along[i] = WIDENINGS[i % WIDENINGS.len()].sqrt() * original;
+                        column.as_mut().iter_mut().zip(direction).for_each(|(w, u)| *w += (along[i] - original) * u);
+                        let x = 0.5 * network.lambda0 * along[i] * along[i];
+                        // p0 over the mixture, with their common normalisation left out.
+                        let relative = WIDENINGS.map(|wide| (x - x / wide).exp() / wide.sqrt());
+                        log_base[i] = -(relative.iter().sum::<f64>() / relative.len() as f64).ln();
+                    }
+                }
+                Block { features: features(problem, network.activation, &weights), along, log_base }
+            })
+            .collect::<Vec<_>>();
+        let groups = blocks.len() * BLOCK;
+        Self { blocks, groups, from_prior: true }
+    }
+}
+
+/// σ(Z w') of every column of `weights`.
+pub(super) fn features(problem: &Problem, activation: Activation, weights: &Mat<f64>) -> Mat<f64> {
+    let mut h = Mat::zeros(problem.points(), weights.ncols());
+    matmul(h.as_mut(), Accum::Replace, problem.z_train.as_ref(), weights.as_ref(), 1.0, Par::Seq);
+    for column in h.col_iter_mut() {
+        column.iter_mut().for_each(|h| *h = activation.sigma(*h));
+    }
+    h
+}

@@ -1,0 +1,410 @@
+//! The theories of one hidden unit in the mean field of all others: right to order 1/N1 at fixed P without assuming that features are Gaussian.
+//!
+//! The formulas of the proportional limit ([`saddle`](super::saddle)) take the features φ as Gaussian. On real data their fourth cumulants enter
+//! at the same order 1/N1 as the effects predicted, and feature learning is underestimated. Here one unit keeps its exact law given a force a and
+//! a stiffness B that stand for all others:
+//!
+//! ```text
+//! p(w) ∝ p0(w) (1+q)^{−1/2} exp( m²/(2(1+q)) ),     q = φᵀBφ/(λ1N1),     m = φ·a/√(λ1N1)
+//! ```
+//!
+//! * **single-unit** takes a and B = A⁻¹ from the saddle point;
+//! * **adaptive** solves for both: T a + √N1⟨vφ⟩ = y, B = (T + ⟨v²φφᵀ⟩ − ⟨vφ⟩⟨vφ⟩ᵀ)⁻¹.
+//!
+//! Averages are Monte Carlo, with errors of their own: importance sampling of prior draws, or Markov chains on the measure itself where the weights
+//! have lost their effective sample size. Derived for this project; neighbours are Seroussi, Naveh, Ringel, Nat. Commun. 14, 908 (2023), Rubin et al.,
+//! arXiv 2502.03210, and Göring et al., arXiv 2510.15174.
+
+mod adaptive;
+mod anderson;
+mod chain;
+mod draws;
+mod estimate;
+mod measure;
+mod observe;
+#[cfg(test)]
+mod tests;
+
+use faer::Mat;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::{Kind, Prediction, Theory, TheoryError};
+pub use chain::ChainParams;
+use draws::Draws;
+pub use estimate::Estimate;
+use measure::Measure;
+
+/// How the measure of one unit is sampled.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Params {
+    /// Prior draws of the single-unit theory.
+    pub draws: usize,
+    /// Markov chains where those lose their effective sample size.
+    pub chain: ChainParams,
+    /// Independent sets of prior draws, each of [`Params::adaptive_draws`], with which the adaptive theory is solved: their spread is its error.
+    pub sets: usize,
+    /// Prior draws of one set, at least: forty per training point are taken where that is more.
+    pub adaptive_draws: usize,
+}
+
+impl Default for Params {
+    fn default() -> Self {
+        Self {
+            draws: 16_384,
+            chain: ChainParams { chains: 128, warmup: 60, draws: 150 },
+            sets: 8,
+            adaptive_draws: 8192,
+        }
+    }
+}
+
+/// Where the draws came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Method {
+    /// Reweighted draws of the prior.
+    Importance,
+    /// Markov chains.
+    Chain,
+}
+
+/// Why the measure of one unit gives no prediction.
+#[derive(Debug, Clone, PartialEq, Error)]
+pub enum UnitError {
+    #[error(
+        "the {} theory loses stability near T = {near}: a unit begins to fit the data alone, so there is no prediction at T = {temperature}; \
+         stay above it, or widen the network", kind.name()
+    )]
+    Unstable { kind: Kind, temperature: f64, near: f64 },
+    #[error(
+        "the chains of the single-unit theory at T = {temperature} still drift: their halves differ by {drift:.1} standard errors"
+    )]
+    Unsettled { temperature: f64, drift: f64 },
+    #[error(
+        "the adaptive theory at T = {temperature} is only solved to {residual:e}: it is near the end of its branch"
+    )]
+    NotConverged { temperature: f64, residual: f64 },
+    #[error(
+        "the {} theory at T = {temperature} is lost in its Monte Carlo error: λ1⟨v²⟩ is known to {relative:.2} of its value only", kind.name()
+    )]
+    Undersampled { kind: Kind, temperature: f64, relative: f64 },
+}
+
+impl UnitError {
+    /// What a failed solution at `temperature` means.
+    fn from_failure(failure: adaptive::Failure, temperature: f64) -> Self {
+        match failure {
+            adaptive::Failure::NotConverged(residual) => Self::NotConverged { temperature, residual },
+            adaptive::Failure::RanAway | adaptive::Failure::Undersampled => {
+                Self::Unstable { kind: Kind::Adaptive, temperature, near: temperature }
+            }
+        }
+    }
+}
+
+/// A density on a grid, with its Monte Carlo error at every point.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Density {
+    pub grid: Vec<f64>,
+    pub value: Vec<f64>,
+    pub error: Vec<f64>,
+}
+
+impl Density {
+    /// The value at `x`, linear between the points of the grid and zero beyond it.
+    fn interpolated(&self, x: f64) -> f64 {
+        let (Some(&low), Some(&high)) = (self.grid.first(), self.grid.last()) else { return f64::NAN };
+        if x < low || x > high {
+            return 0.0;
+        }
+        let position = (x - low) / (high - low) * (self.grid.len() - 1) as f64;
+        let left = (position as usize).min(self.grid.len() - 2);
+        let fraction = position - left as f64;
+        (1.0 - fraction) * self.value[left] + fraction * self.value[left + 1]
+    }
+}
+
+/// What a single-unit theory predicts at one temperature; what it does not predict is `None`.
+#[derive(Debug, Clone)]
+pub struct UnitPrediction {
+    pub kind: Kind,
+    pub temperature: f64,
+    pub method: Method,
+    /// Effective fraction of the draws: below one by the spread of the weights.
+    pub effective_fraction: f64,
+    /// ⟨L⟩/P, of the adaptive theory.
+    pub train_loss: Option<Estimate>,
+    pub readout_second_moment: Estimate,
+    pub readout_mean: Estimate,
+    pub readout_fourth_moment: Estimate,
+    /// ⟨v w·û⟩, ⟨(w·û)²⟩ and ⟨(w·û)⁴⟩, with the û of the saddle point; `None` where the labels name no direction.
+    pub readout_weight_correlation: Option<Estimate>,
+    pub weight_second_moment_along_u: Option<Estimate>,
+    pub weight_fourth_moment_along_u: Option<Estimate>,
+    /// D²_ab of the class pairs (0,1), (0,2), …, (1,2), …
+    pub centroid_distance_sq: Vec<Estimate>,
+    /// R²_a of every class.
+    pub gyration_radius_sq: Vec<Estimate>,
+    /// ⟨G⟩ on the training points.
+    pub gram: Mat<f64>,
+    /// The marginal densities of v and of w·û.
+    pub readout_density: Density,
+    pub weight_density_along_u: Option<Density>,
+    /// How the field was found; of the saddle point's, nothing is left to solve.
+    pub solution: UnitSolution,
+}
+
+/// Residual and iterations of the self-consistent field, the largest over the sets of draws.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct UnitSolution {
+    pub residual: f64,
+    pub iterations: usize,
+}
+
+/// Effective fraction of the prior draws below which Markov chains take over.
+const LEAST_EFFECTIVE: f64 = 0.1;
+
+/// Factor between ⟨v²⟩ of the single-unit theory and of the saddle point beyond which it is no correction to it any more. Above, a far mode holds part of
+/// the measure; below, the saddle point lies on such a mode itself.
+const MOST_EXCESS: f64 = 1.5;
+
+/// Standard errors by which the halves of the chains may differ.
+const MOST_DRIFT: f64 = 5.0;
+
+/// Relative error of ⟨v²⟩ beyond which a prediction is none.
+const MOST_ERROR: f64 = 0.1;
+
+impl Theory {
+    /// One of [`Kind::UNITS`] at many temperatures, in the order given; for any other kind every result is [`TheoryError::Family`].
+    ///
+    /// Temperatures are taken from the highest to the lowest. Where a theory loses its stability, it has lost it at all lower ones.
+    pub fn unit_ladder(
+        &self,
+        kind: Kind,
+        temperatures: &[f64],
+        params: &Params,
+    ) -> Vec<Result<UnitPrediction, TheoryError>> {
+        let mut order: Vec<usize> = (0..temperatures.len()).collect();
+        order.sort_by(|&i, &j| temperatures[j].total_cmp(&temperatures[i]));
+        let descending: Vec<f64> = order.iter().map(|&index| temperatures[index]).collect();
+        let results = match kind {
+            Kind::SingleUnit => self.single_unit_ladder(&descending, params),
+            Kind::Adaptive => self.adaptive_ladder(&descending, params),
+            Kind::Nngp | Kind::Saddle => descending.iter().map(|_| Err(TheoryError::Family { kind })).collect(),
+        };
+        let mut indexed: Vec<(usize, _)> = order.into_iter().zip(results).collect();
+        indexed.sort_by_key(|(index, _)| *index);
+        indexed.into_iter().map(|(_, result)| result).collect()
+    }
+
+    fn single_unit_ladder(&self, descending: &[f64], params: &Params) -> Vec<Result<UnitPrediction, TheoryError>> {
+        let mut lost_at = None;
+        (self.saddle_ladder(descending).into_iter())
+            .map(|saddle| {
+                let saddle = saddle?;
+                let temperature = saddle.temperature;
+                if let Some(near) = lost_at {
+                    return Err(UnitError::Unstable { kind: Kind::SingleUnit, temperature, near }.into());
+                }
+                let prediction = self.single_unit(&saddle, params);
+                if let Err(TheoryError::Unit(UnitError::Unstable { near, .. })) = prediction {
+                    lost_at = Some(near);
+                }
+                prediction
+            })
+            .collect()
+    }
+
+    fn single_unit(&self, saddle: &Prediction, params: &Params) -> Result<UnitPrediction, TheoryError> {
+        let (kind, temperature) = (Kind::SingleUnit, saddle.temperature);
+        let measure = self.measure(saddle);
+        let direction = self.reduced_direction(saddle);
+        let prior = self.nngp(temperature)?;
+        let draws = Draws::from_prior(&self.problem, &self.network, &direction, params.draws, 0);
+        let mut observed = observe::observe(self, &draws, &measure, &prior, &direction);
+        if observed.effective_fraction < LEAST_EFFECTIVE {
+            let mut draws = chain::sample(&self.problem, &self.network, &measure, &direction, &params.chain, 0);
+            let drift = observe::drift(&mut draws, &measure);
+            if drift.is_nan() || drift > MOST_DRIFT {
+                return Err(UnitError::Unsettled { temperature, drift }.into());
+            }
+            observed = observe::observe(self, &draws, &measure, &prior, &direction);
+        }
+        let found = observed.readout_second_moment;
+        let excess = found.value / saddle.readout_second_moment;
+        if !(1.0 / MOST_EXCESS..=MOST_EXCESS).contains(&excess) {
+            return Err(UnitError::Unstable { kind, temperature, near: temperature }.into());
+        }
+        UnitPrediction::new(kind, temperature, observed, None)
+    }
+
+    fn adaptive_ladder(&self, descending: &[f64], params: &Params) -> Vec<Result<UnitPrediction, TheoryError>> {
+        let count = params.adaptive_draws.max(40 * self.points());
+        let valid: Vec<f64> = descending.iter().copied().filter(|&t| super::check_temperature(t).is_ok()).collect();
+        let mut branch = match valid.first() {
+            Some(&hottest) => adaptive::Branch::start(self, hottest, count),
+            None => Err(TheoryError::Temperature { temperature: f64::NAN }),
+        };
+        let mut lost_at = None;
+        (descending.iter())
+            .map(|&temperature| {
+                super::check_temperature(temperature)?;
+                if let Some(near) = lost_at {
+                    return Err(UnitError::Unstable { kind: Kind::Adaptive, temperature, near }.into());
+                }
+                let branch = branch.as_mut().map_err(|error| error.clone())?;
+                let prediction = branch
+                    .solve_at(temperature)
+                    .and_then(|field| self.adaptive(temperature, field, count, params.sets));
+                if let Err(TheoryError::Unit(UnitError::Unstable { near, .. })) = prediction {
+                    lost_at = Some(near);
+                }
+                prediction
+            })
+            .collect()
+    }
+
+    /// Solves with every set of draws from `field`, which the first of them gave, and combines them.
+    fn adaptive(
+        &self,
+        temperature: f64,
+        field: &adaptive::Field,
+        count: usize,
+        sets: usize,
+    ) -> Result<UnitPrediction, TheoryError> {
+        let saddle = self.saddle(temperature)?;
+        let direction = self.reduced_direction(&saddle);
+        let prior = self.nngp(temperature)?;
+        let labels = &self.problem.y_train;
+        let mut predictions = Vec::new();
+        for set in 0..sets.max(2) as u32 {
+            let sample = adaptive::sample(self, &saddle, count, set);
+            let solved = adaptive::solve(&sample, labels, temperature, &field.measure, field.second_moment)
+                .map_err(|failure| UnitError::from_failure(failure, temperature))?;
+            let observed = observe::observe(self, &sample.draws, &solved.measure, &prior, &direction);
+            let loss = Estimate::exact(solved.loss(temperature) / self.points() as f64);
+            let mut prediction = UnitPrediction::new(Kind::Adaptive, temperature, observed, Some(loss))?;
+            prediction.solution = UnitSolution { residual: solved.residual, iterations: solved.iterations };
+            predictions.push(prediction);
+        }
+        UnitPrediction::combined(&predictions)
+            .filter(UnitPrediction::is_finite)
+            .ok_or(TheoryError::NonFinite { kind: Kind::Adaptive, temperature })
+    }
+
+    fn measure(&self, saddle: &Prediction) -> Measure {
+        let resolvent = self.resolvent(saddle.temperature, &saddle.solution);
+        Measure::at_saddle(self.eigenvectors.as_ref(), &resolvent, self.network.lambda1, self.spectrum.width)
+    }
+
+    /// û' = Vᵀû. û lies in the span of the inputs, so nothing is lost.
+    fn reduced_direction(&self, saddle: &Prediction) -> Vec<f64> {
+        super::spectrum::multiply(self.problem.basis.transpose(), &saddle.direction)
+    }
+}
+
+impl UnitPrediction {
+    fn new(
+        kind: Kind,
+        temperature: f64,
+        observed: observe::Observed,
+        train_loss: Option<Estimate>,
+    ) -> Result<Self, TheoryError> {
+        let (along, density) = observed.along.map_or((None, None), |along| {
+            (Some([along.correlation, along.second_moment, along.fourth_moment]), Some(along.density))
+        });
+        let prediction = Self {
+            kind,
+            temperature,
+            method: observed.method,
+            effective_fraction: observed.effective_fraction,
+            train_loss,
+            readout_second_moment: observed.readout_second_moment,
+            readout_mean: observed.readout_mean,
+            readout_fourth_moment: observed.readout_fourth_moment,
+            readout_weight_correlation: along.map(|[x, ..]| x),
+            weight_second_moment_along_u: along.map(|[_, x, _]| x),
+            weight_fourth_moment_along_u: along.map(|[.., x]| x),
+            centroid_distance_sq: observed.centroid_distance_sq,
+            gyration_radius_sq: observed.gyration_radius_sq,
+            gram: observed.gram,
+            readout_density: observed.readout_density,
+            weight_density_along_u: density,
+            solution: UnitSolution::default(),
+        };
+        if !prediction.is_finite() {
+            return Err(TheoryError::NonFinite { kind, temperature });
+        }
+        let Estimate { value, error } = prediction.readout_second_moment;
+        if error > MOST_ERROR * value {
+            return Err(UnitError::Undersampled { kind, temperature, relative: error / value }.into());
+        }
+        Ok(prediction)
+    }
+
+    /// The mean of predictions from independent sets of draws, with the error from their spread.
+    fn combined(all: &[Self]) -> Option<Self> {
+        let first = all.first()?;
+        let over = |value: &dyn Fn(&Self) -> f64| Estimate::of_independent(&all.iter().map(value).collect::<Vec<_>>());
+        let scalar = |field: &dyn Fn(&Self) -> Estimate| {
+            let values = over(&|p| field(p).value);
+            // What is exact in every set has no spread, but an error that rounding makes.
+            if first.kind == Kind::Adaptive && all.iter().all(|p| field(p) == Estimate::exact(0.0)) {
+                Estimate::exact(0.0)
+            } else {
+                values
+            }
+        };
+        let optional = |field: &dyn Fn(&Self) -> Option<Estimate>| {
+            field(first).map(|_| over(&|p| field(p).map_or(f64::NAN, |e| e.value)))
+        };
+        let array = |field: &dyn Fn(&Self) -> &[Estimate]| -> Vec<Estimate> {
+            (0..field(first).len()).map(|k| over(&|p| field(p)[k].value)).collect()
+        };
+        // Every set has its own grid, as wide as its second moment: that of the first is filled by interpolation.
+        let density = |field: &dyn Fn(&Self) -> Option<&Density>| -> Option<Density> {
+            let grid = field(first)?.grid.clone();
+            let at = |x: f64| over(&|p| field(p).map_or(f64::NAN, |d| d.interpolated(x)));
+            let (value, error) = grid.iter().map(|&x| at(x)).map(|e| (e.value, e.error)).unzip();
+            Some(Density { grid, value, error })
+        };
+        let mut gram = first.gram.clone();
+        all[1..].iter().for_each(|p| gram += &p.gram);
+        Some(Self {
+            kind: first.kind,
+            temperature: first.temperature,
+            method: first.method,
+            effective_fraction: over(&|p| p.effective_fraction).value,
+            train_loss: optional(&|p| p.train_loss),
+            readout_second_moment: scalar(&|p| p.readout_second_moment),
+            readout_mean: scalar(&|p| p.readout_mean),
+            readout_fourth_moment: scalar(&|p| p.readout_fourth_moment),
+            readout_weight_correlation: optional(&|p| p.readout_weight_correlation),
+            weight_second_moment_along_u: optional(&|p| p.weight_second_moment_along_u),
+            weight_fourth_moment_along_u: optional(&|p| p.weight_fourth_moment_along_u),
+            centroid_distance_sq: array(&|p| &p.centroid_distance_sq),
+            gyration_radius_sq: array(&|p| &p.gyration_radius_sq),
+            gram: gram * faer::Scale(1.0 / all.len() as f64),
+            readout_density: density(&|p| Some(&p.readout_density))?,
+            weight_density_along_u: density(&|p| p.weight_density_along_u.as_ref()),
+            solution: UnitSolution {
+                residual: all.iter().map(|p| p.solution.residual).fold(0.0, f64::max),
+                iterations: all.iter().map(|p| p.solution.iterations).max().unwrap_or(0),
+            },
+        })
+    }
+
+    fn is_finite(&self) -> bool {
+        let scalars = [self.readout_second_moment, self.readout_mean, self.readout_fourth_moment];
+        let optional = [
+            self.train_loss,
+            self.readout_weight_correlation,
+            self.weight_second_moment_along_u,
+            self.weight_fourth_moment_along_u,
+        ];
+        (scalars.into_iter().chain(optional.into_iter().flatten()))
+            .chain(self.centroid_distance_sq.iter().chain(&self.gyration_radius_sq).copied())
+            .all(Estimate::is_finite)
+    }
+}

@@ -1,0 +1,339 @@
+use faer::Mat;
+
+use super::*;
+use crate::config::{Experiment, preset};
+use crate::model::{Activation, Network, Problem};
+use crate::run::prepare;
+use crate::theory::tests::{ALL, network, problem, task};
+
+/// Standard errors by which an estimate may miss.
+const MOST_Z: f64 = 4.5;
+
+/// Two input dimensions: the measure of a unit can be summed over a grid of w.
+fn plane() -> Problem {
+    Problem::new(&task(20, 0, 2)).unwrap()
+}
+
+/// Which terms of the measure a reference keeps.
+#[derive(Clone, Copy, PartialEq)]
+enum Tilted {
+    Right,
+    WithoutForce,
+    WithoutStiffness,
+}
+
+/// Averages over one unit in the plane, by a sum over a grid: nothing of the code under test but σ.
+struct Reference {
+    /// (w·û, φ, p, mean of v, variance of v) of every node.
+    nodes: Vec<(f64, Vec<f64>, f64, f64, f64)>,
+}
+
+impl Reference {
+    fn new(problem: &Problem, network: &Network, a: &[f64], b: &Mat<f64>, direction: &[f64], tilted: Tilted) -> Self {
+        const HALF: i32 = 40;
+        let reach = 7.0 / network.lambda0.sqrt();
+        let scale = network.lambda1 * network.width as f64;
+        let points = problem.points();
+        let mut nodes = Vec::new();
+        for i in -HALF..=HALF {
+            for j in -HALF..=HALF {
+                let w = [i, j].map(|k| reach * f64::from(k) / f64::from(HALF));
+                let phi: Vec<f64> = (0..points)
+                    .map(|mu| {
+                        let h = w[0] * problem.z_train[(mu, 0)] + w[1] * problem.z_train[(mu, 1)];
+                        network.activation.sigma(h)
+                    })
+                    .collect();
+                let q: f64 = (0..points)
+                    .map(|mu| phi[mu] * (0..points).map(|nu| b[(mu, nu)] * phi[nu]).sum::<f64>())
+                    .sum::<f64>()
+                    / scale;
+                let m = phi.iter().zip(a).map(|(phi, a)| phi * a).sum::<f64>() / scale.sqrt();
+                let q = if tilted == Tilted::WithoutStiffness { 0.0 } else { q };
+                let m = if tilted == Tilted::WithoutForce { 0.0 } else { m };
+                let prior = -0.5 * network.lambda0 * (w[0] * w[0] + w[1] * w[1]);
+                let p = (prior + m * m / (2.0 * (1.0 + q))).exp() / (1.0 + q).sqrt();
+                let along = w[0] * direction[0] + w[1] * direction[1];
+                let (mean, variance) = (m / (network.lambda1.sqrt() * (1.0 + q)), 1.0 / (network.lambda1 * (1.0 + q)));
+                nodes.push((along, phi, p, mean, variance));
+            }
+        }
+        let total: f64 = nodes.iter().map(|node| node.2).sum();
+        nodes.iter_mut().for_each(|node| node.2 /= total);
+        Self { nodes }
+    }
+
+    fn mean(&self, value: impl Fn(f64, &[f64], f64, f64) -> f64) -> f64 {
+        self.nodes.iter().map(|(along, phi, p, mean, variance)| p * value(*along, phi, *mean, *variance)).sum()
+    }
+
+    /// What [`estimates`] lists, in its order.
+    fn values(&self, problem: &Problem) -> Vec<f64> {
+        let mut values = vec![
+            self.mean(|_, _, m, v| m * m + v),
+            self.mean(|_, _, m, _| m),
+            self.mean(|_, _, m, v| m.powi(4) + 6.0 * m * m * v + 3.0 * v * v),
+            self.mean(|s, _, m, _| m * s),
+            self.mean(|s, _, _, _| s * s),
+            self.mean(|s, _, _, _| s.powi(4)),
+        ];
+        let members = |class: usize| (0..problem.points()).filter(move |&mu| problem.class_train[mu] == class);
+        let centroid =
+            |phi: &[f64], class: usize| members(class).map(|mu| phi[mu]).sum::<f64>() / members(class).count() as f64;
+        for (a, b) in [(0, 1), (0, 2), (1, 2)] {
+            values.push(self.mean(|_, phi, _, _| (centroid(phi, a) - centroid(phi, b)).powi(2)));
+        }
+        for class in 0..3 {
+            let squares = |phi: &[f64]| members(class).map(|mu| phi[mu] * phi[mu]).sum::<f64>();
+            values.push(
+                self.mean(|_, phi, _, _| squares(phi) / members(class).count() as f64 - centroid(phi, class).powi(2)),
+            );
+        }
+        values
+    }
+}
+
+fn estimates(p: &UnitPrediction) -> Vec<Estimate> {
+    let along = [p.readout_weight_correlation, p.weight_second_moment_along_u, p.weight_fourth_moment_along_u];
+    [p.readout_second_moment, p.readout_mean, p.readout_fourth_moment]
+        .into_iter()
+        .chain(along.into_iter().flatten())
+        .chain(p.centroid_distance_sq.iter().chain(&p.gyration_radius_sq).copied())
+        .collect()
+}
+
+/// The largest deviation in standard errors; what is exact must agree to rounding.
+fn worst(found: &[Estimate], expected: &[f64]) -> f64 {
+    assert_eq!(found.len(), expected.len());
+    let z = |(found, expected): (&Estimate, &f64)| {
+        // A grid and float32 normals are good to some 1e-6.
+        (found.value - expected).abs() / found.error.max(1e-6 * (1.0 + expected.abs()))
+    };
+    found.iter().zip(expected).map(z).fold(0.0, f64::max)
+}
+
+/// a and A⁻¹ from dense matrices, as THEORY states them.
+fn dense_field(theory: &Theory, saddle: &Prediction) -> (Vec<f64>, Mat<f64>) {
+    let Network { lambda1, .. } = theory.network;
+    let (kernels, points) = (theory.kernels(), theory.points());
+    let matrix = Mat::from_fn(points, points, |i, j| {
+        let mean = kernels.mean_train[i] * kernels.mean_train[j];
+        let covariance = saddle.q_bar / lambda1 * (kernels.train[(i, j)] - mean);
+        covariance + mean / (lambda1 * (1.0 + saddle.q)) + if i == j { saddle.temperature } else { 0.0 }
+    });
+    let inverse = crate::theory::tests::inverse(&matrix);
+    let force = (0..points).map(|i| (0..points).map(|j| inverse[(i, j)] * theory.problem.y_train[j]).sum()).collect();
+    (force, inverse)
+}
+
+#[test]
+fn single_unit_averages_are_those_of_a_sum_over_the_plane() {
+    let problem = plane();
+    for activation in ALL {
+        let network = network(activation);
+        let theory = Theory::new(&problem, &network).unwrap();
+        let saddle = theory.saddle(0.6).unwrap();
+        let (force, stiffness) = dense_field(&theory, &saddle);
+        let direction = theory.reduced_direction(&saddle);
+        let expected =
+            |tilted| Reference::new(&problem, &network, &force, &stiffness, &direction, tilted).values(&problem);
+        let found = theory.unit_ladder(Kind::SingleUnit, &[0.6], &Params::default()).remove(0).unwrap();
+        let z = worst(&estimates(&found), &expected(Tilted::Right));
+        assert!(z < MOST_Z, "{activation:?}: {z}");
+        for wrong in [Tilted::WithoutForce, Tilted::WithoutStiffness] {
+            let z = worst(&estimates(&found), &expected(wrong));
+            assert!(z > 3.0 * MOST_Z, "{activation:?}: a measure without one of its terms must be seen, {z}");
+        }
+
+        let measure = theory.measure(&saddle);
+        let params = ChainParams { chains: 128, warmup: 40, draws: 120 };
+        let draws = chain::sample(&problem, &network, &measure, &direction, &params, 0);
+        let prior = theory.nngp(0.6).unwrap();
+        let observed = observe::observe(&theory, &draws, &measure, &prior, &direction);
+        assert_eq!((observed.method, observed.effective_fraction > 0.999), (Method::Chain, true));
+        let chained = UnitPrediction::new(Kind::SingleUnit, 0.6, observed, None).unwrap();
+        let z = worst(&estimates(&chained), &expected(Tilted::Right));
+        assert!(z < MOST_Z, "{activation:?}: chains, {z}");
+        assert!(worst(&estimates(&chained), &expected(Tilted::WithoutForce)) > MOST_Z, "{activation:?}: chains");
+        let relative = chained.readout_second_moment.error / chained.readout_second_moment.value;
+        assert!(relative < 0.02, "{activation:?}: the chains must be good for something, {relative}");
+    }
+}
+
+/// ∫ of a density is 1, and its moments are those reported.
+#[test]
+fn densities_have_the_moments_of_the_estimates() {
+    for activation in [Activation::Erf, Activation::Relu] {
+        let theory = Theory::new(&problem(), &network(activation)).unwrap();
+        let found = theory.unit_ladder(Kind::SingleUnit, &[0.5], &Params::default()).remove(0).unwrap();
+        let moment = |density: &Density, power: i32| -> f64 {
+            let step = density.grid[1] - density.grid[0];
+            density.grid.iter().zip(&density.value).map(|(x, p)| step * p * x.powi(power)).sum()
+        };
+        let along = found.weight_density_along_u.as_ref().unwrap();
+        for (density, second) in [
+            (&found.readout_density, found.readout_second_moment),
+            (along, found.weight_second_moment_along_u.unwrap()),
+        ] {
+            assert!((moment(density, 0) - 1.0).abs() < 2e-3, "{activation:?}: {}", moment(density, 0));
+            assert!((moment(density, 2) / second.value - 1.0).abs() < 0.03, "{activation:?}: {}", moment(density, 2));
+            assert!(density.value.iter().zip(&density.error).all(|(p, e)| *p > -1e-9 && e.is_finite()));
+        }
+        let skew = moment(&found.readout_density, 1);
+        assert!((skew - found.readout_mean.value).abs() < 2e-3, "{skew}");
+        assert_eq!(skew.abs() < 1e-12, activation.is_odd(), "{activation:?}: {skew}");
+    }
+}
+
+#[test]
+fn both_theories_are_the_prior_at_high_temperature() {
+    for activation in [Activation::Erf, Activation::Gelu] {
+        let theory = Theory::new(&problem(), &network(activation)).unwrap();
+        let prior = theory.nngp(1e7).unwrap();
+        for kind in Kind::UNITS {
+            let ladder = theory.unit_ladder(kind, &[1e7, 1.0], &Params { sets: 2, ..Params::default() });
+            let [hot, cold] = &ladder[..] else { panic!("two temperatures") };
+            let distance = |p: &UnitPrediction| {
+                let pairs = p.centroid_distance_sq.iter().zip(&prior.centroid_distance_sq);
+                let features = pairs.map(|(found, prior)| (found.value / prior - 1.0).abs()).fold(0.0, f64::max);
+                features.max((p.readout_second_moment.value * theory.network.lambda1 - 1.0).abs())
+            };
+            // What the controls leave is of second order in the draws' error.
+            assert!(distance(hot.as_ref().unwrap()) < 5e-4, "{activation:?} {kind:?}");
+            assert!(distance(cold.as_ref().unwrap()) > 1e-2, "{activation:?} {kind:?}: T = 1 must differ");
+        }
+    }
+}
+
+/// For Gaussian features (identity) wide networks are those of the saddle point: the displacement by feature learning agrees to O(1/N1).
+#[test]
+fn wide_networks_with_gaussian_features_meet_the_saddle_point() {
+    let wide = Network { width: 2000, ..network(Activation::Identity) };
+    let theory = Theory::new(&problem(), &wide).unwrap();
+    let (saddle, prior) = (theory.saddle(0.3).unwrap(), theory.nngp(0.3).unwrap());
+    for kind in Kind::UNITS {
+        let found = theory.unit_ladder(kind, &[0.3], &Params { sets: 4, ..Params::default() }).remove(0).unwrap();
+        let moved = saddle.centroid_distance_sq[0] - prior.centroid_distance_sq[0];
+        let Estimate { value, error } = found.centroid_distance_sq[0];
+        let miss = (value - saddle.centroid_distance_sq[0]).abs();
+        assert!(miss < 6.0 * error + 0.02 * moved.abs(), "{kind:?}: {miss} beside {moved} ± {error}");
+        assert!(
+            (value - prior.centroid_distance_sq[0]).abs() > 10.0 * error,
+            "{kind:?}: the displacement must be seen"
+        );
+    }
+}
+
+/// The self-consistent field in the plane, against a plain damped iteration whose averages are sums over a grid.
+#[test]
+fn the_adaptive_field_is_that_of_sums_over_the_plane() {
+    let problem = plane();
+    let temperature = 0.6;
+    for activation in [Activation::Erf, Activation::Relu] {
+        let network = network(activation);
+        let theory = Theory::new(&problem, &network).unwrap();
+        let saddle = theory.saddle(temperature).unwrap();
+        let direction = theory.reduced_direction(&saddle);
+        let (mut force, mut stiffness) = dense_field(&theory, &saddle);
+        let points = problem.points();
+        let root = (network.width as f64).sqrt();
+        let mut reference = Reference::new(&problem, &network, &force, &stiffness, &direction, Tilted::Right);
+        for _ in 0..60 {
+            let mut first = vec![0.0; points];
+            let mut second = Mat::<f64>::zeros(points, points);
+            for (_, phi, p, mean, variance) in &reference.nodes {
+                for i in 0..points {
+                    first[i] += p * mean * phi[i];
+                    for j in 0..points {
+                        second[(i, j)] += p * (mean * mean + variance) * phi[i] * phi[j];
+                    }
+                }
+            }
+            let whole = Mat::from_fn(points, points, |i, j| {
+                second[(i, j)] - first[i] * first[j] + if i == j { temperature } else { 0.0 }
+            });
+            let inverse = crate::theory::tests::inverse(&whole);
+            let miss: Vec<f64> =
+                (0..points).map(|i| problem.y_train[i] - temperature * force[i] - root * first[i]).collect();
+            for i in 0..points {
+                force[i] += 0.4 * (0..points).map(|j| inverse[(i, j)] * miss[j]).sum::<f64>();
+            }
+            stiffness += (&inverse - &stiffness) * faer::Scale(0.4);
+            reference = Reference::new(&problem, &network, &force, &stiffness, &direction, Tilted::Right);
+        }
+        let trace: f64 = (0..points).map(|i| stiffness[(i, i)]).sum();
+        let squares: f64 = force.iter().map(|a| a * a).sum();
+        let loss = 0.5 * temperature * (temperature * squares + points as f64 - temperature * trace) / points as f64;
+
+        let found = theory.unit_ladder(Kind::Adaptive, &[temperature], &Params::default()).remove(0).unwrap();
+        assert!(found.solution.residual < 1e-5 && found.solution.iterations > 1, "{:?}", found.solution);
+        let found_loss = found.train_loss.unwrap();
+        let all: Vec<Estimate> = estimates(&found).into_iter().chain([found_loss]).collect();
+        let expected: Vec<f64> = reference.values(&problem).into_iter().chain([loss]).collect();
+        // Errors from eight sets are themselves known to a quarter only.
+        let z = worst(&all, &expected);
+        assert!(z < 1.5 * MOST_Z, "{activation:?}: {z}");
+        // Controls: neither the saddle point's loss nor the single unit in its field is that.
+        assert!((found_loss.value - saddle.train_loss).abs() > 3.0 * MOST_Z * found_loss.error, "{activation:?}");
+        let (force, stiffness) = dense_field(&theory, &saddle);
+        let plain = Reference::new(&problem, &network, &force, &stiffness, &direction, Tilted::Right);
+        assert!(worst(&estimates(&found), &plain.values(&problem)) > 2.0 * MOST_Z, "{activation:?}");
+    }
+}
+
+#[test]
+fn ladders_keep_their_order_and_refuse_what_is_not_theirs() {
+    let theory = Theory::new(&problem(), &network(Activation::Erf)).unwrap();
+    let params = Params { draws: 2048, sets: 2, adaptive_draws: 2048, ..Params::default() };
+    for kind in Kind::UNITS {
+        let ladder = theory.unit_ladder(kind, &[1.0, f64::NAN, 5.0, -1.0], &params);
+        let temperatures: Vec<Option<f64>> = ladder.iter().map(|p| p.as_ref().ok().map(|p| p.temperature)).collect();
+        assert_eq!(temperatures, [Some(1.0), None, Some(5.0), None], "{kind:?}");
+        for bad in [&ladder[1], &ladder[3]] {
+            assert!(matches!(bad, Err(TheoryError::Temperature { .. })), "{kind:?}: {bad:?}");
+        }
+        assert!(matches!(theory.ladder(kind, &[1.0])[..], [Err(TheoryError::Family { .. })]));
+        let again = theory.unit_ladder(kind, &[1.0, f64::NAN, 5.0, -1.0], &params);
+        assert_eq!(
+            ladder[0].as_ref().unwrap().centroid_distance_sq,
+            again[0].as_ref().unwrap().centroid_distance_sq,
+            "the same draws every time"
+        );
+    }
+    for kind in Kind::PROCESSES {
+        assert!(matches!(theory.unit_ladder(kind, &[1.0], &params)[..], [Err(TheoryError::Family { .. })]));
+    }
+}
+
+/// Labels that are zero leave nothing to measure along.
+#[test]
+fn zero_labels_have_no_direction() {
+    let mut task = task(30, 0, 6);
+    task.y_train.fill(0.0);
+    let theory = Theory::new(&Problem::new(&task).unwrap(), &network(Activation::Erf)).unwrap();
+    for kind in Kind::UNITS {
+        let found = theory.unit_ladder(kind, &[1.0], &Params { sets: 2, ..Params::default() }).remove(0).unwrap();
+        assert!(found.readout_weight_correlation.is_none() && found.weight_density_along_u.is_none(), "{kind:?}");
+        assert!(found.readout_second_moment.value < 1.0 / 1.6, "{kind:?}: only the stiffness acts");
+    }
+}
+
+/// The digits of the quick preset, whose coldest temperatures let one unit fit the data alone: from there down there are errors and no numbers.
+#[test]
+fn lost_stability_is_an_error_at_all_lower_temperatures() {
+    let experiment = Experiment::resolve(preset("quick").unwrap()).unwrap();
+    let theory = prepare(&experiment).unwrap().theory;
+    let temperatures = [0.02, 10.0, 0.3, 0.04];
+    for kind in Kind::UNITS {
+        let ladder = theory.unit_ladder(kind, &temperatures, &Params { sets: 2, ..Params::default() });
+        assert!(ladder[1].is_ok() && ladder[2].is_ok(), "{kind:?}: {:?}", ladder[2].as_ref().err());
+        for cold in [0, 3] {
+            let Err(TheoryError::Unit(UnitError::Unstable { near, temperature, .. })) = ladder[cold] else {
+                panic!("{kind:?}: {:?}", ladder[cold].as_ref().map(|p| p.readout_second_moment))
+            };
+            assert!(temperature == temperatures[cold] && (0.04..0.3).contains(&near), "{kind:?}: {near}");
+        }
+        let message = ladder[0].as_ref().err().map(ToString::to_string);
+        assert!(message.is_some_and(|message| message.contains("loses stability near T =")));
+    }
+}
