@@ -173,7 +173,7 @@ const MOST_EXCESS: f64 = 1.5;
 const MOST_DRIFT: f64 = 5.0;
 
 /// Relative error of ⟨v²⟩ beyond which a prediction is none.
-const MOST_ERROR: f64 = 0.1;
+const MOST_ERROR: f64 = 0.05;
 
 impl Theory {
     /// One of [`Kind::UNITS`] at many temperatures, in the order given; for any other kind every result is [`TheoryError::Family`].
@@ -208,8 +208,9 @@ impl Theory {
                     return Err(UnitError::Unstable { kind: Kind::SingleUnit, temperature, near }.into());
                 }
                 let prediction = self.single_unit(&saddle, params);
-                if let Err(TheoryError::Unit(UnitError::Unstable { near, .. })) = prediction {
-                    lost_at = Some(near);
+                // Whichever guard speaks first, it is the tail of the tilt that grows, and it grows on.
+                if let Err(TheoryError::Unit(_)) = prediction {
+                    lost_at = Some(temperature);
                 }
                 prediction
             })
@@ -257,8 +258,10 @@ impl Theory {
                 let prediction = branch
                     .solve_at(temperature)
                     .and_then(|field| self.adaptive(temperature, field, count, params.sets));
-                if let Err(TheoryError::Unit(UnitError::Unstable { near, .. })) = prediction {
-                    lost_at = Some(near);
+                match prediction {
+                    Err(TheoryError::Unit(UnitError::Unstable { near, .. })) => lost_at = Some(near),
+                    Err(TheoryError::Unit(_)) => lost_at = Some(temperature),
+                    _ => {}
                 }
                 prediction
             })
