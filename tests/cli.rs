@@ -355,7 +355,7 @@ fn a_used_output_directory_is_refused_and_untouched() {
 /// A run that fails after it has begun removes what it created, and nothing else.
 #[test]
 fn a_failed_run_removes_exactly_what_it_created() {
-    let failing = [&TINY[..], &["--sampler", "ula", "--step-size", "1000"]].concat();
+    let failing = [&TINY[..], &["--sampler", "ula", "--step-size", "1.9"]].concat();
     let dir = TempDir::new().unwrap();
     let fail = |out: &[&str]| {
         let output = featherm(dir.path(), &[&failing[..], out].concat());

@@ -32,7 +32,7 @@ pub fn run(arguments: &RunArgs) -> Result<(), Failure> {
     };
     experiment.dir = Some(dir.path().display().to_string());
     let begun = record(&experiment).and_then(|record| Ok(dir.write_config(&record)?));
-    let run = match begun.and_then(|()| sample(Job::new(&experiment, &prepared), dir.claim().clone())) {
+    let run = match begun.and_then(|()| sample(&experiment, &prepared, dir.claim().clone())) {
         Ok(run) => run,
         Err(failure) => {
             dir.claim().abandon();
@@ -49,12 +49,14 @@ pub fn run(arguments: &RunArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-fn sample(job: Job, claim: Claim) -> Result<Run, Failure> {
+fn sample(experiment: &Experiment, prepared: &Prepared, claim: Claim) -> Result<Run, Failure> {
+    // Before the theory, which may take its time: a Ctrl-C there is answered too.
+    let mut display = Display::new(Some(claim));
+    let job = Job::new(experiment, prepared);
     let mut opened = job.open().map_err(|error| Failure::Failed(error.to_string()))?;
     if let Some(note) = &opened.note {
         eprintln!("{note}");
     }
-    let mut display = Display::new(Some(claim));
     let result = job.sample(opened.backend.as_mut(), |state| display.update(state));
     display.finish();
     Ok(result?)
