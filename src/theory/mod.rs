@@ -13,7 +13,7 @@
 //! ([`spectrum`]): one eigendecomposition in [`Theory::new`] serves all temperatures, each of which then costs O(P) for the order
 //! parameters and O(P²) for the geometry; only the Gram matrices, made on demand, cost O(P³).
 //!
-//! That theory takes the features as Gaussian. The theories of [`unit`] do not: they average over the measure of one hidden unit by Monte Carlo.
+//! That theory takes the features as Gaussian. The theories of [`mod@unit`] do not: they average over the measure of one hidden unit by Monte Carlo.
 
 mod evidence;
 mod features;
@@ -49,9 +49,9 @@ pub enum Kind {
     Nngp,
     /// The saddle point of the proportional limit.
     Saddle,
-    /// One unit in the field of the saddle point ([`unit`]).
+    /// One unit in the field of the saddle point ([`mod@unit`]).
     SingleUnit,
-    /// One unit in a self-consistent field ([`unit`]).
+    /// One unit in a self-consistent field ([`mod@unit`]).
     Adaptive,
 }
 
