@@ -1,6 +1,7 @@
 //! The whole job, from an [`Experiment`] to its [`Document`]: data, theory, samples, comparison.
 
-use std::collections::BTreeMap;
+mod account;
+
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Instant;
@@ -8,15 +9,13 @@ use std::time::Instant;
 use thiserror::Error;
 
 use crate::backend::{Accumulated, Backend, BackendError, Ensemble, Opened, memory_plan, open};
-use crate::compare::{self, DistanceCurve, LogEvidence, Losses, Row};
 use crate::config::{Experiment, Readout, SamplerKind};
 use crate::data::{self, DataError};
 use crate::memory::{self, NotEnough};
 use crate::model::{Problem, ProblemError};
-use crate::observables::{self, Observable, Recorder, SampledTemperature, class_pairs};
-use crate::report::verdict::{judge, warnings};
-use crate::report::{DataSummary, Document, LogEvidenceReport, SCHEMA, SamplerReport, TemperatureReport, Timing};
-use crate::sampler::{self, Phase, Plan, Progress, RunReport, SamplerError, Tuning, informed_mass, superchains};
+use crate::observables::{self, Recorder};
+use crate::report::{Document, Timing};
+use crate::sampler::{self, Phase, Plan, Progress, SamplerError, Tuning, informed_mass, superchains};
 use crate::stats::ShapeError;
 use crate::theory::unit::{self, UnitPrediction};
 use crate::theory::{self, Kind, Prediction, Theory, TheoryError};
@@ -29,9 +28,6 @@ const FIRST_STEP_SIZE: f64 = 0.3;
 
 /// Updates of `ula` between draws without `--steps`.
 const ULA_STEPS: usize = 10;
-
-/// Temperatures of the fine grid on which the theory's maximum is sought.
-const THEORY_GRID: usize = 121;
 
 /// Why there is no result.
 #[derive(Debug, Error)]
@@ -313,167 +309,6 @@ impl<'a> Job<'a> {
         let (predictions, units) = (std::mem::take(&mut self.predictions), std::mem::take(&mut self.units));
         Ok(Run { document, accumulated, predictions, units })
     }
-
-    fn rows(
-        &self,
-        entries: &[observables::Entry],
-        sampled: &[SampledTemperature],
-        accumulated: &Accumulated,
-    ) -> Result<Vec<Vec<Row>>, RunError> {
-        let mut rows = Vec::new();
-        for (t, sampled) in sampled.iter().enumerate() {
-            let predictions = &self.predictions[t];
-            let superchains = self.judged_superchains(sampled);
-            let mut at = compare::scalar_rows(entries, sampled, predictions, &self.units[t], superchains)?;
-            if !self.has_direction(t) {
-                // Measured along a û of length zero they read 0, which is no measurement.
-                at.retain(|row| !entries.iter().any(|e| e.name == row.name && e.members.iter().any(|o| o.along_u())));
-            }
-            at.extend(compare::predictive_rows(&accumulated.predictive[t], predictions, superchains)?);
-            rows.push(at);
-        }
-        Ok(rows)
-    }
-
-    /// Superchains that the nested R̂ can tell apart: without its lost chains an ensemble no longer falls into those it started in.
-    fn judged_superchains(&self, sampled: &SampledTemperature) -> usize {
-        if sampled.chains == self.ensemble.replicas { superchains(sampled.chains) } else { 1 }
-    }
-
-    /// Whether some theory names a direction û at this temperature: none does where all fail, or where the labels are zero.
-    fn has_direction(&self, temperature: usize) -> bool {
-        self.ensemble.directions[temperature].iter().any(|&u| u != 0.0)
-    }
-
-    /// ln p(y) along the ladder from the draws of the loss.
-    fn log_evidence(&self, sampled: &[SampledTemperature]) -> Option<Vec<LogEvidence>> {
-        let problem = &self.prepared.problem;
-        let all = Observable::all(problem.classes(), problem.test_points() > 0);
-        let column = all.iter().position(|&o| o == Observable::TrainLoss)?;
-        let points = problem.points() as f64;
-        let losses: Vec<Losses> = sampled
-            .iter()
-            .map(|s| Losses { values: s.draws[column].iter().map(|x| points * x).collect(), chains: s.chains })
-            .collect();
-        compare::log_evidence(&self.prepared.theory, &self.experiment.temperatures, &losses)
-    }
-
-    fn document(
-        &self,
-        plan: &Plan,
-        report: &RunReport,
-        backend: &dyn Backend,
-        timing: Timing,
-        rows: Vec<Vec<Row>>,
-        sampled: &[SampledTemperature],
-    ) -> Document {
-        let (experiment, problem) = (self.experiment, &self.prepared.problem);
-        let signatures = self.signatures(&rows, sampled);
-        let ladder = &experiment.temperatures;
-        let evidence = self.log_evidence(sampled);
-        let mut temperatures: Vec<TemperatureReport> = rows
-            .iter()
-            .enumerate()
-            .map(|(t, rows)| {
-                let (chains, predictions) = (&report.chains[t], &self.predictions[t]);
-                let found = evidence.as_ref().and_then(|evidence| evidence.get(t));
-                TemperatureReport {
-                    temperature: ladder[t],
-                    converged: false,
-                    advice: Vec::new(),
-                    sampler: SamplerReport::new(
-                        chains,
-                        plan,
-                        (experiment.sampler.chains, self.judged_superchains(&sampled[t])),
-                        report.draws,
-                        (t, report.exchange.as_ref()),
-                    ),
-                    observables: rows.iter().map(|row| (row.name.clone(), row.into())).collect(),
-                    log_evidence: found.map(|found| LogEvidenceReport::new(found, predictions)),
-                    theory: predictions.iter().map(|p| (p.kind.name().to_string(), p.into())).collect(),
-                    units: self.units[t].iter().map(|p| (p.kind.name().to_string(), p.into())).collect(),
-                }
-            })
-            .collect();
-        for (t, at) in temperatures.iter_mut().enumerate() {
-            at.advice = judge(at, &experiment.sampler, t.checked_sub(1).map(|hotter| ladder[hotter]));
-            at.converged = at.advice.is_empty();
-        }
-        let mut warnings = warnings(&temperatures, experiment.sampler.kind.adjusted());
-        warnings.extend(self.failures.iter().cloned());
-        warnings.extend((0..ladder.len()).filter(|&t| !self.has_direction(t)).map(|t| {
-            format!(
-                "no theory names a direction û at T = {}: the two observables along it are left out there",
-                ladder[t]
-            )
-        }));
-        if evidence.is_none() {
-            warnings.push("no theory has a solution at every temperature, so the log evidence is left out".into());
-        }
-        Document {
-            schema: SCHEMA.into(),
-            version: env!("CARGO_PKG_VERSION").into(),
-            config: experiment.settings(),
-            device: backend.device(),
-            data: DataSummary {
-                name: problem.name.clone(),
-                classes: problem.class_names.clone(),
-                train_points: problem.points(),
-                test_points: problem.test_points(),
-                dimension: problem.dimension(),
-                rank: problem.rank(),
-            },
-            timing,
-            interrupted: report.interrupted,
-            temperatures,
-            exchange: report.exchange.clone(),
-            signatures,
-            warnings,
-        }
-    }
-
-    /// The maximum of D²(T) for every pair of classes.
-    fn signatures(
-        &self,
-        rows: &[Vec<Row>],
-        sampled: &[SampledTemperature],
-    ) -> BTreeMap<String, compare::CentroidDistanceMaximum> {
-        let problem = &self.prepared.problem;
-        let temperatures = &self.experiment.temperatures;
-        let all = Observable::all(problem.classes(), problem.test_points() > 0);
-        let fine: Vec<Prediction> = self
-            .prepared
-            .theory
-            .ladder(Kind::Saddle, &fine_grid(temperatures))
-            .into_iter()
-            .filter_map(Result::ok)
-            .collect();
-        let mut maxima = BTreeMap::new();
-        for (pair, (a, b)) in class_pairs(problem.classes()).enumerate() {
-            let observable = Observable::CentroidDistanceSq(a, b);
-            let Some(column) = all.iter().position(|&o| o == observable) else { continue };
-            let suffix = if problem.classes() > 2 {
-                format!("[{},{}]", problem.class_names[a], problem.class_names[b])
-            } else {
-                String::new()
-            };
-            let name = format!("{}{suffix}", observable.name());
-            let cells: Vec<_> =
-                rows.iter().filter_map(|rows| rows.iter().find(|row| row.name == name)?.cells.first()).collect();
-            let Some(infinite_width) = cells.first().and_then(|cell| cell.predicted(Kind::Nngp)) else { continue };
-            let curve = DistanceCurve {
-                temperatures,
-                chain_means: sampled.iter().map(|s| s.chain_means(column)).collect(),
-                mcse: cells.iter().map(|cell| cell.summary.mcse).collect(),
-                infinite_width,
-                theory: fine.iter().map(|p| (p.temperature, p.centroid_distance_sq[pair])).collect(),
-            };
-            if let Some(found) = compare::centroid_distance_maximum(&curve, self.experiment.sampler.seed, pair as u32) {
-                maxima.insert(format!("centroid_distance_maximum{suffix}"), found);
-            }
-        }
-        maxima
-    }
 }
 
 /// The most refined prediction.
@@ -486,13 +321,6 @@ fn rotated_direction(problem: &Problem, predictions: &[Prediction]) -> Vec<f64> 
     let Some(prediction) = best(predictions) else { return vec![0.0; problem.rank()] };
     let u = &prediction.direction;
     (0..problem.rank()).map(|j| (0..problem.dimension()).map(|i| problem.basis[(i, j)] * u[i]).sum()).collect()
-}
-
-/// Log-spaced temperatures over the range of the ladder.
-fn fine_grid(temperatures: &[f64]) -> Vec<f64> {
-    let (Some(&high), Some(&low)) = (temperatures.first(), temperatures.last()) else { return Vec::new() };
-    let step = (low / high).ln() / (THEORY_GRID - 1) as f64;
-    (0..THEORY_GRID).map(|k| high * (step * k as f64).exp()).collect()
 }
 
 #[cfg(test)]

@@ -178,7 +178,8 @@ pub struct Transition {
     pub acceptance: f64,
     /// Change of the Hamiltonian over the trajectory's deterministic parts; 0 for [`Scheme::Ula`], which has none.
     pub energy_error: f64,
-    /// The Hamiltonian βL + ½λ0‖W′‖² + ½λ1‖v‖² + ½ pᵀm⁻¹p at the start, after the full momentum refreshment; NaN for [`Scheme::Ula`].
+    /// The Hamiltonian βL + ½λ0‖W′‖² + ½λ1‖v‖² + ½ pᵀm⁻¹p at the start, after the full momentum refreshment, with V in
+    /// place of βL + ½λ1‖v‖² and W′ alone moving for [`Scheme::Marginal`]; NaN for [`Scheme::Ula`].
     pub energy: f64,
     /// The energy error was not finite or above [`DIVERGENCE`] (adjusted: the move was rejected), or the state itself is no longer
     /// finite (unadjusted: the chain is lost and stays where it was last finite).

@@ -85,7 +85,7 @@ pub struct BenchArgs {
 
 #[derive(Debug, Subcommand)]
 pub enum BenchCommand {
-    /// The bias of the unadjusted samplers at h, h/2 and h/4 against malt, and its order.
+    /// The bias of the unadjusted samplers at h, h/2 and h/4 against malt, and its order (--sampler and --readout are its own).
     Bias(BiasArgs),
 }
 

@@ -33,7 +33,7 @@ pub struct ReadoutScratch<S> {
     solved: Vec<S>,
     /// v̄.
     mean: Vec<S>,
-    /// β e, then what the draw is conditioned on.
+    /// e, then what the draw is conditioned on.
     data: Vec<S>,
     stack: MemBuffer,
 }

@@ -301,19 +301,16 @@ impl<S: Scalar> Chain<S> {
                 self.ula(target, motion, steps, &stream, scratch);
                 (false, Transition { acceptance: 1.0, ..still })
             }
-            Scheme::Obabo { friction, metropolis } => {
+            Scheme::Obabo { friction, .. } | Scheme::Marginal { friction } => {
                 let energy = self.start(network, motion, &stream, scratch);
                 let heat = self.obabo(target, motion, friction, steps, &stream, scratch);
                 let end = self.potential(network, beta) + total_kinetic(motion, &scratch.momentum);
-                (metropolis, Transition { acceptance: 1.0, energy_error: end - energy - heat, energy, diverged: false })
-            }
-            Scheme::Marginal { friction } => {
-                let energy = self.start(network, motion, &stream, scratch);
-                let heat = self.obabo(target, motion, friction, steps, &stream, scratch);
-                let end = self.potential(network, beta) + total_kinetic(motion, &scratch.momentum);
-                // Before the verdict: (W′, v) is proposed as a whole, and p(v | W′) cancels from its acceptance.
-                self.draw_readout(target, beta, &stream, scratch);
-                (true, Transition { acceptance: 1.0, energy_error: end - energy - heat, energy, diverged: false })
+                if motion.marginal() {
+                    // Before the verdict: (W′, v) is proposed as a whole, and p(v | W′) cancels from its acceptance.
+                    self.draw_readout(target, beta, &stream, scratch);
+                }
+                let adjusted = !matches!(motion.scheme, Scheme::Obabo { metropolis: false, .. });
+                (adjusted, Transition { acceptance: 1.0, energy_error: end - energy - heat, energy, diverged: false })
             }
             Scheme::Baoab { friction } => {
                 let energy = self.start(network, motion, &stream, scratch);

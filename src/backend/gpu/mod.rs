@@ -12,6 +12,7 @@ pub mod device;
 pub mod engine;
 pub mod layout;
 pub mod memory;
+pub mod motion;
 mod quiet;
 mod results;
 pub mod schedule;
@@ -20,8 +21,9 @@ mod submission;
 
 pub use self::adapter::{AdapterChoice, AdapterInfo, adapters, find};
 use self::engine::{Edit, Engine};
-use self::layout::{Layout, Motion, Tiling};
+use self::layout::{Layout, Tiling};
 use self::memory::{DeviceLimits, MemoryPlan};
+use self::motion::Motion;
 use self::schedule::{Energy, Schedule};
 use super::{Accumulated, Backend, BackendError, Device, Ensemble, Moments, Move, Outcome, Round, Scheme, Weights};
 

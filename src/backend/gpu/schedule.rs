@@ -77,7 +77,7 @@ impl<'a> Schedule<'a> {
         self.stale = (self.stale && !moved) || (self.energy == Energy::Marginal && round.exchange.is_some());
     }
 
-    /// Loss and gradient where the chains stand, drawn from the prior first if asked for: one step of [`super::layout::Motion::rest`].
+    /// Loss and gradient where the chains stand, drawn from the prior first if asked for: one step of [`super::motion::Motion::rest`].
     pub fn start(&mut self, prior: bool) {
         for shard in 0..self.plan.shards {
             let call = self.call(shard);

@@ -1,0 +1,52 @@
+//! How the chains of one temperature move, as the numbers that the shaders read.
+
+use crate::backend::{Move, Scheme, rotation};
+
+/// How the chains of one temperature move, in the numbers that `motion_of` in shaders/update.wgsl unpacks.
+#[derive(Debug, Clone)]
+pub struct Motion {
+    pub(super) head: [f64; 16],
+    pub(super) weights: Vec<f64>,
+    /// How each direction of W′ turns in a step of [`Scheme::Marginal`].
+    pub(super) rotation: Vec<[f64; 3]>,
+}
+
+impl Motion {
+    pub fn new(motion: &Move, lambda: [f64; 2]) -> Self {
+        let (h, beta, mass) = (motion.step_size, motion.beta, motion.mass.readout);
+        let (scheme, metropolis, time, friction) = match motion.scheme {
+            Scheme::Obabo { friction, metropolis } => (0.0, metropolis, h, friction),
+            Scheme::Marginal { friction } => (4.0, true, 0.0, friction),
+            Scheme::Baoab { friction } => (1.0, false, 0.5 * h, friction),
+            Scheme::Ula => (2.0, false, 0.0, 0.0),
+        };
+        let keep = (-friction * h).exp();
+        let fresh = (1.0 - keep * keep).sqrt();
+        // V has β within it, and the prior turns W′ in every step.
+        let marginal = matches!(motion.scheme, Scheme::Marginal { .. });
+        let force = if marginal { 0.5 * h } else { 0.5 * h * beta };
+        let prior = lambda.map(|lambda| if marginal { 0.0 } else { 0.5 * h * lambda });
+        let turn = |m: &f64| if marginal { rotation(*m, lambda[0], h) } else { [0.0; 3] };
+        let (shrink, amplitude) = if motion.scheme == Scheme::Ula {
+            (lambda.map(|lambda| 1.0 - h / beta * lambda), (2.0 * h / beta).sqrt())
+        } else {
+            ([0.0; 2], 0.0)
+        };
+        #[rustfmt::skip]
+        let head = [
+            scheme, f64::from(u8::from(metropolis)), beta, time,
+            force, prior[0], prior[1], keep,
+            fresh, 1.0 / mass, mass.sqrt(), 0.0,
+            shrink[0], shrink[1], h, amplitude,
+        ];
+        let rotation = motion.mass.weights.iter().map(turn).collect();
+        Self { head, weights: motion.mass.weights.clone(), rotation }
+    }
+
+    /// Stays where it is, so that only the loss and the gradient there are found.
+    pub fn rest(rank: usize) -> Self {
+        let mut head = [0.0; 16];
+        head[0] = 3.0;
+        Self { head, weights: vec![1.0; rank], rotation: vec![[0.0; 3]; rank] }
+    }
+}
