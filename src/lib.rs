@@ -27,6 +27,7 @@
 //! | [`store`] | the run directory | plots |
 //! | [`run`] | the whole job, from `Experiment` to `Document` | the command line |
 //! | [`bias`] | unadjusted samplers against an adjusted one | devices |
+//! | [`scaling`] | one experiment at many widths, and what is left of each theory's error | devices |
 //! | [`cli`] | raw arguments, messages, exit codes | formulas |
 
 pub mod backend;
@@ -42,6 +43,7 @@ pub mod observables;
 pub mod report;
 pub mod run;
 pub mod sampler;
+pub mod scaling;
 mod simd;
 pub mod stats;
 pub mod store;

@@ -9,7 +9,7 @@ use std::time::Instant;
 use thiserror::Error;
 
 use crate::backend::{Accumulated, Backend, BackendError, Ensemble, Opened, memory_plan, open};
-use crate::config::{Experiment, Readout, SamplerKind};
+use crate::config::{ConfigError, Experiment, Readout, SamplerKind};
 use crate::data::{self, DataError};
 use crate::memory::{self, NotEnough};
 use crate::model::{Problem, ProblemError};
@@ -32,6 +32,8 @@ const ULA_STEPS: usize = 10;
 /// Why there is no result.
 #[derive(Debug, Error)]
 pub enum RunError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     #[error(transparent)]
     Data(#[from] DataError),
     #[error(transparent)]
@@ -57,7 +59,7 @@ impl RunError {
             matches!(error, TheoryError::EmptyClass { .. } | TheoryError::Data | TheoryError::Network { .. })
         };
         match self {
-            Self::Data(_) | Self::Problem(_) | Self::Memory(_) => true,
+            Self::Config(_) | Self::Data(_) | Self::Problem(_) | Self::Memory(_) => true,
             Self::Theory(error) => theory(error),
             _ => false,
         }
@@ -154,6 +156,15 @@ pub fn run(experiment: &Experiment, progress: impl FnMut(Progress) -> ControlFlo
     let job = Job::new(experiment, &prepared);
     let mut opened = job.open()?;
     job.sample(opened.backend.as_mut(), progress)
+}
+
+/// The document of a run that is of no use when stopped half-way: [`RunError::Interrupted`] then.
+///
+/// # Errors
+/// As [`run`].
+pub fn whole(experiment: &Experiment, progress: impl FnMut(Progress) -> ControlFlow<()>) -> Result<Document, RunError> {
+    let document = run(experiment, progress)?.document;
+    if document.interrupted { Err(RunError::Interrupted) } else { Ok(document) }
 }
 
 /// An experiment with its theory, on its way through the sampler.

@@ -455,3 +455,26 @@ fn help_and_version_never_fail() {
         assert!(stdout(&output).contains("featherm"));
     }
 }
+
+#[test]
+fn a_ladder_of_widths_that_cannot_be_had_is_bad_input() {
+    let dir = TempDir::new().unwrap();
+    for (arguments, part) in [
+        (&["--widths", "5,10"][..], "three different widths"),
+        (&["--widths", "5,10,x"], "'x'"),
+        (&["--widths", "5,10,20", "--hold", "load-and-dimension"], "teacher"),
+        (&["--widths", "5,10,2000", "--hold", "load"], "lower --train"),
+    ] {
+        let output = featherm(dir.path(), &[&["scaling"], &TINY[..], arguments].concat());
+        let message = stderr(&output);
+        assert_eq!(output.status.code(), Some(2), "{message}");
+        assert!(message.contains(part) && message.lines().count() == 1, "{message}");
+    }
+    let output = featherm(dir.path(), &[&["scaling"], &TINY[..], &["--widths", "5,10,20", "--json"]].concat());
+    let found: Value = serde_json::from_str(&stdout(&output)).unwrap();
+    assert_eq!(found["schema"], "featherm.scaling/1");
+    assert_eq!(found["sizes"][2]["width"], 20);
+    let row = found["rows"].as_array().unwrap().iter().find(|row| row["theory"] == "saddle").unwrap();
+    assert_eq!(row["deviation"].as_array().unwrap().len(), 3);
+    assert!(row["line"]["limit"].is_number() && fs::read_dir(dir.path()).unwrap().next().is_none());
+}

@@ -11,6 +11,7 @@ use crate::config::{
 };
 use crate::data::recognise;
 use crate::model::Activation;
+use crate::scaling::Hold;
 use crate::theory::Kind;
 
 /// The feature-learning thermometer: samples the Gibbs posterior of one-hidden-layer networks at temperature T and holds the samples
@@ -46,6 +47,8 @@ pub enum Command {
     Theory(TheoryArgs),
     /// Print the table of a run directory.
     Report(ReportArgs),
+    /// Run a problem at many widths and extrapolate every theory's deviation from the samples to infinite width.
+    Scaling(ScalingArgs),
     /// Measure the samplers themselves.
     Bench(BenchArgs),
     /// List the graphics devices that can run the chains.
@@ -75,6 +78,21 @@ pub struct RunArgs {
     /// Print the resolved settings and the memory that the run would take, and stop.
     #[arg(long, help_heading = "Output")]
     pub dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ScalingArgs {
+    #[command(flatten)]
+    pub experiment: ExperimentArgs,
+    /// Widths N1, at least three; the problem's P and N0 belong to its own --width.
+    #[arg(long, value_name = "N1,N1,…", value_delimiter = ',', required = true, allow_negative_numbers = true)]
+    pub widths: Vec<usize>,
+    /// What stays as it is while the width grows: P, or P/N1 at the same N0, or P/N1 and N0/N1 (teacher data).
+    #[arg(long, value_enum, default_value = "train")]
+    pub hold: Hold,
+    /// Print JSON (schema featherm.scaling/1) instead of a table.
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Args)]

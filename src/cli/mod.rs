@@ -7,6 +7,7 @@ mod doctor;
 mod progress;
 mod report;
 mod run;
+mod scaling;
 mod theory;
 
 use std::process::ExitCode;
@@ -75,6 +76,7 @@ pub fn main() -> ExitCode {
         Some(Command::Run(arguments)) => run::run(&arguments),
         Some(Command::Theory(arguments)) => theory::theory(&arguments),
         Some(Command::Report(arguments)) => report::report(&arguments),
+        Some(Command::Scaling(arguments)) => scaling::scaling(&arguments),
         Some(Command::Bench(command)) => bench::bench(&command.command),
         Some(Command::Devices) => devices::devices(),
         Some(Command::Doctor) => doctor::doctor(),
