@@ -27,6 +27,7 @@
 //! | [`store`] | the run directory | plots |
 //! | [`run`] | the whole job, from `Experiment` to `Document` | the command line |
 //! | [`bias`] | unadjusted samplers against an adjusted one | devices |
+//! | [`descent`] | noiseless gradient descent from prior draws, beside equilibrium | devices |
 //! | [`scaling`] | one experiment at many widths, and what is left of each theory's error | devices |
 //! | [`cli`] | raw arguments, messages, exit codes | formulas |
 
@@ -36,6 +37,7 @@ pub mod cli;
 pub mod compare;
 pub mod config;
 pub mod data;
+pub mod descent;
 pub mod memory;
 pub mod model;
 pub mod noise;

@@ -154,6 +154,7 @@ pub fn compare(
     let stages = [
         ("gradient", Scheme::Ula, 1, tolerances.stage),
         ("ula", Scheme::Ula, 3, tolerances.steps),
+        ("descent", Scheme::Descent, 3, tolerances.steps),
         ("baoab", Scheme::Baoab { friction: 0.7 }, 3, tolerances.steps),
         ("obabo", obabo(0.7, false), 3, tolerances.steps),
         ("hmc", obabo(0.0, false), LONG, tolerances.trajectory),
@@ -163,7 +164,7 @@ pub fn compare(
         let pace = if stage == "gradient" { Pace { beta: 1e8, step_size: 100.0 } } else { Pace::of(scheme) };
         let (a, b) = duel.play_at(pace, scheme, &[duel_round(ensemble, 2, steps)])?;
         check(stage, duel.positions()?, tolerance);
-        if scheme != Scheme::Ula {
+        if !matches!(scheme, Scheme::Ula | Scheme::Descent) {
             check("energy", energies(&a, &b), energy);
         }
     }
@@ -232,7 +233,7 @@ struct Pace {
 
 impl Pace {
     fn of(scheme: Scheme) -> Self {
-        Self { beta: 0.5, step_size: if scheme == Scheme::Ula { 0.01 } else { 0.3 } }
+        Self { beta: 0.5, step_size: if matches!(scheme, Scheme::Ula | Scheme::Descent) { 0.01 } else { 0.3 } }
     }
 }
 

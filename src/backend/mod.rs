@@ -120,6 +120,8 @@ pub enum Scheme {
     Baoab { friction: f64 },
     /// θ ← (1 − ηTλ)θ − η∇L + √(2ηT) ξ, unadjusted, with h as the learning rate η; the mass is not used.
     Ula,
+    /// θ ← θ − η∇L with h as the learning rate η: gradient descent on the loss alone. Noise, prior, temperature and mass have no part in it.
+    Descent,
 }
 
 /// How all chains of one temperature move.
@@ -176,10 +178,10 @@ pub struct Round {
 pub struct Transition {
     /// min(1, exp(−energy error)); 1 for unadjusted schemes.
     pub acceptance: f64,
-    /// Change of the Hamiltonian over the trajectory's deterministic parts; 0 for [`Scheme::Ula`], which has none.
+    /// Change of the Hamiltonian over the trajectory's deterministic parts; 0 for [`Scheme::Ula`] and [`Scheme::Descent`], which have none.
     pub energy_error: f64,
     /// The Hamiltonian βL + ½λ0‖W′‖² + ½λ1‖v‖² + ½ pᵀm⁻¹p at the start, after the full momentum refreshment, with V in
-    /// place of βL + ½λ1‖v‖² and W′ alone moving for [`Scheme::Marginal`]; NaN for [`Scheme::Ula`].
+    /// place of βL + ½λ1‖v‖² and W′ alone moving for [`Scheme::Marginal`]; NaN for [`Scheme::Ula`] and [`Scheme::Descent`].
     pub energy: f64,
     /// The energy error was not finite or above [`DIVERGENCE`] (adjusted: the move was rejected), or the state itself is no longer
     /// finite (unadjusted: the chain is lost and stays where it was last finite).

@@ -10,6 +10,7 @@ use crate::config::{
     SamplerSettings, Settings, Standardize, TemperatureSettings, TheorySettings, preset,
 };
 use crate::data::recognise;
+use crate::descent;
 use crate::model::Activation;
 use crate::scaling::Hold;
 use crate::theory::Kind;
@@ -49,6 +50,8 @@ pub enum Command {
     Report(ReportArgs),
     /// Run a problem at many widths and extrapolate every theory's deviation from the samples to infinite width.
     Scaling(ScalingArgs),
+    /// Follow noiseless gradient descent from prior draws and record how the class manifolds move.
+    Descend(DescendArgs),
     /// Measure the samplers themselves.
     Bench(BenchArgs),
     /// List the graphics devices that can run the chains.
@@ -93,6 +96,41 @@ pub struct ScalingArgs {
     /// Print JSON (schema featherm.scaling/1) instead of a table.
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct DescendArgs {
+    /// The chains are the starts; warm-up, draws and temperatures concern the equilibrium that is printed beside them, or nothing.
+    #[command(flatten)]
+    pub experiment: ExperimentArgs,
+    /// η of θ ← θ − η∇L; left out, a tenth of the largest that is stable at the start.
+    #[arg(long, value_name = "ETA", allow_negative_numbers = true)]
+    learning_rate: Option<f64>,
+    /// Steps of descent in all (--steps is the sampler's).
+    #[arg(long, value_name = "N", default_value_t = 10_000, allow_negative_numbers = true)]
+    descent_steps: u32,
+    /// Moments recorded, at most: the start and log-spaced steps.
+    #[arg(long, value_name = "N", default_value_t = 30, allow_negative_numbers = true)]
+    records: usize,
+    /// Print JSON (schema featherm.descent/1) instead of a table.
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl DescendArgs {
+    pub fn plan(&self) -> Result<descent::Plan, Failure> {
+        let refuse = |what: String| Err(Failure::BadInput(what));
+        match self.learning_rate {
+            Some(rate) if !(rate > 0.0 && rate.is_finite()) => {
+                return refuse(format!("learning-rate = {rate} is impossible: it is a positive, finite number"));
+            }
+            _ => {}
+        }
+        if self.descent_steps == 0 || self.records < 2 {
+            return refuse("descent needs --descent-steps of 1 or more and --records of 2 or more".into());
+        }
+        Ok(descent::Plan { learning_rate: self.learning_rate, steps: self.descent_steps, records: self.records })
+    }
 }
 
 #[derive(Debug, Args)]

@@ -2,6 +2,7 @@
 
 mod args;
 mod bench;
+mod descend;
 mod devices;
 mod doctor;
 mod progress;
@@ -77,6 +78,7 @@ pub fn main() -> ExitCode {
         Some(Command::Theory(arguments)) => theory::theory(&arguments),
         Some(Command::Report(arguments)) => report::report(&arguments),
         Some(Command::Scaling(arguments)) => scaling::scaling(&arguments),
+        Some(Command::Descend(arguments)) => descend::descend(&arguments),
         Some(Command::Bench(command)) => bench::bench(&command.command),
         Some(Command::Devices) => devices::devices(),
         Some(Command::Doctor) => doctor::doctor(),

@@ -7,7 +7,7 @@ use super::readout::{ReadoutScratch, draw_readout, integrate};
 use super::residual::residual;
 use super::scalar::{Scalar, rounded};
 use super::update::{
-    RowMass, RowRotation, draw, drift, euler_maruyama, kick, kinetic, refresh, rotate, sum_of_squares,
+    RowMass, RowRotation, descend, draw, drift, euler_maruyama, kick, kinetic, refresh, rotate, sum_of_squares,
 };
 use crate::backend::{DIVERGENCE, Ensemble, Move, Scheme, Transition, Weights};
 use crate::model::Network;
@@ -299,6 +299,14 @@ impl<S: Scalar> Chain<S> {
         let (adjusted, transition) = match motion.scheme {
             Scheme::Ula => {
                 self.ula(target, motion, steps, &stream, scratch);
+                (false, Transition { acceptance: 1.0, ..still })
+            }
+            Scheme::Descent => {
+                for _ in 0..steps {
+                    descend(&mut self.position.readout, &self.gradient.readout, h);
+                    descend(&mut self.position.weights, &self.gradient.weights, h);
+                    self.differentiate(target, motion, scratch);
+                }
                 (false, Transition { acceptance: 1.0, ..still })
             }
             Scheme::Obabo { friction, .. } | Scheme::Marginal { friction } => {
