@@ -6,6 +6,7 @@ mod devices;
 mod doctor;
 mod progress;
 mod report;
+mod resume;
 mod run;
 mod theory;
 
@@ -25,7 +26,7 @@ enum Failure {
     BadInput(String),
     /// Exit code 1.
     Failed(String),
-    /// Exit code 3: what was measured is on disk, and the message says if that is nothing.
+    /// Exit code 3: the message says what is on disk and whether the run can go on.
     Interrupted(String),
 }
 
@@ -74,6 +75,7 @@ pub fn main() -> ExitCode {
         None => run::run(&cli.run),
         Some(Command::Run(arguments)) => run::run(&arguments),
         Some(Command::Theory(arguments)) => theory::theory(&arguments),
+        Some(Command::Resume(arguments)) => resume::resume(&arguments),
         Some(Command::Report(arguments)) => report::report(&arguments),
         Some(Command::Bench(command)) => bench::bench(&command.command),
         Some(Command::Devices) => devices::devices(),

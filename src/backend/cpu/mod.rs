@@ -26,7 +26,7 @@ use self::scalar::rounded;
 use self::trajectory::{Chain, PreparedMove, Scratch, Target, name};
 use super::{
     Accumulated, Backend, BackendError, Device, Ensemble, Measurement, Moments, Move, Observation, Outcome, Parity,
-    PredictiveBatch, Round, Scheme, Weights,
+    PredictiveBatch, Round, Scheme, Weights, saved,
 };
 use crate::noise::{Address, Purpose};
 
@@ -181,6 +181,33 @@ impl<S: Scalar> Backend for Cpu<S> {
             .chunks_exact(self.ensemble.replicas)
             .map(|chains| pooled(chains, self.target.inputs.rank))
             .collect())
+    }
+
+    fn merge_batches(&mut self) -> Result<(), BackendError> {
+        self.predictive.iter_mut().for_each(|batches| PredictiveBatch::merge_pairs(batches));
+        Ok(())
+    }
+
+    fn save(&self, saved: &mut Vec<u8>) -> Result<(), BackendError> {
+        // Every field is named: a new one must be sorted into what is carried on and what is not.
+        let Self { ensemble: _, target: _, observer: _, scratch: _, chains, gram, predictive } = self;
+        saved::append(&(chains, gram, predictive), saved)
+    }
+
+    fn restore(&mut self, saved: &[u8]) -> Result<(), BackendError> {
+        let (chains, gram, predictive): (Vec<Chain<S>>, Vec<GramSum<S>>, Vec<Vec<PredictiveBatch>>) =
+            saved::read(saved)?;
+        let alike = self.chains.len() == chains.len()
+            && self.chains.iter().zip(&chains).all(|(a, b)| a.alike(b))
+            && self.gram.len() == gram.len()
+            && self.gram.iter().zip(&gram).all(|(a, b)| a.alike(b))
+            && self.predictive.len() == predictive.len()
+            && self.predictive.iter().flatten().zip(predictive.iter().flatten()).all(|(a, b)| a.alike(b));
+        if !alike {
+            return Err(saved::mismatch());
+        }
+        (self.chains, self.gram, self.predictive) = (chains, gram, predictive);
+        Ok(())
     }
 
     fn accumulated(&self) -> Result<Accumulated, BackendError> {

@@ -1,0 +1,33 @@
+//! The state of a backend as bytes, for a checkpoint.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::BackendError;
+
+/// Appends `state`.
+///
+/// # Errors
+/// When it cannot be encoded, which no state of a backend does.
+pub fn append<T: Serialize>(state: &T, saved: &mut Vec<u8>) -> Result<(), BackendError> {
+    let buffer = std::mem::take(saved);
+    *saved = postcard::to_extend(state, buffer)
+        .map_err(|error| BackendError(format!("the state of the chains cannot be encoded: {error}")))?;
+    Ok(())
+}
+
+/// The state in `saved`, which holds nothing else.
+///
+/// # Errors
+/// When it is not of this type.
+pub fn read<T: DeserializeOwned>(saved: &[u8]) -> Result<T, BackendError> {
+    match postcard::take_from_bytes(saved) {
+        Ok((state, [])) => Ok(state),
+        _ => Err(mismatch()),
+    }
+}
+
+/// What is saved is of another ensemble.
+pub fn mismatch() -> BackendError {
+    BackendError("the saved state is not that of these chains".into())
+}
