@@ -363,7 +363,7 @@ impl<'a> Job<'a> {
 fn save(backend: &dyn Backend, course: &Course, recorder: &Recorder, seconds: Seconds) -> Result<Vec<u8>, RunError> {
     let saved = (course, recorder.recorded(), seconds);
     let mut bytes = postcard::to_stdvec(&saved)
-        .map_err(|error| RunError::Saved(format!("the state of the run cannot be encoded: {error}")))?;
+        .map_err(|error| BackendError(format!("the state of the run cannot be encoded: {error}")))?;
     backend.save(&mut bytes)?;
     Ok(bytes)
 }
@@ -375,14 +375,16 @@ fn resume(
     plan: &Plan,
     recorder: &mut Recorder,
 ) -> Result<(Course, Seconds), RunError> {
-    let (saved, rest) = postcard::take_from_bytes::<Saved>(state)
-        .map_err(|_| RunError::Saved("the checkpoint is not of this version of featherm".into()))?;
+    let not_ours = || RunError::Saved("what it holds is not the state of this run".into());
+    let (saved, rest) = postcard::take_from_bytes::<Saved>(state).map_err(|_| not_ours())?;
     let Saved { course, recorded, seconds } = saved;
     if course.draws() > plan.draws {
         let (taken, asked) = (course.draws(), plan.draws);
         return Err(RunError::Saved(format!("{taken} draws are taken already, and only {asked} are asked for")));
     }
-    backend.restore(rest)?;
+    if !backend.restore(rest)? {
+        return Err(not_ours());
+    }
     recorder.resume(recorded);
     Ok((course, seconds))
 }

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Setting, ensemble, task};
+use common::{Setting, ensemble, restore, task};
 use featherm::backend::cpu::Cpu;
 use featherm::backend::{Backend, Ensemble, Mass, Move, Observation, Parity, Round, Scheme, Weights};
 use featherm::config::SamplerKind;
@@ -221,4 +221,38 @@ fn an_unadjusted_chain_that_blows_up_is_lost() {
     assert!(outcome.transitions.iter().all(|t| t.diverged));
     assert!(outcome.measurements.iter().all(|m| m.lost));
     assert!(backend.weights().unwrap().iter().all(|w| w.rotated.iter().all(|x| x.is_finite())));
+}
+
+/// Rounds that exchange states and observe into every batch.
+fn observed(ensemble: &Ensemble, count: u32) -> Vec<Round> {
+    let round = |trajectory: u32| Round {
+        trajectory,
+        steps: vec![3; ensemble.temperatures],
+        exchange: Some(if trajectory % 2 == 0 { Parity::Even } else { Parity::Odd }),
+        observe: Some(Observation { batch: Some(trajectory as usize % ensemble.batches), gram: true }),
+    };
+    (1..=count).map(round).collect()
+}
+
+#[test]
+fn a_restored_ensemble_goes_on_to_the_same_bits() {
+    let problem = problem();
+    let ensemble = one_chain(&problem, Activation::Erf, 3, &[1.0, 0.8, 0.6]);
+    let other = one_chain(&problem, Activation::Erf, 2, &[1.0, 0.8, 0.6]);
+    let mass = Mass { weights: vec![2.0; problem.rank()], readout: 3.0 };
+    for scheme in [Scheme::Marginal { friction: 0.5 }, Scheme::Obabo { friction: 0.5, metropolis: true }, Scheme::Ula] {
+        let step_size = if scheme == Scheme::Ula { 0.1 } else { 0.5 };
+        let move_at = |beta| Move { beta, scheme, step_size, mass: mass.clone() };
+        let moves: Vec<Move> = [1.0, 1.25, 1.67].map(move_at).into();
+        let rounds = observed(&ensemble, 6);
+        restore::assert_goes_on(
+            &|| Box::new(Cpu::<f32>::new(ensemble.clone())),
+            &|| Box::new(Cpu::<f32>::new(other.clone())),
+            &moves,
+            &rounds,
+        );
+        let mut cpu = Cpu::<f64>::new(ensemble.clone());
+        cpu.run(&moves, &rounds).unwrap();
+        restore::assert_merges(&mut cpu);
+    }
 }

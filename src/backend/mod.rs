@@ -332,11 +332,12 @@ pub trait Backend {
     /// When the device fails.
     fn save(&self, saved: &mut Vec<u8>) -> Result<(), BackendError>;
 
-    /// Takes up what [`Backend::save`] left on the same kind of device for the same ensemble; what follows is what would have followed there.
+    /// Takes up what [`Backend::save`] left on the same device for the same ensemble: what follows is what would have followed there. Returns whether
+    /// `saved` is of this ensemble; if not, nothing has changed.
     ///
     /// # Errors
-    /// When `saved` is not of this ensemble, and then nothing has changed; when the device fails.
-    fn restore(&mut self, saved: &[u8]) -> Result<(), BackendError>;
+    /// When the device fails.
+    fn restore(&mut self, saved: &[u8]) -> Result<bool, BackendError>;
 
     /// The accumulators so far.
     ///

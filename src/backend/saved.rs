@@ -16,18 +16,10 @@ pub fn append<T: Serialize>(state: &T, saved: &mut Vec<u8>) -> Result<(), Backen
     Ok(())
 }
 
-/// The state in `saved`, which holds nothing else.
-///
-/// # Errors
-/// When it is not of this type.
-pub fn read<T: DeserializeOwned>(saved: &[u8]) -> Result<T, BackendError> {
+/// The state in `saved`, if it holds one of this type and nothing else.
+pub fn read<T: DeserializeOwned>(saved: &[u8]) -> Option<T> {
     match postcard::take_from_bytes(saved) {
-        Ok((state, [])) => Ok(state),
-        _ => Err(mismatch()),
+        Ok((state, [])) => Some(state),
+        _ => None,
     }
-}
-
-/// What is saved is of another ensemble.
-pub fn mismatch() -> BackendError {
-    BackendError("the saved state is not that of these chains".into())
 }

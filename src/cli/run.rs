@@ -90,16 +90,19 @@ fn sample(
     let job = Job::new(experiment, prepared);
     let mut opened = job.open()?;
     let origin = Origin::new(experiment, &prepared.problem, &opened.backend.device());
-    let from = from.map(|checkpoint| checkpoint.state(&origin)).transpose()?;
+    let state = from.map(|checkpoint| checkpoint.state(&origin)).transpose()?;
     if let Some(note) = &opened.note {
         eprintln!("{note}");
     }
     let every = Duration::from_secs_f64(experiment.checkpoint_every);
     let mut keep = |state: &[u8]| Checkpoint::write(dir, &origin, state);
-    let checkpoints = Checkpoints { from, every, keep: &mut keep };
+    let checkpoints = Checkpoints { from: state, every, keep: &mut keep };
     let result = job.sample(opened.backend.as_mut(), |state| display.update(state), Some(checkpoints));
     display.finish();
-    result
+    result.map_err(|error| match (error, from) {
+        (RunError::Saved(reason), Some(checkpoint)) => checkpoint.refused(reason).into(),
+        (error, _) => error,
+    })
 }
 
 /// The resolved settings as TOML.

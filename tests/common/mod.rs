@@ -3,6 +3,8 @@
 
 pub mod linear_network;
 pub mod posterior;
+pub mod restore;
+pub mod resume;
 
 use std::ops::ControlFlow;
 use std::sync::Arc;

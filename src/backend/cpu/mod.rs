@@ -194,20 +194,16 @@ impl<S: Scalar> Backend for Cpu<S> {
         saved::append(&(chains, gram, predictive), saved)
     }
 
-    fn restore(&mut self, saved: &[u8]) -> Result<(), BackendError> {
-        let (chains, gram, predictive): (Vec<Chain<S>>, Vec<GramSum<S>>, Vec<Vec<PredictiveBatch>>) =
-            saved::read(saved)?;
-        let alike = self.chains.len() == chains.len()
-            && self.chains.iter().zip(&chains).all(|(a, b)| a.alike(b))
-            && self.gram.len() == gram.len()
-            && self.gram.iter().zip(&gram).all(|(a, b)| a.alike(b))
-            && self.predictive.len() == predictive.len()
-            && self.predictive.iter().flatten().zip(predictive.iter().flatten()).all(|(a, b)| a.alike(b));
-        if !alike {
-            return Err(saved::mismatch());
+    fn restore(&mut self, saved: &[u8]) -> Result<bool, BackendError> {
+        type Carried<S> = (Vec<Chain<S>>, Vec<GramSum<S>>, Vec<Vec<PredictiveBatch>>);
+        let Some((chains, gram, predictive)) = saved::read::<Carried<S>>(saved) else { return Ok(false) };
+        let alike = all_alike(&self.chains, &chains, Chain::alike)
+            && all_alike(&self.gram, &gram, GramSum::alike)
+            && all_alike(&self.predictive, &predictive, |a, b| all_alike(a, b, PredictiveBatch::alike));
+        if alike {
+            (self.chains, self.gram, self.predictive) = (chains, gram, predictive);
         }
-        (self.chains, self.gram, self.predictive) = (chains, gram, predictive);
-        Ok(())
+        Ok(alike)
     }
 
     fn accumulated(&self) -> Result<Accumulated, BackendError> {
@@ -227,6 +223,11 @@ impl<S: Scalar> Backend for Cpu<S> {
         self.chains = weights.iter().map(|w| Chain::from_weights(&self.target, w, scratch)).collect();
         Ok(())
     }
+}
+
+/// Whether two lists are equally long and their members alike one by one.
+fn all_alike<T>(ours: &[T], theirs: &[T], alike: impl Fn(&T, &T) -> bool) -> bool {
+    ours.len() == theirs.len() && ours.iter().zip(theirs).all(|(a, b)| alike(a, b))
 }
 
 /// Mean and mean square over the units of all chains that are not lost.

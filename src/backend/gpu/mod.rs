@@ -288,8 +288,8 @@ impl Backend for Gpu {
         super::saved::append(&self.carried()?, saved)
     }
 
-    fn restore(&mut self, saved: &[u8]) -> Result<(), BackendError> {
-        self.carry_on(super::saved::read(saved)?)
+    fn restore(&mut self, saved: &[u8]) -> Result<bool, BackendError> {
+        super::saved::read(saved).map_or(Ok(false), |carried| self.carry_on(carried))
     }
 
     fn accumulated(&self) -> Result<Accumulated, BackendError> {

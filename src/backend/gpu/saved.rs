@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::layout::PROPOSAL;
 use super::schedule::Energy;
 use super::{Gpu, results};
-use crate::backend::{BackendError, saved};
+use crate::backend::BackendError;
 
 /// Everything that [`super::Backend::run`] finds and leaves. Features, scratch, systems and results are written before they are read.
 #[derive(Debug, Serialize, Deserialize)]
@@ -56,7 +56,7 @@ impl Gpu {
         })
     }
 
-    pub(super) fn carry_on(&mut self, carried: Carried) -> Result<(), BackendError> {
+    pub(super) fn carry_on(&mut self, carried: Carried) -> Result<bool, BackendError> {
         let Carried { energy, gram_draws, predictive_draws, state, predictions, gram } = carried;
         let matrix = 4 * self.layout().gram_vectors();
         let pairs = self.gram_draws.chunks(self.engine.plan.gram_pairs);
@@ -69,7 +69,7 @@ impl Gpu {
             && gram.len() == self.engine.gram.len()
             && gram.iter().zip(pairs).all(|(sums, pairs)| sums.is_empty() || sums.len() == matrix * pairs.len());
         if !alike {
-            return Err(saved::mismatch());
+            return Ok(false);
         }
         let engine = &self.engine;
         let buffers = engine.state.iter().chain(&engine.predictions);
@@ -81,7 +81,7 @@ impl Gpu {
             self.write(buffer, 0, &sums)?;
         }
         (self.energy, self.gram_draws, self.predictive_draws) = (energy, gram_draws, predictive_draws);
-        Ok(())
+        Ok(true)
     }
 
     /// Merges the batches of every chain's predictions two by two, by way of the host.
