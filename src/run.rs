@@ -168,7 +168,7 @@ pub fn run(experiment: &Experiment, progress: impl FnMut(Progress) -> ControlFlo
 /// How a run keeps its state, and what it goes on from.
 pub struct Checkpoints<'a> {
     /// The state that an earlier process kept.
-    pub from: Option<&'a [u8]>,
+    pub from: Option<Vec<u8>>,
     /// Time between two; zero keeps only the one at the end or at an interruption.
     pub every: Duration,
     pub keep: &'a mut dyn FnMut(&[u8]) -> Result<(), StoreError>,
@@ -311,8 +311,8 @@ impl<'a> Job<'a> {
         let entries = observables::entries(&problem.class_names, problem.test_points() > 0);
         let observables = entries.iter().flat_map(|entry| entry.members.iter().copied()).collect();
         let mut recorder = Recorder::new(observables, problem.points(), plan.betas.len());
-        let (mut course, mut seconds) = match checkpoints.as_ref().and_then(|c| c.from) {
-            Some(state) => resume(state, backend, &plan, &mut recorder)?,
+        let (mut course, mut seconds) = match checkpoints.as_mut().and_then(|c| c.from.take()) {
+            Some(state) => resume(&state, backend, &plan, &mut recorder)?,
             None => (Course::start(backend, &plan)?, Seconds::default()),
         };
         let mut last = Instant::now();

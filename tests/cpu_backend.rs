@@ -4,7 +4,7 @@ mod common;
 
 use common::{Setting, ensemble, restore, task};
 use featherm::backend::cpu::Cpu;
-use featherm::backend::{Backend, Ensemble, Mass, Move, Observation, Parity, Round, Scheme, Weights};
+use featherm::backend::{Backend, Ensemble, Mass, Move, Observation, Parity, PredictiveBatch, Round, Scheme, Weights};
 use featherm::config::SamplerKind;
 use featherm::model::{Activation, Network, Problem};
 use featherm::noise::{Address, Purpose};
@@ -254,5 +254,16 @@ fn a_restored_ensemble_goes_on_to_the_same_bits() {
         let mut cpu = Cpu::<f64>::new(ensemble.clone());
         cpu.run(&moves, &rounds).unwrap();
         restore::assert_merges(&mut cpu);
+    }
+}
+
+#[test]
+fn batches_are_merged_two_by_two() {
+    let batch =
+        |draws: usize| PredictiveBatch { draws, sum: vec![draws as f64], sum_of_squares: vec![10.0 * draws as f64] };
+    for (before, after) in [(&[1, 2, 3, 4, 5][..], &[3, 7, 5, 0, 0][..]), (&[4, 4], &[8, 0]), (&[6], &[6])] {
+        let mut batches: Vec<_> = before.iter().copied().map(batch).collect();
+        PredictiveBatch::merge_pairs(&mut batches);
+        assert_eq!(batches, after.iter().copied().map(batch).collect::<Vec<_>>());
     }
 }

@@ -32,7 +32,7 @@ pub fn resume(arguments: &ResumeArgs) -> Result<(), Failure> {
     if checkpoint.is_none() {
         eprintln!("{name} has no checkpoint: the run starts again from its config.toml");
     }
-    carry_out(&experiment, &prepared, &dir, checkpoint.as_ref())
+    carry_out(&experiment, &prepared, &dir, checkpoint)
 }
 
 /// The number of draws that `wish` asks for, where `planned` were asked for before.

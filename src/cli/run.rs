@@ -47,7 +47,7 @@ pub fn carry_out(
     experiment: &Experiment,
     prepared: &Prepared,
     dir: &RunDir,
-    from: Option<&Checkpoint>,
+    from: Option<Checkpoint>,
 ) -> Result<(), Failure> {
     let run = sample(experiment, prepared, dir, from).map_err(|error| abandon(dir, error))?;
     let written = write_arrays(dir, prepared, &run).and_then(|()| dir.write_report(&run.document));
@@ -83,25 +83,25 @@ fn sample(
     experiment: &Experiment,
     prepared: &Prepared,
     dir: &RunDir,
-    from: Option<&Checkpoint>,
+    from: Option<Checkpoint>,
 ) -> Result<Run, RunError> {
     // Before the theory, which may take its time: a Ctrl-C there is answered too.
     let mut display = Display::new(Some(dir.claim().clone()));
     let job = Job::new(experiment, prepared);
     let mut opened = job.open()?;
     let origin = Origin::new(experiment, &prepared.problem, &opened.backend.device());
-    let state = from.map(|checkpoint| checkpoint.state(&origin)).transpose()?;
+    let from = from.map(|checkpoint| checkpoint.into_state(&origin)).transpose()?;
     if let Some(note) = &opened.note {
         eprintln!("{note}");
     }
     let every = Duration::from_secs_f64(experiment.checkpoint_every);
     let mut keep = |state: &[u8]| Checkpoint::write(dir, &origin, state);
-    let checkpoints = Checkpoints { from: state, every, keep: &mut keep };
+    let checkpoints = Checkpoints { from, every, keep: &mut keep };
     let result = job.sample(opened.backend.as_mut(), |state| display.update(state), Some(checkpoints));
     display.finish();
-    result.map_err(|error| match (error, from) {
-        (RunError::Saved(reason), Some(checkpoint)) => checkpoint.refused(reason).into(),
-        (error, _) => error,
+    result.map_err(|error| match error {
+        RunError::Saved(reason) => Checkpoint::refusal(dir, &reason).into(),
+        error => error,
     })
 }
 

@@ -151,7 +151,7 @@ impl Checkpoint {
     ///
     /// # Errors
     /// When either is not what it was.
-    pub fn state(&self, origin: &Origin) -> Result<&[u8], StoreError> {
+    pub fn into_state(mut self, origin: &Origin) -> Result<Vec<u8>, StoreError> {
         if self.origin.data != origin.data {
             return Err(self.refused("the data that config.toml names is no longer what it was".into()));
         }
@@ -161,12 +161,17 @@ impl Checkpoint {
                 "its run was on {theirs} and would go on on {ours}, where bits differ (RAYON_NUM_THREADS sets the threads)"
             )));
         }
-        Ok(&self.bytes[self.state..])
+        self.bytes.drain(..self.state);
+        Ok(self.bytes)
     }
 
-    /// Why the run does not go on from this file, with what to do about it.
-    pub fn refused(&self, reason: String) -> StoreError {
+    fn refused(&self, reason: String) -> StoreError {
         refused(&self.path, &reason)
+    }
+
+    /// Why a run does not go on from the checkpoint in its directory, with what to do about it.
+    pub fn refusal(dir: &RunDir, reason: &str) -> StoreError {
+        refused(&dir.path().join(CHECKPOINT), reason)
     }
 }
 

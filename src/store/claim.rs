@@ -143,6 +143,11 @@ mod tests {
         assert_eq!(run.claim().abandon(), Remains::Nothing, "it would fail again");
         assert!(!run.path().exists());
 
+        let trace = root.path().join("trace");
+        drop(RunDir::create(&trace).unwrap());
+        fs::write(partial(&trace, CONFIG), "half").unwrap();
+        RunDir::create(&trace).expect("a run that was killed before it began is none").claim().abandon();
+
         let begun = RunDir::create(&root.path().join("begun")).unwrap();
         begun.write_config("x = 1").unwrap();
         let path = begun.path().to_owned();

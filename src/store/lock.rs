@@ -39,6 +39,7 @@ impl Lock {
     }
 }
 
-fn file(dir: &Path) -> PathBuf {
+/// The file that is locked.
+pub fn file(dir: &Path) -> PathBuf {
     dir.join(LOCK)
 }

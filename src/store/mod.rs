@@ -51,13 +51,17 @@ pub struct RunDir {
 }
 
 impl RunDir {
-    /// Whether `path` can become a run directory: it is absent or an empty directory. Nothing is written.
+    /// Whether `path` can become a run directory: it is absent or an empty directory. Nothing is written. A run that was killed before it had written its
+    /// configuration has left nothing that counts.
     ///
     /// # Errors
     /// [`StoreError::Occupied`] when it holds anything or is a file.
     pub fn check(path: &Path) -> Result<(), StoreError> {
-        match fs::read_dir(path).map(|entries| entries.count()) {
-            Ok(0) => Ok(()),
+        let traces = [lock::file(path), partial(path, CONFIG)];
+        let counts =
+            |entry: io::Result<fs::DirEntry>| entry.is_err() || entry.is_ok_and(|e| !traces.contains(&e.path()));
+        match fs::read_dir(path).map(|entries| entries.into_iter().any(counts)) {
+            Ok(false) => Ok(()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             Err(source) if source.kind() == io::ErrorKind::PermissionDenied => {
                 Err(StoreError::Unwritable { path: path.into(), source })

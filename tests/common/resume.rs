@@ -114,9 +114,6 @@ pub fn survive(arguments: &[&str], kills: usize, longest_ms: usize, case: u32, r
     for &delay in &delays {
         // Before it has written its configuration there is nothing to resume: it is simply started again.
         let begun = dir.path().join("run/config.toml").exists();
-        if !begun {
-            let _ = fs::remove_dir_all(dir.path().join("run"));
-        }
         let mut child = featherm(dir.path(), if begun { &["resume", "run"] } else { arguments })
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -130,12 +127,7 @@ pub fn survive(arguments: &[&str], kills: usize, longest_ms: usize, case: u32, r
         killed += 1;
     }
     let begun = dir.path().join("run/config.toml").exists();
-    let last = if begun {
-        output(dir.path(), &["resume", "run"])
-    } else {
-        let _ = fs::remove_dir_all(dir.path().join("run"));
-        output(dir.path(), arguments)
-    };
+    let last = output(dir.path(), if begun { &["resume", "run"] } else { arguments });
     assert!(last.status.success(), "case {case}, delays {delays:?} ms: {}", stderr(&last));
     let (report, arrays) = result(dir.path());
     assert!(report == reference.0, "case {case}, delays {delays:?} ms: the report differs");
