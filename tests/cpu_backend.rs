@@ -228,7 +228,7 @@ fn observed(ensemble: &Ensemble, count: u32) -> Vec<Round> {
     let round = |trajectory: u32| Round {
         trajectory,
         steps: vec![3; ensemble.temperatures],
-        exchange: Some(if trajectory % 2 == 0 { Parity::Even } else { Parity::Odd }),
+        exchange: Some(if trajectory.is_multiple_of(2) { Parity::Even } else { Parity::Odd }),
         observe: Some(Observation { batch: Some(trajectory as usize % ensemble.batches), gram: true }),
     };
     (1..=count).map(round).collect()

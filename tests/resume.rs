@@ -238,13 +238,13 @@ fn a_finished_run_says_so_and_can_be_extended() {
 /// Ctrl-C and SIGTERM end with exit code 3 and a report, and the run goes on to what it would have been.
 #[test]
 fn an_interrupted_run_goes_on() {
-    let reference = result(completed(&with(&[("--draws", "4000")])).path());
+    let reference = result(completed(&with(&[("--draws", "2500")])).path());
     for name in ["-INT", "-TERM"] {
         let dir = TempDir::new().unwrap();
         // No checkpoint but the one that the interruption leaves.
-        let child = featherm(dir.path(), &with(&[("--draws", "4000"), ("--checkpoint-every", "0")])).spawn().unwrap();
+        let child = featherm(dir.path(), &with(&[("--draws", "2500"), ("--checkpoint-every", "0")])).spawn().unwrap();
         await_file(&dir.path().join("run/config.toml"));
-        std::thread::sleep(Duration::from_millis(900));
+        std::thread::sleep(Duration::from_millis(500));
         assert!(!checkpoint(dir.path()).exists());
         signal(&child, name);
         let interrupted = child.wait_with_output().unwrap();
@@ -281,7 +281,7 @@ fn an_interrupted_warm_up_goes_on() {
 /// exceeds it fails in the same call.
 #[test]
 fn a_full_disk_leaves_the_last_checkpoint() {
-    let arguments = with(&[("--draws", "3000")]);
+    let arguments = with(&[("--draws", "1500")]);
     let reference = result(completed(&arguments).path());
     let dir = TempDir::new().unwrap();
     // 200 KiB hold the first draws and not the last.
