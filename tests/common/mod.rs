@@ -74,7 +74,8 @@ pub fn ensemble(problem: &Problem, network: Network, setting: &Setting, directio
         temperatures: setting.temperatures.len(),
         replicas: setting.replicas,
         directions: vec![rotated; setting.temperatures.len()],
-        batches: 10,
+        // At least half of these are filled: with fewer, the errors of predictions come out too small.
+        batches: 20,
     }
 }
 
