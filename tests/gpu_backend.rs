@@ -75,6 +75,9 @@ fn main() {
     trial("chains_do_not_depend_on_their_neighbours".into(), Box::new(|device, _| neighbours(&device)));
     trial("shards_change_nothing".into(), Box::new(|device, _| shards(&device)));
     trial("calls_of_run_can_be_cut_anywhere".into(), Box::new(|device, _| cut_runs(&device)));
+    trial("a_restored_ensemble_goes_on_to_the_same_bits".into(), Box::new(|device, _| restored(&device)));
+    #[cfg(unix)]
+    trial("a_killed_run_goes_on_to_the_same_bits".into(), Box::new(|device, _| killed(&device)));
     trial("lost_chains_stay_and_are_left_out".into(), Box::new(|device, _| lost_chains(&device)));
     trial("loops_stay_below_the_devices_limit".into(), Box::new(long_loops));
     trial("a_million_gram_matrices_keep_full_precision".into(), Box::new(|device, _| gram_precision(&device)));
@@ -503,6 +506,45 @@ fn cut_runs(device: &AdapterChoice) -> Test {
         let accepted: usize = whole.iter().map(|o| o.exchanged.iter().filter(|&&e| e).count()).sum();
         assert!(accepted > 0, "some exchange was accepted");
     }
+    Ok(())
+}
+
+fn restored(device: &AdapterChoice) -> Test {
+    // The second in several shards, of which the last is smaller.
+    for (scheme, replicas, count, binding_bytes) in [(INTEGRATED, 4, 4, None), (MALT, 23, 3, Some(1 << 14))] {
+        let case = Case { replicas, ..BASE };
+        let ensemble = case.ensemble();
+        let other = Case { replicas: replicas + 1, ..BASE }.ensemble();
+        let new = |ensemble: &Ensemble| {
+            let options = GpuOptions { binding_bytes, ..case.options() };
+            Gpu::new(device, ensemble.clone(), options).expect("the device was there before")
+        };
+        assert_eq!(new(&ensemble).plan().shards > 1, binding_bytes.is_some());
+        let (moves, mut rounds) = (moves(&ensemble, scheme, 0.4), exchanging(&ensemble));
+        rounds.truncate(count);
+        for round in &mut rounds {
+            round.observe = Some(Observation { batch: Some(round.trajectory as usize % ensemble.batches), gram: true });
+        }
+        common::restore::assert_goes_on(&|| Box::new(new(&ensemble)), &|| Box::new(new(&other)), &moves, &rounds);
+        let mut gpu = new(&ensemble);
+        gpu.run(&moves, &rounds)?;
+        common::restore::assert_merges(&mut gpu);
+    }
+    Ok(())
+}
+
+/// The whole program on this device, killed at some moments.
+#[cfg(unix)]
+fn killed(device: &AdapterChoice) -> Test {
+    use common::resume::{completed, result, survive, with};
+
+    let AdapterChoice::Index(index) = device else { return Err("the tests choose their device by its number".into()) };
+    let index = index.to_string();
+    let run = [("--backend", "gpu"), ("--adapter", &index), ("--warmup", "60"), ("--draws", "100"), ("--chains", "4")];
+    let arguments = with(&run);
+    let reference = result(completed(&arguments).path());
+    let killed = survive(&arguments, 4, 1500, 7, &reference);
+    assert!(killed > 0, "it was never killed");
     Ok(())
 }
 

@@ -19,9 +19,11 @@ pub mod doctor;
 pub mod gpu;
 
 mod open;
+mod saved;
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::model::{Network, Problem};
@@ -46,8 +48,32 @@ pub struct Ensemble {
     pub replicas: usize,
     /// For each temperature the unit vector û in the rotated basis (length r) along which weights are measured.
     pub directions: Vec<Vec<f64>>,
-    /// Consecutive batches into which the test predictions of one chain are accumulated.
+    /// Most batches of consecutive draws into which the test predictions of one chain are accumulated.
     pub batches: usize,
+}
+
+impl PredictiveBatch {
+    /// Whether both are of as many test points.
+    pub(crate) fn alike(&self, other: &Self) -> bool {
+        self.sum.len() == other.sum.len() && self.sum_of_squares.len() == other.sum_of_squares.len()
+    }
+
+    /// Merges batches two by two, in place; there are as many as before, the last ones empty.
+    pub fn merge_pairs(batches: &mut [Self]) {
+        for target in 0..batches.len() {
+            let mut merged = Self { draws: 0, sum: Vec::new(), sum_of_squares: Vec::new() };
+            let size = batches[target].sum.len();
+            merged.sum.resize(size, 0.0);
+            merged.sum_of_squares.resize(size, 0.0);
+            for source in batches.iter_mut().skip(2 * target).take(2) {
+                let add = |a: &mut [f64], b: &[f64]| a.iter_mut().zip(b).for_each(|(a, b)| *a += b);
+                merged.draws += source.draws;
+                add(&mut merged.sum, &source.sum);
+                add(&mut merged.sum_of_squares, &source.sum_of_squares);
+            }
+            batches[target] = merged;
+        }
+    }
 }
 
 impl Ensemble {
@@ -90,7 +116,7 @@ impl Ensemble {
 }
 
 /// Diagonal mass: one value per rotated input direction, shared by all units, and one for the readout.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Mass {
     pub weights: Vec<f64>,
     pub readout: f64,
@@ -136,7 +162,7 @@ pub struct Move {
 }
 
 /// Which neighbours on the ladder try to exchange states: (0,1), (2,3), … or (1,2), (3,4), ….
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Parity {
     Even,
     Odd,
@@ -226,7 +252,7 @@ pub struct Outcome {
 }
 
 /// Moments of the weights of one temperature, pooled over chains and hidden units at one instant.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Moments {
     /// Mean of W'_ij for every rotated direction j.
     pub weight_mean: Vec<f64>,
@@ -246,7 +272,7 @@ pub struct Weights {
 }
 
 /// Sums of f* and f*² over the draws of one batch of one chain, per test point.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PredictiveBatch {
     pub draws: usize,
     pub sum: Vec<f64>,
@@ -263,7 +289,7 @@ pub struct Accumulated {
 }
 
 /// Which device ran.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Device {
     pub backend: String,
     pub name: String,
@@ -295,6 +321,25 @@ pub trait Backend {
     /// # Errors
     /// When the device fails.
     fn moments(&self) -> Result<Vec<Moments>, BackendError>;
+
+    /// Merges the batches of test predictions two by two: batch i becomes the sum of batches 2i and 2i + 1.
+    ///
+    /// # Errors
+    /// When the device fails.
+    fn merge_batches(&mut self) -> Result<(), BackendError>;
+
+    /// Appends all that the ensemble carries from one call of [`Backend::run`] to the next, accumulators included, bit for bit.
+    ///
+    /// # Errors
+    /// When the device fails.
+    fn save(&self, saved: &mut Vec<u8>) -> Result<(), BackendError>;
+
+    /// Takes up what [`Backend::save`] left on the same device for the same ensemble: what follows is what would have followed there. Returns whether
+    /// `saved` is of this ensemble; if not, nothing has changed.
+    ///
+    /// # Errors
+    /// When the device fails.
+    fn restore(&mut self, saved: &[u8]) -> Result<bool, BackendError>;
 
     /// The accumulators so far.
     ///

@@ -35,9 +35,10 @@ Examples:
   featherm run --data fashion-mnist --classes 2,4 --train 100 --width 50 --temperatures 10,1,0.1
   featherm run --config experiment.toml --out results/first   settings from a file; flags override it
   featherm theory --temperature-range 0.001:10:30 --json      theory only, no sampling
+  featherm resume runs/quick-1                                go on where a run was interrupted
   featherm report runs/quick-1                                the table of a finished run
 
-Exit codes: 0 done, 1 the run failed, 2 bad input, 3 interrupted (what was measured, if anything, is on disk).";
+Exit codes: 0 done, 1 the run failed, 2 bad input, 3 interrupted (featherm resume goes on).";
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -46,6 +47,8 @@ pub enum Command {
     Run(RunArgs),
     /// The theory alone: order parameters, predictor, evidence, geometry, weights.
     Theory(TheoryArgs),
+    /// Go on with a run that was interrupted, killed or cut off, to the same result, bit for bit; or take more draws of one that is done.
+    Resume(ResumeArgs),
     /// Print the table of a run directory.
     Report(ReportArgs),
     /// Run a problem at many widths and extrapolate every theory's deviation from the samples to infinite width.
@@ -78,6 +81,9 @@ pub struct RunArgs {
     /// Run directory: absent or empty. Without it, the next free runs/<preset>-<n>.
     #[arg(long, value_name = "DIR", help_heading = "Output")]
     pub out: Option<PathBuf>,
+    /// Seconds between two checkpoints, from which featherm resume goes on; 0 writes one only at the end or when interrupted (default 60).
+    #[arg(long, value_name = "SECONDS", help_heading = "Output", allow_negative_numbers = true)]
+    pub checkpoint_every: Option<f64>,
     /// Print the resolved settings and the memory that the run would take, and stop.
     #[arg(long, help_heading = "Output")]
     pub dry_run: bool,
@@ -166,6 +172,15 @@ pub struct TheoryArgs {
     /// Print JSON (schema featherm.theory/1) instead of a table.
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ResumeArgs {
+    /// Directory of a run.
+    pub dir: PathBuf,
+    /// More draws than were planned: +N of them, or N in all. The result is that of a run planned so from the start.
+    #[arg(long, value_name = "+N|N", allow_hyphen_values = true)]
+    pub draws: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -366,7 +381,8 @@ impl RunArgs {
     /// The experiment, and the name under which its run is filed.
     pub fn experiment(&self) -> Result<(Experiment, String), Failure> {
         let (mut settings, name) = self.experiment.settings()?;
-        let output = OutputSettings { dir: self.out.as_deref().map(path_text).transpose()? };
+        let dir = self.out.as_deref().map(path_text).transpose()?;
+        let output = OutputSettings { dir, checkpoint_every: self.checkpoint_every };
         settings.override_with(Settings { output, ..Settings::default() });
         Ok((resolve(settings)?, name))
     }

@@ -168,10 +168,10 @@ pub fn predictive_rows(
     ])
 }
 
-/// The batches of a chain without the last one if it was cut short and enough remain. Batches of one run differ by a draw at most.
+/// The batches of a chain without the last one if it was cut short and enough remain; all others are full.
 fn usable(mut filled: Vec<&PredictiveBatch>) -> Vec<&PredictiveBatch> {
     let fullest = filled.iter().map(|batch| batch.draws).max().unwrap_or(0);
-    if filled.len() > LEAST_BATCHES && filled.last().is_some_and(|last| last.draws + 1 < fullest) {
+    if filled.len() > LEAST_BATCHES && filled.last().is_some_and(|last| last.draws < fullest) {
         filled.pop();
     }
     filled

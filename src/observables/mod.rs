@@ -7,7 +7,7 @@ use crate::backend::Measurement;
 use crate::theory::Prediction;
 use crate::theory::unit::{Estimate, UnitPrediction};
 
-pub use recorder::{Recorder, SampledTemperature};
+pub use recorder::{Recorded, Recorder, SampledTemperature};
 
 /// A scalar measured once per draw and chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -26,7 +26,7 @@ use self::scalar::rounded;
 use self::trajectory::{Chain, PreparedMove, Scratch, Target, name};
 use super::{
     Accumulated, Backend, BackendError, Device, Ensemble, Measurement, Moments, Move, Observation, Outcome, Parity,
-    PredictiveBatch, Round, Scheme, Weights,
+    PredictiveBatch, Round, Scheme, Weights, saved,
 };
 use crate::noise::{Address, Purpose};
 
@@ -183,6 +183,29 @@ impl<S: Scalar> Backend for Cpu<S> {
             .collect())
     }
 
+    fn merge_batches(&mut self) -> Result<(), BackendError> {
+        self.predictive.iter_mut().for_each(|batches| PredictiveBatch::merge_pairs(batches));
+        Ok(())
+    }
+
+    fn save(&self, saved: &mut Vec<u8>) -> Result<(), BackendError> {
+        // Every field is named: a new one must be sorted into what is carried on and what is not.
+        let Self { ensemble: _, target: _, observer: _, scratch: _, chains, gram, predictive } = self;
+        saved::append(&(chains, gram, predictive), saved)
+    }
+
+    fn restore(&mut self, saved: &[u8]) -> Result<bool, BackendError> {
+        type Carried<S> = (Vec<Chain<S>>, Vec<GramSum<S>>, Vec<Vec<PredictiveBatch>>);
+        let Some((chains, gram, predictive)) = saved::read::<Carried<S>>(saved) else { return Ok(false) };
+        let alike = all_alike(&self.chains, &chains, Chain::alike)
+            && all_alike(&self.gram, &gram, GramSum::alike)
+            && all_alike(&self.predictive, &predictive, |a, b| all_alike(a, b, PredictiveBatch::alike));
+        if alike {
+            (self.chains, self.gram, self.predictive) = (chains, gram, predictive);
+        }
+        Ok(alike)
+    }
+
     fn accumulated(&self) -> Result<Accumulated, BackendError> {
         let gram = self.gram.chunks_exact(self.ensemble.gram_blocks());
         let gram = gram.map(|blocks| blocks.iter().map(GramSum::mean).filter(|g| !g.is_empty()).collect()).collect();
@@ -200,6 +223,11 @@ impl<S: Scalar> Backend for Cpu<S> {
         self.chains = weights.iter().map(|w| Chain::from_weights(&self.target, w, scratch)).collect();
         Ok(())
     }
+}
+
+/// Whether two lists are equally long and their members alike one by one.
+fn all_alike<T>(ours: &[T], theirs: &[T], alike: impl Fn(&T, &T) -> bool) -> bool {
+    ours.len() == theirs.len() && ours.iter().zip(theirs).all(|(a, b)| alike(a, b))
 }
 
 /// Mean and mean square over the units of all chains that are not lost.

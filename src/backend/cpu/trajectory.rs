@@ -1,5 +1,7 @@
 //! A chain and its trajectories: the stages of one gradient composed into OBABO, BAOAB and Euler–Maruyama steps.
 
+use serde::{Deserialize, Serialize};
+
 use super::accept::metropolis;
 use super::backward::{backward, pull_back};
 use super::forward::{Inputs, features, forward};
@@ -62,7 +64,7 @@ impl<S: Scalar> PreparedMove<S> {
 }
 
 /// Weights of one network, or anything of their shape: v, length N1, and W′, (N1, r) row-major.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Blocks<S> {
     pub readout: Vec<S>,
     pub weights: Vec<S>,
@@ -80,7 +82,7 @@ impl<S: Scalar> Blocks<S> {
 }
 
 /// What the gradient of a chain was taken of.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 enum Energy {
     /// L, by both blocks.
     Loss,
@@ -89,7 +91,7 @@ enum Energy {
 }
 
 /// One chain where it stands, with the gradient of its energy there.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Chain<S> {
     pub position: Blocks<S>,
     gradient: Blocks<S>,
@@ -181,6 +183,12 @@ impl<S: Scalar> Chain<S> {
         let mut chain = Self { position, gradient, energy: Energy::Loss, loss: 0.0, lost: false };
         chain.differentiate_loss(target, scratch);
         chain
+    }
+
+    /// Whether both are of networks of the same shape.
+    pub fn alike(&self, other: &Self) -> bool {
+        let shape = |blocks: &Blocks<S>| [blocks.readout.len(), blocks.weights.len()];
+        [&other.position, &other.gradient].iter().all(|blocks| shape(blocks) == shape(&self.position))
     }
 
     pub fn to_weights(&self) -> Weights {

@@ -15,6 +15,7 @@ pub mod memory;
 pub mod motion;
 mod quiet;
 mod results;
+mod saved;
 pub mod schedule;
 pub mod shader;
 mod submission;
@@ -277,6 +278,18 @@ impl Backend for Gpu {
             weight_mean.iter_mut().chain(weight_square).chain([readout_mean, readout_square]).for_each(|m| *m /= units);
         }
         Ok(moments)
+    }
+
+    fn merge_batches(&mut self) -> Result<(), BackendError> {
+        self.merge_predictions()
+    }
+
+    fn save(&self, saved: &mut Vec<u8>) -> Result<(), BackendError> {
+        super::saved::append(&self.carried()?, saved)
+    }
+
+    fn restore(&mut self, saved: &[u8]) -> Result<bool, BackendError> {
+        super::saved::read(saved).map_or(Ok(false), |carried| self.carry_on(carried))
     }
 
     fn accumulated(&self) -> Result<Accumulated, BackendError> {

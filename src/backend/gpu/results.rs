@@ -71,6 +71,22 @@ pub fn predictive(sums: &[f32], draws: usize) -> PredictiveBatch {
     PredictiveBatch { draws, sum: sum(0), sum_of_squares: sum(2) }
 }
 
+/// Merges the batches of one chain's predictions, of `size` numbers each, two by two; the last ones become empty.
+pub fn merge_batches(chain: &mut [f32], size: usize) {
+    let merged: Vec<f32> = chain
+        .chunks(2 * size)
+        .flat_map(|pair| {
+            let (first, second) = pair.split_at(size);
+            let sums = (0..size).step_by(2).map(move |at| {
+                double(first[at], first[at + 1]) + second.get(at..at + 2).map_or(0.0, |s| double(s[0], s[1]))
+            });
+            sums.flat_map(|sum| [sum as f32, (sum - f64::from(sum as f32)) as f32])
+        })
+        .collect();
+    chain.fill(0.0);
+    chain[..merged.len()].copy_from_slice(&merged);
+}
+
 /// Adds the sums of one chain's weights.
 pub fn add_moments(layout: &Layout, sums: &[f32], moments: &mut Moments) {
     let column = |j: usize| (8 * (j / 4) + j % 4, 8 * (j / 4) + 4 + j % 4);

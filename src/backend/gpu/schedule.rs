@@ -19,7 +19,7 @@ pub struct Command {
 }
 
 /// By what energy chains move.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 pub enum Energy {
     /// L, both blocks of weights.
     #[default]

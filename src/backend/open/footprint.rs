@@ -2,6 +2,7 @@
 //!
 //! P×P matrices dominate: one running sum of G per temperature and block of chains, the means of these when the run ends, and the matrices that the
 //! theory and `arrays.npz` need. (Measured at P = 1500, six temperatures of 16 chains: 2651 MiB at the peak, 2662 MiB by this account.) All of it is known before it is allocated.
+//! A checkpoint on its way to the disk is a copy of state, sums and draws, each of which is counted twice already for another moment.
 
 use std::fmt;
 
