@@ -72,6 +72,7 @@ pub fn ensemble(problem: &Problem, network: Network, setting: &Setting, directio
         temperatures: setting.temperatures.len(),
         replicas: setting.replicas,
         directions: vec![rotated; setting.temperatures.len()],
+        reaches: vec![[4.5; 2]; setting.temperatures.len()],
         batches: 10,
     }
 }
