@@ -121,6 +121,7 @@ pub fn descend(
         temperatures: 1,
         replicas: experiment.sampler.chains,
         directions: vec![vec![0.0; problem.rank()]],
+        reaches: vec![[0.0; 2]],
         batches: 1,
     };
     let sampler = &experiment.sampler;

@@ -1,6 +1,7 @@
 //! The whole job, from an [`Experiment`] to its [`Document`]: data, theory, samples, comparison.
 
 mod account;
+mod signatures;
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -118,20 +119,23 @@ pub fn memory_need(
     problem: &Arc<Problem>,
 ) -> Result<(String, Result<(), NotEnough>), BackendError> {
     let sampler = &experiment.sampler;
-    let ensemble = ensemble(experiment, problem, Vec::new());
+    let ensemble = ensemble(experiment, problem, &[]);
     let need = memory_plan(sampler.backend, sampler.adapter.as_deref(), sampler.precision, &ensemble, sampler.draws)?;
     Ok((need.to_string(), need.check()))
 }
 
-/// The chains of an experiment, measuring weights along `directions`.
-fn ensemble(experiment: &Experiment, problem: &Arc<Problem>, directions: Vec<Vec<f64>>) -> Ensemble {
+/// The chains of an experiment, measuring weights as the theories' `predictions` at every temperature say.
+fn ensemble(experiment: &Experiment, problem: &Arc<Problem>, predictions: &[Vec<Prediction>]) -> Ensemble {
+    let network = &experiment.network;
+    let prior = [network.lambda1, network.lambda0].map(|lambda| unit::reach(1.0 / lambda));
     Ensemble {
         problem: Arc::clone(problem),
         network: experiment.network,
         seed: experiment.sampler.seed,
         temperatures: experiment.temperatures.len(),
         replicas: experiment.sampler.chains,
-        directions,
+        directions: predictions.iter().map(|at| rotated_direction(problem, at)).collect(),
+        reaches: predictions.iter().map(|at| best(at).map_or(prior, Prediction::density_reaches)).collect(),
         batches: BATCHES,
     }
 }
@@ -240,8 +244,7 @@ impl<'a> Job<'a> {
                 }
             }
         }
-        let directions = predictions.iter().map(|at| rotated_direction(problem, at)).collect();
-        let ensemble = ensemble(experiment, problem, directions);
+        let ensemble = ensemble(experiment, problem, &predictions);
         let theory_s = start.elapsed().as_secs_f64();
         Self { experiment, prepared, predictions, units, failures, ensemble, theory_s }
     }
@@ -364,7 +367,7 @@ impl<'a> Job<'a> {
         let sampled = recorder.finish();
         let accumulated = backend.accumulated()?;
         let rows = self.rows(&entries, &sampled, &accumulated)?;
-        let document = self.document(&plan, &report, backend, timing, rows, &sampled);
+        let document = self.document(&plan, &report, backend, timing, rows, (&sampled, &accumulated));
         let (predictions, units) = (std::mem::take(&mut self.predictions), std::mem::take(&mut self.units));
         Ok(Run { document, accumulated, predictions, units, kept })
     }

@@ -31,6 +31,7 @@ fn drift(activation: Activation, scheme: Scheme, rate: f64) -> f64 {
         temperatures: 1,
         replicas: 4,
         directions: vec![vec![0.0; rank]],
+        reaches: vec![[0.0; 2]],
         batches: 0,
     };
     let mut backend = Cpu::<f64>::new(ensemble);

@@ -258,6 +258,7 @@ impl Case {
             temperatures: self.temperatures,
             replicas: self.replicas,
             directions: (0..self.temperatures).map(unit_vector).collect(),
+            reaches: (0..self.temperatures).map(|t| [1.5 + 0.1 * t as f64, 2.0]).collect(),
             batches: 2,
             problem,
         }
@@ -332,6 +333,9 @@ controls! {
     centroids: Centroids, "mean += share" => "mean += 1.0001 * share", "observables";
     measure: Measure, "v * w_u_rounded" => "1.0001 * v * w_u_rounded", "observables";
     signs: Measure, "normal < 0.0" => "normal > 0.0", "observables";
+    fourth_moment: Measure, "v * v * v * v" => "1.0001 * v * v * v * v", "observables";
+    correlation: Correlate, "sum.high / f32(UNITS)" => "1.001 * sum.high / f32(UNITS)", "readout–weight vector";
+    cells: Count, "+ 1.5" => "+ 1.45", "counts of units";
     gram: Gram, "1.0 / f32(UNITS)" => "1.0001 / f32(UNITS)", "gram";
     complement: Complement, "* PRIOR_DEVIATION" => "* 1.001 * PRIOR_DEVIATION", "predictions";
     test_outputs: ForwardTest, "sum += dot(" => "sum += 1.0001 * dot(", "predictions";
@@ -414,14 +418,16 @@ const INTEGRATED: Scheme = Scheme::Marginal { friction: 0.5 };
 
 /// Everything that is known of a run, chain by chain, as bits.
 fn bits(gpu: &Gpu, outcomes: &[Outcome]) -> Result<Vec<Vec<u64>>, Failed> {
-    let predictive = gpu.accumulated()?.predictive.into_iter().flatten();
+    let accumulated = gpu.accumulated()?;
+    let sums = accumulated.predictive.into_iter().flatten().zip(accumulated.units.into_iter().flatten());
     let weights = gpu.weights()?;
-    Ok(predictive
+    Ok(sums
         .zip(weights)
         .enumerate()
-        .map(|(chain, (batches, weights))| {
+        .map(|(chain, ((batches, tally), weights))| {
             let mut all = [weights.readout, weights.rotated].concat();
             batches.iter().for_each(|b| all.extend(b.sum.iter().chain(&b.sum_of_squares)));
+            all.extend(tally.correlation.iter().chain(&tally.readout).chain(&tally.along_u));
             for outcome in outcomes {
                 let t = &outcome.transitions[chain];
                 all.extend([t.acceptance, t.energy, t.energy_error]);
@@ -721,7 +727,9 @@ fn lost_chains(device: &AdapterChoice) -> Test {
     assert_eq!(diverged(&a), diverged(&b));
     assert!(gpu.weights()?.iter().all(|w| w.rotated.iter().chain(&w.readout).all(|x| x.is_finite())));
     let draws = |backend: &dyn Backend| -> Result<Vec<usize>, Failed> {
-        Ok(backend.accumulated()?.predictive.iter().flatten().flatten().map(|batch| batch.draws).collect())
+        let all = backend.accumulated()?;
+        let tallied = all.units.iter().flatten().map(|tally| tally.draws);
+        Ok(all.predictive.iter().flatten().flatten().map(|batch| batch.draws).chain(tallied).collect())
     };
     assert_eq!(draws(&cpu)?, draws(&gpu)?);
     let finite = |sums: &[f64]| sums.iter().all(|x| x.is_finite());

@@ -20,6 +20,7 @@ pub mod gpu;
 
 mod open;
 mod saved;
+mod tally;
 
 use std::sync::Arc;
 
@@ -29,6 +30,7 @@ use thiserror::Error;
 use crate::model::{Network, Problem};
 
 pub use self::open::{Opened, memory_plan, open};
+pub use self::tally::{CELLS, UnitTally};
 
 /// Chains of one temperature are accumulated in at most this many independent blocks, whose spread is the error of ⟨G⟩.
 pub const GRAM_BLOCKS: usize = 8;
@@ -48,6 +50,8 @@ pub struct Ensemble {
     pub replicas: usize,
     /// For each temperature the unit vector û in the rotated basis (length r) along which weights are measured.
     pub directions: Vec<Vec<f64>>,
+    /// For each temperature how far from zero the cells reach into which v and w·û are counted: see [`UnitTally`].
+    pub reaches: Vec<[f64; 2]>,
     /// Most batches of consecutive draws into which the test predictions of one chain are accumulated.
     pub batches: usize,
 }
@@ -182,7 +186,8 @@ impl Parity {
 /// What is measured at the end of a round.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Observation {
-    /// Batch that receives the test predictions; without one the test points are left out, as warm-up needs nothing of them.
+    /// Batch that receives the test predictions; without one the test points and the tallies of units are left out, as warm-up needs nothing
+    /// of them.
     pub batch: Option<usize>,
     /// Whether ⟨G⟩ is accumulated too.
     pub gram: bool,
@@ -229,6 +234,9 @@ pub struct Measurement {
     pub readout_weight_along_u: f64,
     /// (1/N1) Σ_i (w_i·û)².
     pub weight_along_u_squared: f64,
+    /// (1/N1) Σ_i v_i⁴ and (1/N1) Σ_i (w_i·û)⁴.
+    pub readout_fourth_moment: f64,
+    pub weight_along_u_fourth: f64,
     /// (1/(N1 r)) Σ_ij W'_ij².
     pub weight_second_moment: f64,
     /// (1/N1) Σ_i c_i^a c_i^b with c_i^a the mean of φ_i over class a: the Gram matrix of the class centroids, row-major.
@@ -286,6 +294,8 @@ pub struct Accumulated {
     pub gram: Vec<Vec<Vec<f64>>>,
     /// For each temperature and replica, its batches.
     pub predictive: Vec<Vec<Vec<PredictiveBatch>>>,
+    /// For each temperature and replica, the tally of its hidden units.
+    pub units: Vec<Vec<UnitTally>>,
 }
 
 /// Which device ran.

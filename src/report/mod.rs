@@ -6,7 +6,7 @@ pub mod verdict;
 
 pub use document::{
     DataSummary, Document, Field, LogEvidenceReport, ObservableReport, OrderParameters, QuantileReport, RhatKind,
-    SCHEMA, SamplerReport, TemperatureReport, Timing, UnitReport,
+    SCHEMA, SamplerReport, Signatures, TemperatureReport, Timing, UnitReport,
 };
 pub use table::table;
 

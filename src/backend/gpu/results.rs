@@ -1,7 +1,7 @@
 //! From the numbers that the kernels leave to transitions, measurements and sums in float64.
 
 use super::layout::{Layout, RESULT_MEASUREMENT, RESULT_NORMS};
-use crate::backend::{Measurement, Moments, Outcome, PredictiveBatch, Round, Transition};
+use crate::backend::{CELLS, Measurement, Moments, Outcome, PredictiveBatch, Round, Transition, UnitTally};
 
 /// A number stored as high and low part.
 fn double(high: f32, low: f32) -> f64 {
@@ -46,6 +46,8 @@ fn measurement(layout: &Layout, predicted: bool, results: &[f32]) -> Measurement
         readout_second_moment: at(3),
         readout_weight_along_u: at(4),
         weight_along_u_squared: at(5),
+        readout_fourth_moment: at(9),
+        weight_along_u_fourth: at(10),
         weight_second_moment: at(6),
         centroid_gram: (0..classes * classes).map(|k| centroid(k / classes, k % classes)).collect(),
         mean_square_norm: (0..classes).map(|class| at(RESULT_NORMS + class)).collect(),
@@ -85,6 +87,14 @@ pub fn merge_batches(chain: &mut [f32], size: usize) {
         .collect();
     chain.fill(0.0);
     chain[..merged.len()].copy_from_slice(&merged);
+}
+
+/// The tally of one chain from its sums, behind those of its predictions.
+pub fn tally(layout: &Layout, sums: &[f32], draws: usize) -> UnitTally {
+    let (vectors, counts) = sums[4 * layout.chain_predictions()..].split_at(8 * layout.rank_vectors());
+    let direction = |j: usize| double(vectors[8 * (j / 4) + j % 4], vectors[8 * (j / 4) + 4 + j % 4]);
+    let cells = |first: usize| counts.chunks_exact(4).take(CELLS + 2).map(|c| double(c[first], c[first + 1])).collect();
+    UnitTally { draws, correlation: (0..layout.rank).map(direction).collect(), readout: cells(0), along_u: cells(2) }
 }
 
 /// Adds the sums of one chain's weights.

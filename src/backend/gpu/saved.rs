@@ -13,9 +13,11 @@ pub struct Carried {
     energy: Energy,
     gram_draws: Vec<usize>,
     predictive_draws: Vec<usize>,
+    tallied_draws: Vec<usize>,
     /// Of every shard the sections of the state before the proposal: positions, gradients and their notes.
     state: Vec<Vec<f32>>,
-    predictions: Vec<Vec<f32>>,
+    /// Of every shard the sums of its chains: predictions and tallies of units.
+    sums: Vec<Vec<f32>>,
     gram: Vec<Vec<f32>>,
 }
 
@@ -25,19 +27,19 @@ impl Gpu {
         4 * PROPOSAL as usize * self.layout().shard_chains() * self.layout().chain_state()
     }
 
-    /// Numbers of one chain's predictions.
-    fn chain_predictions(&self) -> usize {
-        4 * self.layout().batches * self.layout().test_points
+    /// Numbers of the sums of one chain, its predictions first.
+    fn chain_sums(&self) -> usize {
+        4 * self.layout().chain_sums()
     }
 
-    /// Numbers of one shard's predictions.
-    fn shard_predictions(&self, shard: usize) -> usize {
-        self.chain_predictions() * self.ensemble.temperatures * self.engine.plan.shard(shard).1
+    /// Numbers of the sums of one shard.
+    fn shard_sums(&self, shard: usize) -> usize {
+        self.chain_sums() * self.ensemble.temperatures * self.engine.plan.shard(shard).1
     }
 
     pub(super) fn carried(&self) -> Result<Carried, BackendError> {
         // Every field is named: a new one must be sorted into what is carried on and what is not.
-        let Self { ensemble: _, engine, energy, gram_draws, predictive_draws } = self;
+        let Self { ensemble: _, engine, energy, gram_draws, predictive_draws, tallied_draws } = self;
         let read = |buffer: &wgpu::Buffer, size: usize| engine.device.read(buffer, 4 * size as u64);
         // Sums that nothing was added to are not read back.
         let matrix = 4 * self.layout().gram_vectors();
@@ -48,24 +50,26 @@ impl Gpu {
             energy: *energy,
             gram_draws: gram_draws.clone(),
             predictive_draws: predictive_draws.clone(),
+            tallied_draws: tallied_draws.clone(),
             state: engine.state.iter().map(|buffer| read(buffer, self.carried_state())).collect::<Result<_, _>>()?,
-            predictions: (engine.predictions.iter().enumerate())
-                .map(|(shard, buffer)| read(buffer, self.shard_predictions(shard)))
+            sums: (engine.predictions.iter().enumerate())
+                .map(|(shard, buffer)| read(buffer, self.shard_sums(shard)))
                 .collect::<Result<_, _>>()?,
             gram: gram.collect::<Result<_, _>>()?,
         })
     }
 
     pub(super) fn carry_on(&mut self, carried: Carried) -> Result<bool, BackendError> {
-        let Carried { energy, gram_draws, predictive_draws, state, predictions, gram } = carried;
+        let Carried { energy, gram_draws, predictive_draws, tallied_draws, state, sums, gram } = carried;
         let matrix = 4 * self.layout().gram_vectors();
         let pairs = self.gram_draws.chunks(self.engine.plan.gram_pairs);
         let alike = gram_draws.len() == self.gram_draws.len()
             && predictive_draws.len() == self.predictive_draws.len()
             && state.len() == self.engine.state.len()
             && state.iter().all(|state| state.len() == self.carried_state())
-            && predictions.len() == self.engine.predictions.len()
-            && predictions.iter().enumerate().all(|(shard, p)| p.len() == self.shard_predictions(shard))
+            && tallied_draws.len() == self.tallied_draws.len()
+            && sums.len() == self.engine.predictions.len()
+            && sums.iter().enumerate().all(|(shard, p)| p.len() == self.shard_sums(shard))
             && gram.len() == self.engine.gram.len()
             && gram.iter().zip(pairs).all(|(sums, pairs)| sums.is_empty() || sums.len() == matrix * pairs.len());
         if !alike {
@@ -73,14 +77,15 @@ impl Gpu {
         }
         let engine = &self.engine;
         let buffers = engine.state.iter().chain(&engine.predictions);
-        for (buffer, values) in buffers.zip(state.iter().chain(&predictions)) {
+        for (buffer, values) in buffers.zip(state.iter().chain(&sums)) {
             self.write(buffer, 0, values)?;
         }
         for ((buffer, sums), pairs) in engine.gram.iter().zip(gram).zip(gram_draws.chunks(engine.plan.gram_pairs)) {
             let sums = if sums.is_empty() { vec![0.0; matrix * pairs.len()] } else { sums };
             self.write(buffer, 0, &sums)?;
         }
-        (self.energy, self.gram_draws, self.predictive_draws) = (energy, gram_draws, predictive_draws);
+        (self.energy, self.gram_draws) = (energy, gram_draws);
+        (self.predictive_draws, self.tallied_draws) = (predictive_draws, tallied_draws);
         Ok(true)
     }
 
@@ -89,9 +94,9 @@ impl Gpu {
         let batch = 4 * self.layout().test_points;
         for shard in 0..self.engine.plan.shards {
             let buffer = &self.engine.predictions[shard];
-            let mut sums = self.engine.device.read(buffer, 4 * self.shard_predictions(shard) as u64)?;
-            for chain in sums.chunks_exact_mut(self.chain_predictions().max(1)) {
-                results::merge_batches(chain, batch);
+            let mut sums = self.engine.device.read(buffer, 4 * self.shard_sums(shard) as u64)?;
+            for chain in sums.chunks_exact_mut(self.chain_sums()).filter(|_| batch > 0) {
+                results::merge_batches(&mut chain[..4 * self.layout().chain_predictions()], batch);
             }
             self.write(buffer, 0, &sums)?;
         }
