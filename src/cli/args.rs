@@ -33,7 +33,8 @@ Examples:
   featherm run --data fashion-mnist --classes 2,4 --train 100 --width 50 --temperatures 10,1,0.1
   featherm run --config experiment.toml --out results/first   settings from a file; flags override it
   featherm theory --temperature-range 0.001:10:30 --json      theory only, no sampling
-  featherm report runs/quick-1                                the table of a finished run
+  featherm report runs/quick-1                                the table, the page and the figures of a finished run
+  featherm report runs/quick-1 runs/quick-2                   a page that lays runs over each other
 
 Exit codes: 0 done, 1 the run failed, 2 bad input, 3 interrupted (what was measured, if anything, is on disk).";
 
@@ -44,7 +45,7 @@ pub enum Command {
     Run(RunArgs),
     /// The theory alone: order parameters, predictor, evidence, geometry, weights.
     Theory(TheoryArgs),
-    /// Print the table of a run directory.
+    /// Print the table of a run directory and write its page and figures; of several runs, the page that compares them.
     Report(ReportArgs),
     /// Measure the samplers themselves.
     Bench(BenchArgs),
@@ -114,8 +115,12 @@ pub struct TheoryArgs {
 
 #[derive(Debug, Args)]
 pub struct ReportArgs {
-    /// Directory of a run.
-    pub dir: PathBuf,
+    /// Directories of runs: of one, the table is printed and report.html and the figures are written into it; several are laid over each other.
+    #[arg(value_name = "DIR", required = true)]
+    pub dirs: Vec<PathBuf>,
+    /// Where the page that compares several runs goes, ./report-overlay.html without it; an earlier such page is replaced.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -4,11 +4,12 @@ use std::path::Path;
 
 use super::args::RunArgs;
 use super::progress::Display;
+use super::report::publish;
 use super::{Failure, print};
 use crate::config::Experiment;
-use crate::report::table;
+use crate::report::{plots, table};
 use crate::run::{Job, Prepared, Run, load, memory_need};
-use crate::store::{Claim, RunDir, write_arrays};
+use crate::store::{Claim, PAGE, RunDir, read_report, write_arrays};
 
 pub fn run(arguments: &RunArgs) -> Result<(), Failure> {
     let (mut experiment, name) = arguments.experiment()?;
@@ -41,12 +42,29 @@ pub fn run(arguments: &RunArgs) -> Result<(), Failure> {
     };
     let written = dir.write_report(&run.document).and_then(|()| write_arrays(&dir, &prepared, &run));
     print(&table(&run.document));
+    print(&plots(&run.document));
     written.map_err(|error| Failure::Failed(error.to_string()))?;
-    print(&format!("report: {}\n", dir.path().join("report.json").display()));
+    print(&format!("report: {}\n", dir.path().join(written_page(dir.path())).display()));
     if run.document.interrupted {
         return Err(Failure::Interrupted(format!("interrupted; what was measured is in {}", dir.path().display())));
     }
     Ok(())
+}
+
+/// Writes the page and the figures, from the disk as `featherm report` does, so that both give the same; the name of the file to look at.
+///
+/// The numbers are safe in `report.json`: what goes wrong here is said, and does not fail the run.
+fn written_page(dir: &Path) -> &'static str {
+    match read_report(dir).and_then(|document| publish(dir, &document)) {
+        Ok(notes) => {
+            notes.iter().for_each(|note| eprintln!("warning: {note}"));
+            PAGE
+        }
+        Err(error) => {
+            eprintln!("warning: the page and the figures are not complete: {error}");
+            "report.json"
+        }
+    }
 }
 
 fn sample(experiment: &Experiment, prepared: &Prepared, claim: Claim) -> Result<Run, Failure> {

@@ -79,6 +79,20 @@ pub struct TemperatureReport {
     /// The same of the theories of one unit.
     #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
     pub units: BTreeMap<String, UnitReport>,
+    /// Sampled marginal densities.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub densities: Option<Densities>,
+}
+
+/// Marginal densities over all units, chains and draws.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Densities {
+    /// Of v.
+    #[serde(default)]
+    pub readout: Option<Density>,
+    /// Of w·û.
+    #[serde(default)]
+    pub weight_along_u: Option<Density>,
 }
 
 /// Which R̂ judges a temperature: the nested one where chains started in superchains, else the rank-normalised split one.

@@ -1,13 +1,17 @@
-//! What a run says: the machine-readable document, the terminal table; knows nothing of devices.
+//! What a run says: the machine-readable document, the terminal table, the figures and the page; knows nothing of devices.
 
 mod document;
+pub mod figure;
+pub mod page;
 mod table;
+mod terminal;
 pub mod verdict;
 
 pub use document::{
-    DataSummary, Document, Field, LogEvidenceReport, ObservableReport, OrderParameters, QuantileReport, RhatKind,
-    SCHEMA, SamplerReport, TemperatureReport, Timing, UnitReport,
+    DataSummary, Densities, Document, Field, LogEvidenceReport, ObservableReport, OrderParameters, QuantileReport,
+    RhatKind, SCHEMA, SamplerReport, TemperatureReport, Timing, UnitReport,
 };
 pub use table::table;
+pub use terminal::plots;
 
 use table::short;

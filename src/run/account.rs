@@ -95,6 +95,7 @@ impl Job<'_> {
                     log_evidence: found.map(|found| LogEvidenceReport::new(found, predictions)),
                     theory: predictions.iter().map(|p| (p.kind.name().to_string(), p.into())).collect(),
                     units: self.units[t].iter().map(|p| (p.kind.name().to_string(), p.into())).collect(),
+                    densities: None,
                 }
             })
             .collect();
