@@ -116,12 +116,13 @@ impl Canvas {
         let _ = write!(self.body, "<rect x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\" {attributes}/>");
     }
 
-    /// A line of text in the colour of the class `ink`.
+    /// A line of text in the colour of the class `ink`, unless the attributes have another class.
     pub fn text(&mut self, text: &str, [x, y]: [f64; 2], anchor: Anchor, size: f64, attributes: &str) {
         let ([x, y, size], anchor) = ([x, y, size].map(coordinate), anchor.name());
+        let class = if attributes.contains("class=") { "" } else { "class=\"ink\"" };
         let _ = write!(
             self.body,
-            "<text class=\"ink\" x=\"{x}\" y=\"{y}\" text-anchor=\"{anchor}\" font-size=\"{size}\" fill=\"#222\" {attributes}>{}</text>",
+            "<text {class} x=\"{x}\" y=\"{y}\" text-anchor=\"{anchor}\" font-size=\"{size}\" fill=\"#222\" {attributes}>{}</text>",
             escape(text)
         );
     }

@@ -2,6 +2,7 @@
 
 use super::ink::Ink;
 use super::plot::{Axis, Look, Panel, Plot, Point, Series};
+use super::scale::covering;
 use super::{Figure, Numbers};
 use crate::report::table::short;
 use crate::report::{Document, TemperatureReport, UnitReport};
@@ -51,9 +52,13 @@ impl Variable {
             (self.sampled)(at).is_some_and(usable) || at.units.values().any(|u| (self.theory)(u).is_some_and(usable))
         };
         let known: Vec<&TemperatureReport> = document.temperatures.iter().filter(speaks).collect();
-        let panels: Vec<Panel> = spread(known.len()).into_iter().map(|k| self.panel(known[k])).collect();
-        if panels.is_empty() {
-            return None;
+        let mut panels: Vec<Panel> = spread(known.len()).into_iter().map(|k| self.panel(known[k])).collect();
+        // One range for all, so that widths can be seen to change, and room for the temperature above the curves.
+        let points = || panels.iter().flat_map(|panel| &panel.series).flat_map(|series| &series.points);
+        let x = covering(points().map(|point| point.x), false)?;
+        let [_, top] = covering(points().map(|point| point.y), false)?;
+        for panel in &mut panels {
+            (panel.x.range, panel.y.range) = (Some(x), Some([-0.02 * top, 1.12 * top]));
         }
         let sampled = known.iter().any(|at| (self.sampled)(at).is_some());
         let mut caption = format!(

@@ -19,7 +19,7 @@ pub fn figures(document: &Document) -> Vec<Figure> {
             // Chains that agree better than a perfect mixture would have no place on a logarithmic axis.
             Some(((value - 1.0).max(1e-5), format!("{value:.4}, of {name}")))
         })],
-        Some(Rule::Level(MOST_RHAT - 1.0, format!("R\u{302} = {MOST_RHAT}: below"))),
+        Some(Rule::Level(MOST_RHAT - 1.0, format!("dashed: R\u{302} = {MOST_RHAT}, to be below"))),
     );
     let ess = panel(
         "least ESS",
@@ -32,16 +32,16 @@ pub fn figures(document: &Document) -> Vec<Figure> {
                 at.least_ess_tail().map(|(name, x)| (x, format!("{x:.0}, of {name}")))
             }),
         ],
-        Some(Rule::Level(LEAST_ESS, format!("{LEAST_ESS}: above"))),
+        Some(Rule::Level(LEAST_ESS, format!("dashed: {LEAST_ESS}, to be above"))),
     );
     let mut rates = panel(
         "acceptance",
         false,
         vec![
-            series(document, Ink::Sampled, "trajectories", |at| {
+            series(document, Ink::Sampled, "", |at| {
                 Some((at.sampler.acceptance_rate, format!("{:.3}", at.sampler.acceptance_rate)))
             }),
-            series(document, Ink::Third, "exchange with the hotter one", |at| {
+            series(document, Ink::Third, "exchange with the hotter T", |at| {
                 at.sampler.exchange_hotter.map(|x| (x, format!("{x:.3}")))
             }),
         ],
@@ -52,7 +52,7 @@ pub fn figures(document: &Document) -> Vec<Figure> {
         "E-BFMI",
         false,
         vec![series(document, Ink::Sampled, "", |at| at.sampler.e_bfmi.map(|x| (x, format!("{x:.2}"))))],
-        Some(Rule::Level(LEAST_BFMI, format!("{LEAST_BFMI}: above"))),
+        Some(Rule::Level(LEAST_BFMI, format!("dashed: {LEAST_BFMI}, to be above"))),
     );
     let mut panels = vec![rhat, ess, rates, bfmi];
     panels.retain(|panel| panel.series.iter().any(|series| series.points.iter().any(|point| point.y.is_finite())));

@@ -3,7 +3,7 @@
 use super::canvas::{Anchor, Canvas, TEXT};
 use super::heat::{Cells, bar, blocks, reach};
 use super::ink::Ink;
-use super::plot::{Axis, Drawn, Look, Panel, Plot, Point, Rule, Series, WIDTH};
+use super::plot::{Axis, Drawn, Look, Panel, Plot, Point, Rule, Series, WIDTH, heading};
 use super::scale::covering;
 use super::{Figure, Numbers};
 use crate::report::Document;
@@ -38,15 +38,16 @@ fn heat_maps(document: &Document, at: &GramAt, order: &[usize], temperature: &st
     let reach = reach(maps.iter().flat_map(|(_, cells)| &cells.values))?;
     let mut canvas = Canvas::default();
     let title = format!("⟨G⟩ − K at T = {temperature}");
-    canvas.text(&title, [10.0, 17.0], Anchor::Start, TEXT + 1.0, "font-weight=\"bold\"");
-    let (size, top) = (206.0, 44.0);
+    heading(&mut canvas, &title);
+    let (gap, top) = (14.0, 44.0);
+    let size = 0.5 * (WIDTH - 3.0 * gap);
     for (k, (name, cells)) in maps.iter().enumerate() {
-        let left = 16.0 + (size + 16.0) * k as f64;
+        let left = gap + (size + gap) * k as f64;
         canvas.text(name, [left + 0.5 * size, top - 7.0], Anchor::Middle, TEXT, "");
         cells.draw(&mut canvas, [left, top], size, reach);
         boundaries(&mut canvas, at, order, [left, top], size);
     }
-    bar(&mut canvas, [120.0, top + size + 16.0], WIDTH - 240.0, reach);
+    bar(&mut canvas, [90.0, top + size + 16.0], WIDTH - 180.0, reach);
     let side = maps.first().map_or(0, |(_, cells): &(String, Cells)| cells.side);
     let mut caption = format!(
         "Mean feature Gram matrix on the {} training points less its infinite-width value; the palette ends at the size below which 98 % of the cells lie.",
@@ -116,7 +117,7 @@ fn pairs(at: &GramAt, temperature: &str) -> Option<Figure> {
     let typical =
         errors.get(errors.len() / 2).map(|error| format!(" The typical MCSE is {error:.1e}.")).unwrap_or_default();
     let chosen = if stride > 1 { format!(" One pair in {stride} is drawn.") } else { String::new() };
-    let title = format!("⟨G⟩ − K, sampled against {}, T = {temperature}", kind.name());
+    let title = format!("⟨G⟩ − K at T = {temperature}, pair by pair");
     let panel = Panel {
         x: axis(kind.name().to_string()),
         y: axis("sampled".into()),

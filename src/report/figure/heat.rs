@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::canvas::{Anchor, Canvas, TEXT, coordinate};
+use super::scale::scientific;
 
 /// Cells along one side, at most.
 pub const MOST_CELLS: usize = 80;
@@ -88,7 +89,7 @@ pub fn bar(canvas: &mut Canvas, [x, y]: [f64; 2], width: f64, reach: f64) {
         canvas.rectangle([x + step * f64::from(k + SHADES), y], [step + 0.3, 10.0], &fill);
     }
     canvas.rectangle([x, y], [width, 10.0], "class=\"axis\" fill=\"none\" stroke=\"#666\" stroke-width=\"0.6\"");
-    let labels = [(x, format!("−{reach:.2e}")), (x + 0.5 * width, "0".into()), (x + width, format!("{reach:.2e}"))];
+    let labels = [(x, scientific(-reach)), (x + 0.5 * width, "0".into()), (x + width, scientific(reach))];
     for (at, label) in labels {
         canvas.text(&label, [at, y + 23.0], Anchor::Middle, TEXT - 2.0, "");
     }

@@ -71,6 +71,9 @@ impl Ink {
             Self::Theory(Kind::Nngp) => "stroke-dasharray=\"2 3\"",
             Self::Theory(Kind::SingleUnit) => "stroke-dasharray=\"7 3\"",
             Self::Theory(Kind::Adaptive) => "stroke-dasharray=\"8 2.5 2 2.5\"",
+            Self::Run(k) => {
+                ["", "stroke-dasharray=\"7 3\"", "stroke-dasharray=\"8 2.5 2 2.5\"", "stroke-dasharray=\"2 3\""][k % 4]
+            }
             _ => "",
         }
     }

@@ -99,7 +99,11 @@ impl Quantity {
         if series.is_empty() {
             return None;
         }
-        let y = vertical(&self.symbol, &series);
+        let mut y = vertical(&self.symbol, &series);
+        if let (Some(_), Some([low, high])) = (&callout, &mut y.range) {
+            // Room for its text above.
+            *high = if y.log { *high * (*high / *low).powf(0.1) } else { *high + 0.1 * (*high - *low) };
+        }
         let clipped = y.range.is_some_and(|[low, high]| {
             series.iter().flat_map(|s| &s.points).any(|point| point.y < low || point.y > high)
         });
@@ -158,19 +162,18 @@ pub fn horizontal() -> Axis {
 /// The axis of a quantity: logarithmic where the samples span a decade, and wide enough for the samples and for every theory that is not far off.
 pub fn vertical(label: &str, series: &[Series]) -> Axis {
     let ends = |series: &Series| {
-        let of = |point: &Point| [point.y - point.error, point.y, point.y + point.error];
+        let of = |point: &Point| [point.y - 2.0 * point.error, point.y, point.y + 2.0 * point.error];
         series.points.iter().flat_map(of).filter(|y| y.is_finite()).collect::<Vec<_>>()
     };
     let is_sampled = |series: &&Series| series.look == Look::Dots;
     let sampled: Vec<f64> = series.iter().filter(is_sampled).flat_map(ends).collect();
     let all: Vec<f64> = series.iter().flat_map(ends).collect();
-    let positive = |values: &[f64]| values.iter().all(|y| *y > 0.0);
     let extent = |values: &[f64]| {
         values.iter().fold([f64::INFINITY, f64::NEG_INFINITY], |[low, high], y| [low.min(*y), high.max(*y)])
     };
     let core = if sampled.is_empty() { &all } else { &sampled };
     let [low, high] = extent(core);
-    let log = positive(core) && high > 8.0 * low;
+    let log = low > 0.0 && high > 8.0 * low;
     let near = |y: &f64| {
         if log {
             return *y > low / 10.0 && *y < high * 10.0;

@@ -21,6 +21,7 @@ pub mod scale;
 mod weights;
 
 use super::Document;
+use crate::compare::CentroidDistanceMaximum;
 use crate::store::GramAt;
 use canvas::{coordinate, escape};
 use plot::{Drawn, Plot, WIDTH};
@@ -82,12 +83,14 @@ pub fn sections(document: &Document, gram: Option<&GramAt>) -> Vec<Section> {
     sections
 }
 
-/// Index of the temperature at which a figure that shows one temperature alone shows the run: that of the largest D² of the first pair of classes,
-/// else the coldest. `None` without temperatures.
+/// Index of the temperature at which a figure that shows one temperature alone shows the run: where the D² that has moved most from infinite width is
+/// largest, else the coldest. `None` without temperatures.
 pub fn shown_temperature(document: &Document) -> Option<usize> {
     let last = document.temperatures.len().checked_sub(1)?;
-    let top = document.signatures.values().next().map(|found| found.temperature);
-    Some(document.temperatures.iter().position(|at| Some(at.temperature) == top).unwrap_or(last))
+    let moved = |found: &CentroidDistanceMaximum| (found.value / found.infinite_width_value - 1.0).abs();
+    let most = document.signatures.values().max_by(|a, b| moved(a).total_cmp(&moved(b)));
+    let shown = most.and_then(|found| document.temperatures.iter().position(|at| at.temperature == found.temperature));
+    Some(shown.unwrap_or(last))
 }
 
 impl Figure {
@@ -130,7 +133,7 @@ pub fn style(dark: bool) -> String {
         ["#ffffff", "#222222", "#666666", "#e4e4e4", "#999999"]
     };
     format!(
-        ".paper,.hollow{{fill:{paper}}}.ink{{fill:{ink}}}.axis{{stroke:{axis}}}.grid{{stroke:{grid}}}.rule{{stroke:{rule}}}{}",
+        ".paper,.hollow{{fill:{paper}}}.halo{{stroke:{paper}}}.ink{{fill:{ink}}}.axis{{stroke:{axis}}}.grid{{stroke:{grid}}}.rule{{stroke:{rule}}}{}",
         ink::style(dark)
     )
 }

@@ -5,10 +5,10 @@ use super::ink::Ink;
 use super::scale::{Scale, Tick, covering};
 
 /// Width of a figure in user units: at the width of a phone its text is still read.
-pub const WIDTH: f64 = 460.0;
+pub const WIDTH: f64 = 400.0;
 
 /// Height of a figure with one pair of axes.
-pub const HEIGHT: f64 = 340.0;
+pub const HEIGHT: f64 = 310.0;
 
 /// Room above the axes of a panel for nothing but air, and below them for ticks and a label.
 const ABOVE: f64 = 8.0;
@@ -17,6 +17,10 @@ const RIGHT: f64 = 14.0;
 
 const TITLE: f64 = 22.0;
 const LEGEND_ROW: f64 = 17.0;
+
+/// A rim of paper around text that stands among lines.
+const HALO: &str =
+    "class=\"ink halo\" stroke=\"#fff\" stroke-width=\"3\" stroke-linejoin=\"round\" paint-order=\"stroke\"";
 
 /// A point with its error; a `y` that is not finite breaks a line and is not drawn.
 #[derive(Debug, Clone, Default)]
@@ -56,7 +60,7 @@ pub struct Series {
 /// A straight line through the whole panel.
 #[derive(Debug, Clone)]
 pub enum Rule {
-    /// A threshold at a height, with its name.
+    /// A threshold at a height, with its name, which is written above the panel.
     Level(f64, String),
     /// Where both axes agree.
     Diagonal,
@@ -114,14 +118,17 @@ impl Plot {
 
     pub fn draw(&self) -> Drawn {
         let mut canvas = Canvas::default();
-        canvas.text(&self.title, [10.0, 17.0], Anchor::Start, TEXT + 1.0, "font-weight=\"bold\"");
+        heading(&mut canvas, &self.title);
         let legend = legend(&mut canvas, &self.panels, TITLE);
         let scales: Vec<Option<Scales>> = self.panels.iter().map(Panel::scales).collect();
         // One left margin for all panels keeps their axes in line.
         let left = scales.iter().flatten().map(Scales::label_width).fold(20.0, f64::max) + 34.0;
         for (k, (panel, scales)) in self.panels.iter().zip(&scales).enumerate() {
             let top = TITLE + legend + self.panel_height * k as f64;
-            let frame = Frame { left, top: top + ABOVE, right: WIDTH - RIGHT, bottom: top + self.panel_height - BELOW };
+            // The name of a threshold stands above its panel, where no point can be.
+            let above =
+                if panel.rules.iter().any(|rule| matches!(rule, Rule::Level(..))) { 2.0 * ABOVE } else { ABOVE };
+            let frame = Frame { left, top: top + above, right: WIDTH - RIGHT, bottom: top + self.panel_height - BELOW };
             match scales {
                 Some(scales) => panel.draw(&mut canvas, &frame, scales, &format!("{}-{k}", self.id)),
                 None => canvas.text(
@@ -135,6 +142,13 @@ impl Plot {
         }
         Drawn { body: canvas.finish(), height: TITLE + legend + self.panel_height * self.panels.len() as f64 }
     }
+}
+
+/// The title of a figure, smaller where it would not fit: it may hold the labels of classes.
+pub fn heading(canvas: &mut Canvas, title: &str) {
+    // Bold letters are wider by about a tenth.
+    let fitting = (WIDTH - 20.0) / (1.1 * text_width(title, 1.0)).max(1.0);
+    canvas.text(title, [10.0, 17.0], Anchor::Start, fitting.min(TEXT + 1.0), "font-weight=\"bold\"");
 }
 
 /// The legend of all panels in rows that flow; returns the height it took.
@@ -226,6 +240,11 @@ impl Panel {
         for callout in &self.callouts {
             callout.draw(canvas, frame, &x, &y);
         }
+        for rule in &self.rules {
+            if let Rule::Level(_, name) = rule {
+                canvas.text(name, [frame.right, frame.top - 4.0], Anchor::End, TEXT - 2.0, "");
+            }
+        }
         if !self.note.is_empty() {
             canvas.text(&self.note, [frame.left + 7.0, frame.top + 15.0], Anchor::Start, TEXT - 1.0, "");
         }
@@ -272,11 +291,9 @@ impl Rule {
     fn draw(&self, canvas: &mut Canvas, frame: &Frame, scales: &Scales, (x, y): (&Scale, &Scale)) {
         let look = "class=\"rule\" stroke=\"#999\" stroke-dasharray=\"5 3\"";
         match self {
-            Self::Level(value, name) => {
+            Self::Level(value, _) => {
                 let Some(at) = y.at(*value).filter(|_| y.contains(*value)) else { return };
                 canvas.line([frame.left, at], [frame.right, at], look);
-                let above = if at - frame.top < 16.0 { at + 12.0 } else { at - 4.0 };
-                canvas.text(name, [frame.right - 4.0, above], Anchor::End, TEXT - 2.0, "");
             }
             Self::Diagonal => {
                 let (low, high) = (scales.x[0].max(scales.y[0]), scales.x[1].min(scales.y[1]));
@@ -303,7 +320,7 @@ impl Callout {
         let (low, high) = (frame.left + half + 4.0, frame.right - half - 4.0);
         let at = if low < high { px.clamp(low, high) } else { px };
         let baseline = if py - frame.top > 26.0 { py - 13.0 } else { py + 22.0 };
-        canvas.text(&self.text, [at, baseline], Anchor::Middle, TEXT - 1.0, "font-weight=\"bold\"");
+        canvas.text(&self.text, [at, baseline], Anchor::Middle, TEXT - 1.0, HALO);
     }
 }
 
@@ -371,6 +388,10 @@ impl Series {
         }
         for point in self.points.iter().filter(|point| y.contains(point.y) && x.contains(point.x)) {
             let (Some(px), Some(py)) = (x.at(point.x), y.at(point.y)) else { continue };
+            if self.look == Look::Hollow && point.note.is_empty() {
+                self.ink.marker().draw(canvas, [px, py], 2.6, false);
+                continue;
+            }
             let measured = matches!(self.look, Look::Dots | Look::Scatter);
             // Measured points can be reached by the keyboard; the lines of a theory are on the way otherwise.
             canvas.open(if self.look == Look::Dots { "class=\"pt\" tabindex=\"0\"" } else { "class=\"pt\"" });

@@ -147,6 +147,15 @@ fn plain(value: f64, decimals: usize) -> String {
     }
 }
 
+/// Two digits and a power of ten.
+pub fn scientific(value: f64) -> String {
+    let text = format!("{value:.1e}");
+    match text.split_once('e').and_then(|(digits, power)| Some((digits, power.parse().ok()?))) {
+        Some((digits, power)) => format!("{}·{}", digits.replace('-', "−"), ten_to(power)),
+        None => text,
+    }
+}
+
 fn ten_to(power: i32) -> String {
     let digits = power.to_string();
     let raised = digits.chars().map(|c| match c {

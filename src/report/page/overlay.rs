@@ -18,6 +18,9 @@ pub const OVERLAY_MARK: &str = "featherm overlay";
 /// Temperatures closer than this, relatively, are one.
 const EQUAL: f64 = 1e-9;
 
+/// Factor in temperature by which the points of neighbouring runs are drawn apart.
+const SHIFT: f64 = 1.04;
+
 /// A run and what it is called in the page.
 pub struct Named<'a> {
     pub name: String,
@@ -94,13 +97,18 @@ fn curves(runs: &[Named]) -> Vec<Figure> {
                 series.push(Series { ink: Ink::Run(k), label, look: Look::Curve, points });
             }
             let mut points = quantity.sampled(run.document);
-            points.iter_mut().for_each(|point| point.note = format!("{}, {}", run.name, point.note));
+            for point in &mut points {
+                point.note = format!("{}, {}", run.name, point.note);
+                // Runs that agree would hide each other.
+                point.x *= SHIFT.powf(k as f64 - 0.5 * (runs.len() - 1) as f64);
+            }
             series.push(Series { ink: Ink::Run(k), label: run.name.clone(), look: Look::Dots, points });
         }
         let symbol = symbol(quantities);
         let y = vertical(symbol, &series);
         let panel = Panel { x: horizontal(), y, series, ..Panel::default() };
-        let caption = "Points: sampled ± 1 MCSE, pale band ± 2 MCSE. Line in the same colour: the most refined theory of that run.";
+        let caption = "Points: sampled ± 1 MCSE, pale band ± 2 MCSE. Line in the same colour: the most refined theory of that run. Points of different runs \
+                       at one temperature are drawn 4 % apart.";
         Figure::plotted(
             &Plot::one(&format!("overlay-{number}"), &format!("{symbol}(T)"), panel),
             caption.into(),
