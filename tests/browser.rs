@@ -78,7 +78,7 @@ impl Seen {
 fn look(browser: &Path, page: &Path, width: u32) -> Result<Seen, Failed> {
     const PROBE: &str = r#"onload = () => {
         const page = document.getElementById('page').contentDocument, root = page.documentElement;
-        const figures = [...page.querySelectorAll('svg')], seen = {clipped: [], invisible: 0};
+        const figures = [...page.querySelectorAll('figure > svg')], seen = {clipped: [], invisible: 0};
         seen.overflow = Math.max(root.scrollWidth, page.body.scrollWidth) - root.clientWidth;
         seen.figures = figures.length;
         for (const figure of figures) {
@@ -173,7 +173,7 @@ fn a_report_is_sound_at_every_width(browser: &Path) -> Test {
 fn a_comparison_is_sound_on_a_phone(browser: &Path) -> Test {
     let dir = TempDir::new()?;
     let one = run(dir.path(), "one", &["--temperatures", "1,0.1", "--seed", "1"])?;
-    let two = run(dir.path(), "two", &["--temperatures", "1,0.1", "--seed", "2", "--width", "20"])?;
+    let two = run(dir.path(), "two", &["--temperatures", "1,0.1", "--seed", "2", "--activation", "relu"])?;
     let page = dir.path().join("overlay.html");
     let [one, two, out] = [&one, &two, &page].map(|path| path.display().to_string());
     featherm(&["report", &one, &two, "--out", &out])?;
@@ -196,7 +196,10 @@ fn broken_pages_are_caught(browser: &Path) -> Test {
     assert!(wide.overflow > 100.0 && wide.console.is_empty(), "{wide:?}");
     let script = spoilt("<main>", "<main><script>throw new Error('control')</script>")?;
     assert!(!script.console.is_empty(), "{script:?}");
-    let label = spoilt("</svg>", "<text x=\"390\" y=\"50\" font-size=\"12\">beyond the edge</text></svg>")?;
+    let label = spoilt(
+        "</svg>\n<figcaption>",
+        "<text x=\"390\" y=\"50\" font-size=\"12\">beyond the edge</text></svg>\n<figcaption>",
+    )?;
     assert!(label.clipped.len() == 1 && label.overflow == 0.0, "{label:?}");
     Ok(())
 }

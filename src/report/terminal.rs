@@ -43,6 +43,11 @@ fn plot(document: &Document, quantity: &Quantity) -> Option<String> {
     let x = Scale::new(true, [low, high], [1.0, COLUMNS as f64 - 2.0]);
     let y = Scale::new(axis.log, range, [ROWS as f64 - 0.5, -0.5]);
     let mut cells = vec![[' '; COLUMNS]; ROWS];
+    let mut put = |row: f64, column: usize, sign: char| {
+        if let Some(cell) = cells.get_mut(row as usize).and_then(|line| line.get_mut(column)) {
+            *cell = sign;
+        }
+    };
     let row_of = |value: f64| y.at(value).map(f64::round).filter(|row| (0.0..ROWS as f64).contains(row));
 
     let mut legend = String::new();
@@ -65,7 +70,7 @@ fn plot(document: &Document, quantity: &Quantity) -> Option<String> {
             let along = ((column as f64 - pair[0].0) / (pair[1].0 - pair[0].0)).clamp(0.0, 1.0);
             let row = (pair[0].1 + along * (pair[1].1 - pair[0].1)).round();
             if (0.0..ROWS as f64).contains(&row) {
-                cells[row as usize][column] = sign(kind);
+                put(row, column, sign(kind));
             }
         }
     }
@@ -75,11 +80,11 @@ fn plot(document: &Document, quantity: &Quantity) -> Option<String> {
         let [top, bottom] = [2.0, -2.0].map(|times| y.clamped(point.y + times * point.error));
         if let (Some(top), Some(bottom)) = (top, bottom) {
             for row in (top.round().max(0.0) as usize)..=(bottom.round().max(0.0) as usize).min(ROWS - 1) {
-                cells[row][column] = '│';
+                put(row as f64, column, '│');
             }
         }
         if let Some(row) = row_of(point.y) {
-            cells[row as usize][column] = '●';
+            put(row, column, '●');
         }
     }
 

@@ -173,7 +173,7 @@ pub fn vertical(label: &str, series: &[Series]) -> Axis {
     };
     let core = if sampled.is_empty() { &all } else { &sampled };
     let [low, high] = extent(core);
-    let log = low > 0.0 && high > 8.0 * low;
+    let log = all.iter().all(|y| *y > 0.0) && high > 8.0 * low;
     let near = |y: &f64| {
         if log {
             return *y > low / 10.0 && *y < high * 10.0;

@@ -97,7 +97,7 @@ pub struct Panel {
 /// Panels above each other under one title and one legend.
 #[derive(Debug, Clone)]
 pub struct Plot {
-    /// Names the clip paths, so that figures can share a page.
+    /// Name of the figure.
     pub id: String,
     pub title: String,
     pub panels: Vec<Panel>,
@@ -130,7 +130,7 @@ impl Plot {
                 if panel.rules.iter().any(|rule| matches!(rule, Rule::Level(..))) { 2.0 * ABOVE } else { ABOVE };
             let frame = Frame { left, top: top + above, right: WIDTH - RIGHT, bottom: top + self.panel_height - BELOW };
             match scales {
-                Some(scales) => panel.draw(&mut canvas, &frame, scales, &format!("{}-{k}", self.id)),
+                Some(scales) => panel.draw(&mut canvas, &frame, scales),
                 None => canvas.text(
                     "nothing to show here",
                     [WIDTH / 2.0, 0.5 * (frame.top + frame.bottom)],
@@ -160,9 +160,12 @@ fn legend(canvas: &mut Canvas, panels: &[Panel], top: f64) -> f64 {
             entries.push(series);
         }
     }
+    // What was measured comes first.
+    entries.sort_by_key(|series| !matches!(series.look, Look::Dots | Look::Steps));
     let (mut x, mut row) = (10.0, 0);
     for series in &entries {
-        let width = 26.0 + text_width(&series.label, TEXT - 1.0) + 14.0;
+        let label = shortened(&series.label);
+        let width = 26.0 + text_width(&label, TEXT - 1.0) + 14.0;
         if x > 10.0 && x + width > WIDTH {
             (x, row) = (10.0, row + 1);
         }
@@ -170,10 +173,23 @@ fn legend(canvas: &mut Canvas, panels: &[Panel], top: f64) -> f64 {
         canvas.open(&series.ink.attributes());
         series.key(canvas, x, y);
         canvas.close();
-        canvas.text(&series.label, [x + 26.0, y + 4.0], Anchor::Start, TEXT - 1.0, "");
+        canvas.text(&label, [x + 26.0, y + 4.0], Anchor::Start, TEXT - 1.0, "");
         x += width;
     }
     if entries.is_empty() { 0.0 } else { LEGEND_ROW * f64::from(row + 1) + 2.0 }
+}
+
+/// A label that fits into a row: names of runs may be long.
+fn shortened(label: &str) -> String {
+    let room = WIDTH - 60.0;
+    if text_width(label, TEXT - 1.0) <= room {
+        return label.into();
+    }
+    let mut text: String = label.into();
+    while text_width(&text, TEXT - 1.0) > room {
+        text.pop();
+    }
+    text + "…"
 }
 
 struct Scales {
@@ -213,24 +229,23 @@ impl Panel {
         Some(Scales { x, y, y_log: self.y.log })
     }
 
-    fn draw(&self, canvas: &mut Canvas, frame: &Frame, scales: &Scales, id: &str) {
+    fn draw(&self, canvas: &mut Canvas, frame: &Frame, scales: &Scales) {
         let x = Scale::new(self.x.log, scales.x, [frame.left, frame.right]);
         let y = Scale::new(self.y.log, scales.y, [frame.bottom, frame.top]);
         self.axes(canvas, frame, &x, &y);
 
         let [left, top, width, height] =
             [frame.left, frame.top, frame.right - frame.left, frame.bottom - frame.top].map(coordinate);
-        canvas.raw(&format!(
-            "<clipPath id=\"clip-{id}\"><rect x=\"{left}\" y=\"{top}\" width=\"{width}\" height=\"{height}\"/></clipPath>"
-        ));
-        canvas.open(&format!("clip-path=\"url(#clip-{id})\""));
+        // An inner viewport clips without a name, which would have to be unique in a page.
+        let place = format!("x=\"{left}\" y=\"{top}\" width=\"{width}\" height=\"{height}\"");
+        canvas.raw(&format!("<svg {place} viewBox=\"{left} {top} {width} {height}\">"));
         self.rules.iter().for_each(|rule| rule.draw(canvas, frame, scales, (&x, &y)));
         for series in &self.series {
             canvas.open(&series.ink.attributes());
             series.draw_lines(canvas, &x, &y);
             canvas.close();
         }
-        canvas.close();
+        canvas.raw("</svg>\n");
         // Markers at the edge are drawn whole; those beyond it are not drawn.
         for series in &self.series {
             canvas.open(&series.ink.attributes());
@@ -283,7 +298,8 @@ impl Panel {
         }
         let middle = [0.5 * (frame.left + frame.right), 0.5 * (frame.top + frame.bottom)];
         canvas.text(&self.x.label, [middle[0], frame.bottom + 33.0], Anchor::Middle, TEXT, "");
-        canvas.upward_text(&self.y.label, [14.0, middle[1]], TEXT);
+        let fitting = (frame.bottom - frame.top + BELOW) / text_width(&self.y.label, 1.0).max(1.0);
+        canvas.upward_text(&self.y.label, [14.0, middle[1]], fitting.min(TEXT));
     }
 }
 
