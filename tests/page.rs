@@ -243,7 +243,9 @@ fn a_report_is_rebuilt_from_disk_as_it_was_written() {
     // Runs that came before the page, and directories that lost their matrices, or hold damaged ones.
     for damage in [None, Some(&b"no zip"[..])] {
         fs::remove_file(run.join("arrays.npz")).ok();
-        damage.map(|bytes| fs::write(run.join("arrays.npz"), bytes).unwrap());
+        if let Some(bytes) = damage {
+            fs::write(run.join("arrays.npz"), bytes).unwrap();
+        }
         let output = featherm(dir.path(), &["report", "run"]);
         let text = String::from_utf8(output.stdout).unwrap();
         assert!(
