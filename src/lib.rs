@@ -23,7 +23,7 @@
 //! | [`observables`] | the table of observables: name, measurement, theory value | devices |
 //! | [`stats`] | ESS, R̂, nested R̂, MCSE, E-BFMI, drift | networks |
 //! | [`compare`] | sampled ± MCSE beside each theory; the sampled evidence; the signatures and their confidence | plots |
-//! | [`report`] | the document of a run, the verdict on its temperatures, its table | devices |
+//! | [`report`] | the document of a run, the verdict on its temperatures, its table, its figures and its page | devices |
 //! | [`store`] | the run directory, its lock, its checkpoint | plots |
 //! | [`run`] | the whole job, from `Experiment` to `Document` | the command line |
 //! | [`bias`] | unadjusted samplers against an adjusted one | devices |

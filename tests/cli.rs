@@ -49,7 +49,7 @@ fn a_run_writes_its_directory_and_prints_its_table() {
     let output = featherm(dir.path(), &[&TINY[..], &["--tempering", "true"]].concat());
     assert!(output.status.success(), "{}", stderr(&output));
     let table = stdout(&output);
-    for part in ["D²(T) is largest at T =", "Q\u{304} = λ1⟨v²⟩", "saddle", "nngp", "report: runs/quick-1/report.json"]
+    for part in ["D²(T) is largest at T =", "Q\u{304} = λ1⟨v²⟩", "saddle", "nngp", "report: runs/quick-1/report.html"]
     {
         assert!(table.contains(part), "{part} is missing from\n{table}");
     }

@@ -36,7 +36,8 @@ Examples:
   featherm run --config experiment.toml --out results/first   settings from a file; flags override it
   featherm theory --temperature-range 0.001:10:30 --json      theory only, no sampling
   featherm resume runs/quick-1                                go on where a run was interrupted
-  featherm report runs/quick-1                                the table of a finished run
+  featherm report runs/quick-1                                the table, the page and the figures of a finished run
+  featherm report runs/quick-1 runs/quick-2                   a page that lays runs over each other
 
 Exit codes: 0 done, 1 the run failed, 2 bad input, 3 interrupted (featherm resume goes on).";
 
@@ -49,7 +50,7 @@ pub enum Command {
     Theory(TheoryArgs),
     /// Go on with a run that was interrupted, killed or cut off, to the same result, bit for bit; or take more draws of one that is done.
     Resume(ResumeArgs),
-    /// Print the table of a run directory.
+    /// Print the table of a run directory and write its page and figures; of several runs, the page that compares them.
     Report(ReportArgs),
     /// Run a problem at many widths and extrapolate every theory's deviation from the samples to infinite width.
     Scaling(ScalingArgs),
@@ -185,8 +186,12 @@ pub struct ResumeArgs {
 
 #[derive(Debug, Args)]
 pub struct ReportArgs {
-    /// Directory of a run.
-    pub dir: PathBuf,
+    /// Directories of runs: of one, the table is printed and report.html and the figures are written into it; several are laid over each other.
+    #[arg(value_name = "DIR", required = true)]
+    pub dirs: Vec<PathBuf>,
+    /// Where the page that compares several runs goes, ./report-overlay.html without it; an earlier such page is replaced.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

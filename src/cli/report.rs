@@ -1,12 +1,63 @@
-//! `featherm report`: the table of a run, from its directory alone.
+//! `featherm report`: the table, the page and the figures of a run from its directory alone; with several runs, the page that compares them.
+
+use std::path::Path;
 
 use super::args::ReportArgs;
 use super::{Failure, print};
-use crate::report::table;
-use crate::store::read_report;
+use crate::report::figure::shown_temperature;
+use crate::report::page::{Named, overlay, page};
+use crate::report::{Document, plots, table};
+use crate::store::{PAGE, StoreError, read_gram, read_report, write_overlay, write_page};
+
+/// Where the page that compares runs goes without `--out`.
+const OVERLAY: &str = "report-overlay.html";
 
 pub fn report(arguments: &ReportArgs) -> Result<(), Failure> {
-    let document = read_report(&arguments.dir)?;
-    print(&table(&document));
+    if let [dir] = arguments.dirs.as_slice() {
+        if let Some(out) = &arguments.out {
+            return Err(Failure::BadInput(format!(
+                "--out {} is for the page that compares runs: give at least two directories, or leave it out to write {}",
+                out.display(),
+                dir.join(PAGE).display()
+            )));
+        }
+        let document = read_report(dir)?;
+        print(&table(&document));
+        print(&plots(&document));
+        let notes = publish(dir, &document).map_err(|error| Failure::Failed(error.to_string()))?;
+        notes.iter().for_each(|note| print(&format!("note: {note}\n")));
+        print(&format!("report: {}\n", dir.join(PAGE).display()));
+        return Ok(());
+    }
+    let documents = arguments.dirs.iter().map(|dir| read_report(dir)).collect::<Result<Vec<_>, _>>()?;
+    let runs: Vec<Named> = (arguments.dirs.iter().zip(&documents))
+        .map(|(dir, document)| Named { name: name(dir, &arguments.dirs), document })
+        .collect();
+    let out = arguments.out.clone().unwrap_or_else(|| OVERLAY.into());
+    write_overlay(&out, &overlay(&runs))?;
+    print(&format!("report: {}\n", out.display()));
     Ok(())
+}
+
+/// Writes the page and the figures of a run from what its directory holds; returns what had to be left out.
+///
+/// # Errors
+/// When the disk refuses.
+pub fn publish(dir: &Path, document: &Document) -> Result<Vec<String>, StoreError> {
+    let gram = match shown_temperature(document) {
+        Some(index) => read_gram(dir, index, document.data.train_points).map_err(|error| error.to_string()),
+        None => Err("there are no temperatures".into()),
+    };
+    let page = page(document, gram);
+    write_page(dir, &page)?;
+    Ok(page.notes)
+}
+
+/// The last part of a path where that names one run only, else the whole.
+fn name(dir: &Path, all: &[std::path::PathBuf]) -> String {
+    let last = |dir: &Path| dir.file_name().map(|name| name.to_string_lossy().into_owned());
+    match last(dir) {
+        Some(name) if all.iter().filter(|other| last(other).as_ref() == Some(&name)).count() == 1 => name,
+        _ => dir.display().to_string(),
+    }
 }

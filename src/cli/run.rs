@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use super::args::RunArgs;
 use super::progress::Display;
+use super::report::publish;
 use super::{Failure, print};
 use crate::config::Experiment;
-use crate::report::table;
+use crate::report::{plots, table};
 use crate::run::{Checkpoints, Job, Prepared, Run, RunError, load, memory_need};
 use crate::sampler::SamplerError;
-use crate::store::{Checkpoint, Origin, RunDir, write_arrays};
+use crate::store::{Checkpoint, Origin, PAGE, RunDir, read_report, write_arrays};
 
 pub fn run(arguments: &RunArgs) -> Result<(), Failure> {
     let (mut experiment, name) = arguments.experiment()?;
@@ -52,8 +53,9 @@ pub fn carry_out(
     let run = sample(experiment, prepared, dir, from).map_err(|error| abandon(dir, error))?;
     let written = write_arrays(dir, prepared, &run).and_then(|()| dir.write_report(&run.document));
     print(&table(&run.document));
+    print(&plots(&run.document));
     written.and(run.kept).map_err(|error| Failure::Failed(error.to_string()))?;
-    print(&format!("report: {}\n", dir.path().join("report.json").display()));
+    print(&format!("report: {}\n", dir.path().join(written_page(dir.path())).display()));
     if run.document.interrupted {
         let dir = dir.path().display();
         let message = format!("interrupted; what was measured is in {dir}, and `featherm resume {dir}` goes on");
@@ -76,6 +78,22 @@ fn abandon(dir: &RunDir, error: RunError) -> Failure {
     match error {
         RunError::Interrupted => Failure::Interrupted(format!("{error}; {on}")),
         _ => Failure::Failed(format!("{error}; {on}")),
+    }
+}
+
+/// Writes the page and the figures, from the disk as `featherm report` does, so that both give the same; the name of the file to look at.
+///
+/// The numbers are safe in `report.json`: what goes wrong here is said, and does not fail the run.
+fn written_page(dir: &Path) -> &'static str {
+    match read_report(dir).and_then(|document| publish(dir, &document)) {
+        Ok(notes) => {
+            notes.iter().for_each(|note| eprintln!("warning: {note}"));
+            PAGE
+        }
+        Err(error) => {
+            eprintln!("warning: the page and the figures are not complete: {error}");
+            "report.json"
+        }
     }
 }
 

@@ -1,7 +1,10 @@
-//! What a run says: the machine-readable document, the terminal table; knows nothing of devices.
+//! What a run says: the machine-readable document, the terminal table, the figures and the page; knows nothing of devices.
 
 mod document;
+pub mod figure;
+pub mod page;
 mod table;
+mod terminal;
 pub mod verdict;
 
 pub use document::{
@@ -9,5 +12,6 @@ pub use document::{
     SCHEMA, SamplerReport, Signatures, TemperatureReport, Timing, UnitReport,
 };
 pub use table::table;
+pub use terminal::plots;
 
 use table::short;

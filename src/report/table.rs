@@ -54,7 +54,7 @@ pub fn table(document: &Document) -> String {
     text
 }
 
-fn header(document: &Document) -> String {
+pub fn header(document: &Document) -> String {
     let (data, network) = (&document.data, &document.config.network);
     let activation = network.activation.map_or_else(String::new, |a| format!("{a:?}").to_lowercase());
     format!(
@@ -71,7 +71,7 @@ fn header(document: &Document) -> String {
 }
 
 /// `value ± error` with the error in two significant digits.
-fn with_error(value: Option<f64>, error: Option<f64>) -> String {
+pub fn with_error(value: Option<f64>, error: Option<f64>) -> String {
     match (value, error) {
         (Some(value), Some(error)) if error > 0.0 => {
             let decimals = (1 - error.log10().floor() as i32).clamp(0, 12) as usize;
@@ -193,7 +193,7 @@ fn convergence(document: &Document) -> String {
     text
 }
 
-fn maxima(document: &Document) -> String {
+pub fn maxima(document: &Document) -> String {
     let mut text = String::from("\n");
     let temperatures = document.temperatures.len();
     for (name, found) in &document.signatures {

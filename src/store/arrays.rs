@@ -13,7 +13,7 @@ use crate::theory::Kind;
 /// Writes `temperature` (n), `gram` and `gram_mcse` (n, P, P), `gram_nngp` (P, P) and `gram_saddle` (n, P, P): the sampled ⟨G⟩ with
 /// its error from independent blocks of chains, and the theories' Gram matrices on the training points; `gram_single_unit` and `gram_adaptive` (n, P, P)
 /// where these theories were asked for, NaN at temperatures where they have no solution; `readout_weight_vector`, its standard error
-/// `readout_weight_vector_mcse` and the theory's `readout_weight_vector_saddle` (n, N0): ⟨v w⟩ in input space.
+/// `readout_weight_vector_mcse` and the theory's `readout_weight_vector_saddle` (n, N0): ⟨v w⟩ in input space; `class_train` (P), the index of every point's class.
 ///
 /// # Errors
 /// When the disk refuses.
@@ -64,10 +64,12 @@ pub fn write_arrays(dir: &RunDir, prepared: &Prepared, run: &Run) -> Result<(), 
         }
     }
     let temperature: Array1<f64> = run.document.temperatures.iter().map(|t| t.temperature).collect();
+    let class_train: Array1<i64> = prepared.problem.class_train.iter().map(|&class| class as i64).collect();
     dir.write(ARRAYS, |file| {
         let mut npz = NpzWriter::new(file);
         let mut add = || -> Result<(), WriteNpzError> {
             npz.add_array("temperature", &temperature)?;
+            npz.add_array("class_train", &class_train)?;
             npz.add_array("gram", &gram)?;
             npz.add_array("gram_mcse", &mcse)?;
             npz.add_array("gram_nngp", &nngp)?;

@@ -3,7 +3,9 @@
 mod arrays;
 mod checkpoint;
 mod claim;
+mod gram;
 mod lock;
+mod page;
 
 use std::fs;
 use std::io::{self, Write};
@@ -16,12 +18,19 @@ use crate::report::{Document, SCHEMA};
 pub use arrays::write_arrays;
 pub use checkpoint::{Checkpoint, Origin};
 pub use claim::{Claim, Remains};
+pub use gram::{GramAt, read_gram};
+pub use page::{write_overlay, write_page};
+
 use lock::Lock;
 
 const ARRAYS: &str = "arrays.npz";
 const CHECKPOINT: &str = "checkpoint";
 const CONFIG: &str = "config.toml";
 const REPORT: &str = "report.json";
+/// Directory of the figures inside a run directory.
+const FIGURES: &str = "figures";
+/// The report as a page.
+pub const PAGE: &str = "report.html";
 
 /// Why a run directory cannot be used.
 #[derive(Debug, Error)]
@@ -40,6 +49,10 @@ pub enum StoreError {
     Refused { path: PathBuf, reason: String },
     #[error("{path} is not a report of this version of featherm: {reason}")]
     NotAReport { path: PathBuf, reason: String },
+    #[error("{path} does not hold the matrices of this run: {reason}")]
+    NotArrays { path: PathBuf, reason: String },
+    #[error("{path} is there already and is no comparison page of featherm; choose another --out or remove it")]
+    NotAnOverlay { path: PathBuf },
 }
 
 /// A directory that belongs to one run.
@@ -180,22 +193,31 @@ impl RunDir {
         name: &str,
         fill: impl FnOnce(&mut io::BufWriter<fs::File>) -> io::Result<()>,
     ) -> Result<(), StoreError> {
-        let target = self.path().join(name);
-        let partial = partial(self.path(), name);
-        let written = (|| {
-            let mut file = io::BufWriter::new(fs::File::create(&partial)?);
-            fill(&mut file)?;
-            file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
-            fs::rename(&partial, &target)?;
-            sync_directory(self.path());
-            Ok(())
-        })();
-        written.map_err(|source| {
-            // The partial file is of no use, and a failure to remove it is no news.
-            let _ = fs::remove_file(&partial);
-            StoreError::Unwritable { path: target, source }
-        })
+        write_whole(self.path(), name, fill)
     }
+}
+
+/// Writes a file of a directory under a temporary name and renames it once it is complete.
+fn write_whole(
+    dir: &Path,
+    name: &str,
+    fill: impl FnOnce(&mut io::BufWriter<fs::File>) -> io::Result<()>,
+) -> Result<(), StoreError> {
+    let target = dir.join(name);
+    let partial = partial(dir, name);
+    let written = (|| {
+        let mut file = io::BufWriter::new(fs::File::create(&partial)?);
+        fill(&mut file)?;
+        file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
+        fs::rename(&partial, &target)?;
+        sync_directory(dir);
+        Ok(())
+    })();
+    written.map_err(|source| {
+        // The partial file is of no use, and a failure to remove it is no news.
+        let _ = fs::remove_file(&partial);
+        StoreError::Unwritable { path: target, source }
+    })
 }
 
 /// Makes a renaming last through a loss of power, where directories can be asked for that.

@@ -1,0 +1,126 @@
+//! One temperature of the Gram matrices in `arrays.npz`, read without loading the others.
+
+use std::fs::File;
+use std::io::{self, BufReader, Read};
+use std::path::Path;
+
+use zip::ZipArchive;
+
+use super::{ARRAYS, StoreError};
+use crate::theory::Kind;
+
+/// Gram matrices on the training points at one temperature, each (P, P) row by row.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GramAt {
+    /// Index of the temperature, and P.
+    pub index: usize,
+    pub points: usize,
+    /// ⟨G⟩ and its MCSE; NaN where that is not known.
+    pub sampled: Vec<f64>,
+    pub mcse: Vec<f64>,
+    /// K, which infinite width keeps.
+    pub nngp: Vec<f64>,
+    /// The most refined theory that has a solution here.
+    pub theory: Option<(Kind, Vec<f64>)>,
+    /// Class of every point; runs of earlier versions did not record it.
+    pub classes: Option<Vec<usize>>,
+}
+
+/// Reads the matrices at temperature `index` of a run with `points` training points.
+///
+/// # Errors
+/// [`StoreError::Unreadable`] when there is no such file, [`StoreError::NotArrays`] when it does not hold the matrices of such a run.
+pub fn read_gram(dir: &Path, index: usize, points: usize) -> Result<GramAt, StoreError> {
+    let path = dir.join(ARRAYS);
+    let unreadable = |source| StoreError::Unreadable { path: path.clone(), source };
+    let file = File::open(&path).map_err(unreadable)?;
+    let size = file.metadata().map_err(unreadable)?.len();
+    let wrong = |reason: String| StoreError::NotArrays { path: path.clone(), reason };
+    // P is a claim of the report: it is held against the file before anything is allocated by it.
+    let bytes = (points as u64).saturating_mul(points as u64).saturating_mul(8);
+    if points == 0 || bytes > size.saturating_mul(1200) {
+        return Err(wrong(format!("it is too small for matrices of {points} training points")));
+    }
+    let mut zip = ZipArchive::new(BufReader::new(file)).map_err(|error| wrong(error.to_string()))?;
+    let mut matrix = |name: &str, at: Option<usize>| slice(&mut zip, name, at, points).map_err(&wrong);
+    let required = |name: &str, found: Option<Vec<f64>>| found.ok_or_else(|| wrong(format!("it has no {name}")));
+    let sampled = required("gram", matrix("gram", Some(index))?)?;
+    let mcse = required("gram_mcse", matrix("gram_mcse", Some(index))?)?;
+    let nngp = required("gram_nngp", matrix("gram_nngp", None)?)?;
+    let mut theory = None;
+    for kind in [Kind::Adaptive, Kind::SingleUnit, Kind::Saddle] {
+        if theory.is_none() {
+            let found = matrix(&format!("gram_{}", kind.name().replace('-', "_")), Some(index))?;
+            // NaN marks temperatures where a theory has no solution.
+            theory = found.filter(|values| values.iter().all(|x| x.is_finite())).map(|values| (kind, values));
+        }
+    }
+    let classes = classes(&mut zip, points).map_err(&wrong)?;
+    Ok(GramAt { index, points, sampled, mcse, nngp, theory, classes })
+}
+
+type Archive = ZipArchive<BufReader<File>>;
+
+/// The matrix (P, P) under a name, or matrix `at` of a stack (n, P, P); `None` where the name is not there.
+fn slice(zip: &mut Archive, name: &str, at: Option<usize>, points: usize) -> Result<Option<Vec<f64>>, String> {
+    let Some((shape, mut body)) = open(zip, name, "<f8")? else { return Ok(None) };
+    let size = points * points * 8;
+    let fits = match (at, shape.as_slice()) {
+        (None, &[rows, columns]) => rows == points && columns == points,
+        (Some(at), &[count, rows, columns]) => at < count && rows == points && columns == points,
+        _ => false,
+    };
+    if !fits {
+        return Err(format!("{name} has shape {shape:?}, which does not go with {points} training points"));
+    }
+    let damaged = |error: io::Error| format!("{name} is damaged: {error}");
+    let before = (at.unwrap_or(0) as u64).saturating_mul(size as u64);
+    io::copy(&mut body.by_ref().take(before), &mut io::sink()).map_err(damaged)?;
+    let mut bytes = Vec::new();
+    body.take(size as u64).read_to_end(&mut bytes).map_err(damaged)?;
+    if bytes.len() != size {
+        return Err(format!("{name} is cut short"));
+    }
+    let number = |bytes: &[u8; 8]| f64::from_le_bytes(*bytes);
+    Ok(Some(bytes.as_chunks().0.iter().map(number).collect()))
+}
+
+fn classes(zip: &mut Archive, points: usize) -> Result<Option<Vec<usize>>, String> {
+    let Some((shape, body)) = open(zip, "class_train", "<i8")? else { return Ok(None) };
+    if shape != [points] {
+        return Err(format!("class_train has shape {shape:?}, not ({points})"));
+    }
+    let mut bytes = Vec::new();
+    body.take(points as u64 * 8).read_to_end(&mut bytes).map_err(|error| format!("class_train is damaged: {error}"))?;
+    if bytes.len() != points * 8 {
+        return Err("class_train is cut short".into());
+    }
+    let class = |bytes: &[u8; 8]| usize::try_from(i64::from_le_bytes(*bytes));
+    let classes: Result<Vec<usize>, _> = bytes.as_chunks().0.iter().map(class).collect();
+    classes.map(Some).map_err(|_| "class_train has a negative class".into())
+}
+
+/// Shape and body of one array of the type that [`super::write_arrays`] gives it.
+fn open<'a>(zip: &'a mut Archive, name: &str, kind: &str) -> Result<Option<(Vec<usize>, impl Read + use<'a>)>, String> {
+    let Some(entry) = zip.index_for_name(&format!("{name}.npy")) else { return Ok(None) };
+    let mut body = zip.by_index(entry).map_err(|error| format!("{name} is damaged: {error}"))?;
+    let shape = header(&mut body, kind).ok_or_else(|| format!("{name} is no array of type {kind} in C order"))?;
+    Ok(Some((shape, body)))
+}
+
+/// The shape in the header of version 1 that is written here: magic, version, the length of a Python dictionary, and that.
+fn header(body: &mut impl Read, kind: &str) -> Option<Vec<usize>> {
+    let mut begin = [0; 10];
+    body.read_exact(&mut begin).ok()?;
+    if !begin.starts_with(b"\x93NUMPY\x01") {
+        return None;
+    }
+    let mut text = vec![0; u16::from_le_bytes([begin[8], begin[9]]).into()];
+    body.read_exact(&mut text).ok()?;
+    let text: String = String::from_utf8(text).ok()?.split_whitespace().collect();
+    if !text.contains(&format!("'descr':'{kind}'")) || !text.contains("'fortran_order':False") {
+        return None;
+    }
+    let shape = text.split_once("'shape':(")?.1.split_once(')')?.0;
+    shape.split(',').filter(|n| !n.is_empty()).map(|n| n.parse().ok()).collect()
+}

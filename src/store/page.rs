@@ -1,0 +1,47 @@
+//! The report page and its figures as files.
+
+use std::fs;
+use std::io::{self, Read, Write};
+use std::path::Path;
+
+use super::{FIGURES, PAGE, StoreError, write_whole};
+use crate::report::page::{OVERLAY_MARK, Page};
+
+/// Writes `report.html`, and every figure as SVG and PNG into `figures`. Figures of an earlier report that are not among them stay.
+///
+/// # Errors
+/// When the disk refuses, naming the file.
+pub fn write_page(dir: &Path, page: &Page) -> Result<(), StoreError> {
+    write_whole(dir, PAGE, |file| file.write_all(page.html.as_bytes()))?;
+    let figures = dir.join(FIGURES);
+    fs::create_dir_all(&figures).map_err(|source| StoreError::Unwritable { path: figures.clone(), source })?;
+    for file in &page.files {
+        write_whole(&figures, &file.name, |out| out.write_all(&file.bytes))?;
+    }
+    Ok(())
+}
+
+/// Writes a page that compares runs. An earlier one is replaced, and nothing else is.
+///
+/// # Errors
+/// [`StoreError::NotAnOverlay`] when something else has that name; when the disk refuses.
+pub fn write_overlay(path: &Path, html: &str) -> Result<(), StoreError> {
+    let unwritable = |source| StoreError::Unwritable { path: path.into(), source };
+    let occupied = || StoreError::NotAnOverlay { path: path.into() };
+    match fs::File::open(path) {
+        Ok(file) => {
+            let mut begin = Vec::new();
+            // A directory opens and cannot be read.
+            file.take(1024).read_to_end(&mut begin).map_err(|_| occupied())?;
+            if !String::from_utf8_lossy(&begin).contains(OVERLAY_MARK) {
+                return Err(occupied());
+            }
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(source) => return Err(unwritable(source)),
+    }
+    let dir = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let name = path.file_name().and_then(|name| name.to_str()).ok_or_else(occupied)?;
+    fs::create_dir_all(dir).map_err(unwritable)?;
+    write_whole(dir, name, |file| file.write_all(html.as_bytes()))
+}
