@@ -106,6 +106,11 @@ fn a_run_writes_its_directory_and_prints_its_table() {
         assert_eq!(observable["mean"].as_array().unwrap().len(), length);
         assert_eq!(observable["theory"]["saddle"].as_array().unwrap().len(), length);
     }
+    assert_eq!(at["densities"]["readout"]["grid"].as_array().unwrap().len(), 61);
+    assert!(at["densities"]["distance"]["weight_along_u"]["nngp"]["kolmogorov_smirnov"].is_f64());
+    assert!(at["readout_weight_vector"]["theory"]["saddle"].is_f64() && at["gram"]["alignment"]["value"].is_f64());
+    assert!(at["predictor"]["coverage"]["0.9"]["sampled"]["with_noise"].is_f64());
+    assert!(at["observables"]["normalised_centroid_distance"]["theory"]["saddle"].is_f64());
     let maximum = &report["signatures"]["centroid_distance_maximum"];
     for field in ["temperature", "value", "infinite_width_value", "confidence", "theory_temperature"] {
         assert!(maximum[field].is_f64(), "{field}: {maximum}");

@@ -32,7 +32,8 @@ pub struct DensityDistances {
 /// How far a theory's density is from the sampled one.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DensityDistance {
-    /// Largest difference of the distribution functions at the edges of cells (Kolmogorov & Smirnov), and the standard error of the sampled function there.
+    /// Largest difference of the distribution functions at the edges of cells (Kolmogorov & Smirnov), and its standard error there: that of the
+    /// samples, and that of the theory as if its cells were independent, which is too much rather than too little.
     pub kolmogorov_smirnov: Option<f64>,
     pub kolmogorov_smirnov_error: Option<f64>,
     /// Σ (sampled − theory)²/(both errors)² over cells, divided by their number: about 1 where they agree. Cells with fewer than [`LEAST_COUNT`] units
@@ -146,18 +147,20 @@ impl Counted {
         // What a theory has beyond its grid is taken to lie on both sides alike.
         let tail = 0.5 * (1.0 - width * theory.value.iter().sum::<f64>());
         let mut function = tail;
-        let mut worst = (0.0, self.over(|chain| chain[0]));
+        let mut variance = 0.0;
+        let mut worst = (0.0, self.over(|chain| chain[0]).1);
         for k in 0..=CELLS {
             let found = self.over(|chain| chain[..=k].iter().sum());
             let difference = (found.0 - function).abs();
             if difference > worst.0 {
-                worst = (difference, found);
+                worst = (difference, found.1.hypot(f64::sqrt(variance)));
             }
             function += theory.value.get(k).map_or(0.0, |value| width * value);
+            variance += theory.error.get(k).map_or(0.0, |error| (width * error).powi(2));
         }
         DensityDistance {
             kolmogorov_smirnov: finite(worst.0),
-            kolmogorov_smirnov_error: finite(worst.1.1),
+            kolmogorov_smirnov_error: finite(worst.1),
             chi_squared_per_cell: finite(terms.iter().sum::<f64>() / terms.len() as f64),
             cells: terms.len(),
         }

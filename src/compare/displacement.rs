@@ -46,6 +46,8 @@ pub struct Displaced<'a> {
     /// ⟨G⟩ − K, row-major.
     shift: Vec<f64>,
     noise: f64,
+    /// The same of the entries less their mean.
+    centred_noise: f64,
 }
 
 impl<'a> Displaced<'a> {
@@ -89,8 +91,13 @@ impl<'a> Displaced<'a> {
             (0..sum.len()).map(|k| (mean(left, k) - prior(k)) * target(k)).sum::<f64>() / squared_labels.powi(2)
         });
         let noise = if n > 1 { noise(None).sqrt() } else { f64::NAN };
-        let displaced =
-            Self { kernel, labels, shift: (0..sum.len()).map(|k| mean(None, k) - prior(k)).collect(), noise };
+        // Entries move together, most of all by a common shift, which a correlation does not see.
+        let block_means: Vec<f64> = blocks.iter().map(|b| b.iter().sum::<f64>() / b.len() as f64).collect();
+        let middle = block_means.iter().sum::<f64>() / n as f64;
+        let common = block_means.iter().map(|x| (x - middle).powi(2)).sum::<f64>() / (n as f64 - 1.0) / n as f64;
+        let centred_noise = (noise * noise - sum.len() as f64 * common).max(0.0).sqrt();
+        let shift = (0..sum.len()).map(|k| mean(None, k) - prior(k)).collect();
+        let displaced = Self { kernel, labels, shift, noise, centred_noise };
         let report = GramDisplacement {
             displacement_norm: displacement.into(),
             relative_displacement: (displacement.0 / kernel_norm, displacement.1 / kernel_norm).into(),
@@ -131,7 +138,8 @@ impl<'a> Displaced<'a> {
             along_labels: finite(along / squared_labels.powi(2)),
             alignment: finite(self.alignment(gram)),
             correlation: finite(covariance / spread.sqrt()).filter(|_| moved && spread > 0.0),
-            correlation_ceiling: finite((1.0 - self.noise.powi(2) / variance).max(0.0).sqrt()).filter(|_| moved),
+            correlation_ceiling: finite((1.0 - self.centred_noise.powi(2) / variance).max(0.0).sqrt())
+                .filter(|_| moved),
             relative_error: finite((error / square).sqrt()),
             noise_floor: finite(self.noise / square.sqrt()),
         }

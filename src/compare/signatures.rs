@@ -153,16 +153,16 @@ fn location(chain_means: &[Vec<f64>], seed: u64, stream: u32) -> Vec<f64> {
         return Vec::new();
     }
     let mut indices = vec![0; chains];
-    let mut hits = vec![0.0; chain_means.len()];
+    let mut hits = vec![0u32; chain_means.len()];
     for trajectory in 0..RESAMPLES {
         // The two ways of the confidence took steps 0 and 1.
         Address { seed, chain: stream, trajectory, step: 2, purpose: Purpose::Bootstrap }.indices(chains, &mut indices);
         let sums: Vec<f64> = chain_means.iter().map(|means| indices.iter().map(|&k| means[k]).sum()).collect();
         if let Some(top) = argmax(&sums) {
-            hits[top] += 1.0 / f64::from(RESAMPLES);
+            hits[top] += 1;
         }
     }
-    hits
+    hits.into_iter().map(|hits| f64::from(hits) / f64::from(RESAMPLES)).collect()
 }
 
 fn argmax(values: &[f64]) -> Option<usize> {

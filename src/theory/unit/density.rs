@@ -78,8 +78,9 @@ mod tests {
         for (k, &x) in found.grid.iter().enumerate().skip(1).take(GRID - 2) {
             let exact = (0..100).map(|i| at(x + h * ((i as f64 + 0.5) / 100.0 - 0.5))).sum::<f64>() / 100.0;
             assert!((found.value[k] - exact).abs() < 1e-6, "{x}: {} for {exact}", found.value[k]);
-            let pointwise = (at(x) - exact).abs();
-            assert!(pointwise > 2e-5 || x.abs() > 2.0 || (x.abs() - 1.0).abs() < 0.3, "{x}: {pointwise}");
+            if x.abs() < 0.5 {
+                assert!((at(x) - exact).abs() > 1e-4, "the value at the point itself is another");
+            }
         }
     }
 }
