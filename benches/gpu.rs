@@ -70,7 +70,8 @@ fn ensemble(points: usize, width: usize, chains: usize) -> Result<Ensemble, Back
     let problem = Arc::new(Problem::new(&task).map_err(|error| BackendError(error.to_string()))?);
     let network = Network { width, activation: Activation::Erf, lambda0: 1.0, lambda1: 1.0 };
     let directions = vec![vec![0.0; problem.rank()]];
-    Ok(Ensemble { problem, network, seed: 1, temperatures: 1, replicas: chains, directions, batches: 1 })
+    let reaches = vec![[1.0; 2]];
+    Ok(Ensemble { problem, network, seed: 1, temperatures: 1, replicas: chains, directions, reaches, batches: 1 })
 }
 
 fn case(choice: &AdapterChoice, ensemble: &Ensemble, options: GpuOptions) -> Result<Value, BackendError> {

@@ -71,6 +71,7 @@ impl Chains {
             temperatures: 1,
             replicas: shape.chains,
             directions: vec![vec![0.0; problem.rank()]],
+            reaches: vec![[1.0; 2]],
             batches: 1,
         };
         let mass = Mass { weights: vec![1.0; problem.rank()], readout: 1.0 };

@@ -60,6 +60,8 @@ fn measure(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_in
     var v_square = vec2<f32>(0.0);
     var along = vec2<f32>(0.0);
     var along_square = vec2<f32>(0.0);
+    var v_fourth = vec2<f32>(0.0);
+    var along_fourth = vec2<f32>(0.0);
     var square = vec2<f32>(0.0);
     for (var unit = lane; unit < UNITS; unit += LANES) {
         let v = state[current + UNITS * RV + unit / 4u][unit % 4u];
@@ -73,7 +75,10 @@ fn measure(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_in
         v_sum = plus(v_sum, sign_of(chain, unit) * v);
         v_square = plus(v_square, v * v);
         along = plus(along, v * w_u_rounded);
-        along_square = plus(along_square, w_u_rounded * w_u_rounded);
+        let w_u_square = w_u_rounded * w_u_rounded;
+        along_square = plus(along_square, w_u_square);
+        v_fourth = plus(v_fourth, v * v * v * v);
+        along_fourth = plus(along_fourth, w_u_square * w_u_square);
     }
     let at = result_of(chain) + RESULT_MEASUREMENT;
     if lane == 0u {
@@ -88,6 +93,8 @@ fn measure(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_in
     record(lane, at + 4u, along, units);
     record(lane, at + 5u, along_square, units);
     record(lane, at + 6u, square, units * f32(RANK));
+    record(lane, at + 9u, v_fourth, units);
+    record(lane, at + 10u, along_fourth, units);
     let classes = chain * CHAIN_SCRATCH + SCRATCH_CLASSES;
     for (var a = 0u; a < CLASSES; a++) {
         var norm = vec2<f32>(0.0);

@@ -15,7 +15,7 @@ fn predict(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_in
         let e = f - scalar(DATA_TEST_LABELS, point);
         error = add(error, vec2<f32>(e * e, 0.0));
         if !lost {
-            let at = (chain * BATCHES + call.which) * TEST_POINTS + point;
+            let at = chain * CHAIN_SUMS + call.which * TEST_POINTS + point;
             let sums = accumulators[at];
             accumulators[at] = vec4<f32>(add(sums.xy, vec2<f32>(f, 0.0)), add(sums.zw, vec2<f32>(f * f, 0.0)));
         }

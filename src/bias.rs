@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::config::{Experiment, Readout, SamplerKind};
 use crate::report::{Document, TemperatureReport};
-use crate::run::{RunError, run};
+use crate::run::{RunError, whole};
 use crate::sampler::Progress;
 
 /// The steps at which each sampler runs are the first, divided by these.
@@ -49,7 +49,7 @@ pub struct BiasAtStep {
 /// to be rejected. Twice that, BAOAB is hardly ever stable. The bias of BAOAB is of order h² (Leimkuhler & Matthews 2013), that of Euler–Maruyama of order η.
 ///
 /// # Errors
-/// As [`run`].
+/// As [`crate::run::run`].
 pub fn measure(
     experiment: &Experiment,
     mut progress: impl FnMut(Progress) -> ControlFlow<()>,
@@ -58,7 +58,7 @@ pub fn measure(
     reference.sampler.kind = SamplerKind::Malt;
     reference.sampler.readout = Some(Readout::Sampled);
     reference.sampler.step_size = None;
-    let reference = finished(&reference, &mut progress)?;
+    let reference = whole(&reference, &mut progress)?;
     let adapted = reference.temperatures.iter().map(|t| t.sampler.step_size).fold(f64::INFINITY, f64::min);
     let h = experiment.sampler.step_size.unwrap_or(adapted);
 
@@ -77,22 +77,13 @@ pub fn measure(
                 if kind == SamplerKind::Ula {
                     one.sampler.steps = Some(ULA_STEPS * divisor);
                 }
-                let document = finished(&one, &mut progress)?;
+                let document = whole(&one, &mut progress)?;
                 runs.push((longest / divisor as f64, document));
             }
             rows.extend(rows_of(temperature, kind, &reference.temperatures[t], &runs));
         }
     }
     Ok(rows)
-}
-
-/// The document of a run that was not stopped.
-fn finished(
-    experiment: &Experiment,
-    progress: &mut impl FnMut(Progress) -> ControlFlow<()>,
-) -> Result<Document, RunError> {
-    let document = run(experiment, progress)?.document;
-    if document.interrupted { Err(RunError::Interrupted) } else { Ok(document) }
 }
 
 /// Mean and error of a scalar observable.

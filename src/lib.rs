@@ -24,9 +24,11 @@
 //! | [`stats`] | ESS, R̂, nested R̂, MCSE, E-BFMI, drift | networks |
 //! | [`compare`] | sampled ± MCSE beside each theory; the sampled evidence; the signatures and their confidence | plots |
 //! | [`report`] | the document of a run, the verdict on its temperatures, its table, its figures and its page | devices |
-//! | [`store`] | the run directory | plots |
+//! | [`store`] | the run directory, its lock, its checkpoint | plots |
 //! | [`run`] | the whole job, from `Experiment` to `Document` | the command line |
 //! | [`bias`] | unadjusted samplers against an adjusted one | devices |
+//! | [`descent`] | noiseless gradient descent from prior draws, beside equilibrium | devices |
+//! | [`scaling`] | one experiment at many widths, and what is left of each theory's error | devices |
 //! | [`cli`] | raw arguments, messages, exit codes | formulas |
 
 pub mod backend;
@@ -35,6 +37,7 @@ pub mod cli;
 pub mod compare;
 pub mod config;
 pub mod data;
+pub mod descent;
 pub mod memory;
 pub mod model;
 pub mod noise;
@@ -42,6 +45,7 @@ pub mod observables;
 pub mod report;
 pub mod run;
 pub mod sampler;
+pub mod scaling;
 mod simd;
 pub mod stats;
 pub mod store;

@@ -1,27 +1,30 @@
 //! The whole job, from an [`Experiment`] to its [`Document`]: data, theory, samples, comparison.
 
 mod account;
+mod signatures;
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::backend::{Accumulated, Backend, BackendError, Ensemble, Opened, memory_plan, open};
-use crate::config::{Experiment, Readout, SamplerKind};
+use crate::config::{ConfigError, Experiment, Readout, SamplerKind};
 use crate::data::{self, DataError};
 use crate::memory::{self, NotEnough};
 use crate::model::{Problem, ProblemError};
-use crate::observables::{self, Recorder};
+use crate::observables::{self, Recorded, Recorder};
 use crate::report::{Document, Timing};
-use crate::sampler::{self, Phase, Plan, Progress, SamplerError, Tuning, informed_mass, superchains};
+use crate::sampler::{Course, Phase, Plan, Progress, SamplerError, Tuning, informed_mass, superchains};
 use crate::stats::ShapeError;
+use crate::store::StoreError;
 use crate::theory::unit::{self, UnitPrediction};
 use crate::theory::{self, Kind, Prediction, Theory, TheoryError};
 
-/// Batches into which a chain's test predictions are accumulated, at most.
-const BATCHES: usize = 20;
+/// Batches into which a chain's test predictions are accumulated, at most; from the fortieth draw on there are half as many at least.
+const BATCHES: usize = 40;
 
 /// Step length that warm-up starts from; it finds the right one within a few trajectories.
 const FIRST_STEP_SIZE: f64 = 0.3;
@@ -32,6 +35,8 @@ const ULA_STEPS: usize = 10;
 /// Why there is no result.
 #[derive(Debug, Error)]
 pub enum RunError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     #[error(transparent)]
     Data(#[from] DataError),
     #[error(transparent)]
@@ -46,7 +51,11 @@ pub enum RunError {
     Shape(#[from] ShapeError),
     #[error(transparent)]
     Memory(#[from] NotEnough),
-    #[error("interrupted before four draws were taken: nothing was kept")]
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("{0}")]
+    Saved(String),
+    #[error("interrupted before four draws were taken")]
     Interrupted,
 }
 
@@ -57,8 +66,9 @@ impl RunError {
             matches!(error, TheoryError::EmptyClass { .. } | TheoryError::Data | TheoryError::Network { .. })
         };
         match self {
-            Self::Data(_) | Self::Problem(_) | Self::Memory(_) => true,
+            Self::Config(_) | Self::Data(_) | Self::Problem(_) | Self::Memory(_) => true,
             Self::Theory(error) => theory(error),
+            Self::Saved(_) | Self::Store(StoreError::Refused { .. }) => true,
             _ => false,
         }
     }
@@ -109,21 +119,24 @@ pub fn memory_need(
     problem: &Arc<Problem>,
 ) -> Result<(String, Result<(), NotEnough>), BackendError> {
     let sampler = &experiment.sampler;
-    let ensemble = ensemble(experiment, problem, Vec::new());
+    let ensemble = ensemble(experiment, problem, &[]);
     let need = memory_plan(sampler.backend, sampler.adapter.as_deref(), sampler.precision, &ensemble, sampler.draws)?;
     Ok((need.to_string(), need.check()))
 }
 
-/// The chains of an experiment, measuring weights along `directions`.
-fn ensemble(experiment: &Experiment, problem: &Arc<Problem>, directions: Vec<Vec<f64>>) -> Ensemble {
+/// The chains of an experiment, measuring weights as the theories' `predictions` at every temperature say.
+fn ensemble(experiment: &Experiment, problem: &Arc<Problem>, predictions: &[Vec<Prediction>]) -> Ensemble {
+    let network = &experiment.network;
+    let prior = [network.lambda1, network.lambda0].map(|lambda| unit::reach(1.0 / lambda));
     Ensemble {
         problem: Arc::clone(problem),
         network: experiment.network,
         seed: experiment.sampler.seed,
         temperatures: experiment.temperatures.len(),
         replicas: experiment.sampler.chains,
-        directions,
-        batches: BATCHES.min(experiment.sampler.draws),
+        directions: predictions.iter().map(|at| rotated_direction(problem, at)).collect(),
+        reaches: predictions.iter().map(|at| best(at).map_or(prior, Prediction::density_reaches)).collect(),
+        batches: BATCHES,
     }
 }
 
@@ -135,6 +148,8 @@ pub struct Run {
     /// For every temperature the predictions of each theory.
     pub predictions: Vec<Vec<Prediction>>,
     pub units: Vec<Vec<UnitPrediction>>,
+    /// Whether the last checkpoint could be written: if not, the result is whole nevertheless.
+    pub kept: Result<(), StoreError>,
 }
 
 /// Samples an experiment and compares it with the theory.
@@ -153,7 +168,40 @@ pub fn run(experiment: &Experiment, progress: impl FnMut(Progress) -> ControlFlo
     let prepared = Prepared::new(experiment, problem)?;
     let job = Job::new(experiment, &prepared);
     let mut opened = job.open()?;
-    job.sample(opened.backend.as_mut(), progress)
+    job.sample(opened.backend.as_mut(), progress, None)
+}
+
+/// How a run keeps its state, and what it goes on from.
+pub struct Checkpoints<'a> {
+    /// The state that an earlier process kept.
+    pub from: Option<Vec<u8>>,
+    /// Time between two; zero keeps only the one at the end or at an interruption.
+    pub every: Duration,
+    pub keep: &'a mut dyn FnMut(&[u8]) -> Result<(), StoreError>,
+}
+
+/// A run between two trajectories, beside the state of its backend.
+#[derive(Deserialize)]
+struct Saved {
+    course: Course,
+    recorded: Recorded,
+    seconds: Seconds,
+}
+
+/// Time spent on trajectories, over all processes that had a part in the run.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+struct Seconds {
+    warm_up: f64,
+    sampling: f64,
+}
+
+/// The document of a run that is of no use when stopped half-way: [`RunError::Interrupted`] then.
+///
+/// # Errors
+/// As [`run`].
+pub fn whole(experiment: &Experiment, progress: impl FnMut(Progress) -> ControlFlow<()>) -> Result<Document, RunError> {
+    let document = run(experiment, progress)?.document;
+    if document.interrupted { Err(RunError::Interrupted) } else { Ok(document) }
 }
 
 /// An experiment with its theory, on its way through the sampler.
@@ -196,8 +244,7 @@ impl<'a> Job<'a> {
                 }
             }
         }
-        let directions = predictions.iter().map(|at| rotated_direction(problem, at)).collect();
-        let ensemble = ensemble(experiment, problem, directions);
+        let ensemble = ensemble(experiment, problem, &predictions);
         let theory_s = start.elapsed().as_secs_f64();
         Self { experiment, prepared, predictions, units, failures, ensemble, theory_s }
     }
@@ -266,49 +313,94 @@ impl<'a> Job<'a> {
     /// Samples on a backend that holds [`Job::ensemble`], and compares.
     ///
     /// # Errors
-    /// As [`run`].
+    /// As [`run`]; also when what is to be gone on from is not of this run, or a checkpoint cannot be written.
     pub fn sample(
         mut self,
         backend: &mut dyn Backend,
         mut progress: impl FnMut(Progress) -> ControlFlow<()>,
+        mut checkpoints: Option<Checkpoints>,
     ) -> Result<Run, RunError> {
         let problem = &self.prepared.problem;
         let plan = self.plan(backend.integrates_readout())?;
         let entries = observables::entries(&problem.class_names, problem.test_points() > 0);
         let observables = entries.iter().flat_map(|entry| entry.members.iter().copied()).collect();
         let mut recorder = Recorder::new(observables, problem.points(), plan.betas.len());
-        let start = Instant::now();
-        let mut sampling_start = start;
-        let report = sampler::sample(
-            backend,
-            &plan,
-            |measurements| recorder.record(measurements),
-            |state| {
-                if state.phase == Phase::WarmUp {
-                    sampling_start = Instant::now();
-                }
-                progress(state)
-            },
-        )?;
-        if report.draws < 4 {
+        let (mut course, mut seconds) = match checkpoints.as_mut().and_then(|c| c.from.take()) {
+            Some(state) => resume(&state, backend, &plan, &mut recorder)?,
+            None => (Course::start(backend, &plan)?, Seconds::default()),
+        };
+        let mut last = Instant::now();
+        while !course.finished(&plan) {
+            let start = Instant::now();
+            let state = course.advance(backend, &plan, |measurements| recorder.record(measurements))?;
+            let spent = match state.phase {
+                Phase::WarmUp => &mut seconds.warm_up,
+                Phase::Sampling => &mut seconds.sampling,
+            };
+            *spent += start.elapsed().as_secs_f64();
+            if progress(state).is_break() {
+                break;
+            }
+            let due = |c: &&mut Checkpoints| !c.every.is_zero() && last.elapsed() >= c.every;
+            if let Some(checkpoints) = checkpoints.as_mut().filter(due).filter(|_| !course.finished(&plan)) {
+                (checkpoints.keep)(&save(backend, &course, &recorder, seconds)?)?;
+                last = Instant::now();
+            }
+        }
+        let kept = match &mut checkpoints {
+            Some(checkpoints) => (checkpoints.keep)(&save(backend, &course, &recorder, seconds)?),
+            None => Ok(()),
+        };
+        if course.draws() < 4 {
+            kept?;
             return Err(RunError::Interrupted);
         }
-        let sampling_s = sampling_start.elapsed().as_secs_f64();
+        let report = course.report(&plan);
         let flops = 4.0 * (problem.points() * problem.rank() * self.experiment.network.width) as f64;
         let timing = Timing {
             theory_s: self.theory_s,
-            warmup_s: (sampling_start - start).as_secs_f64(),
-            sampling_s,
+            warmup_s: seconds.warm_up,
+            sampling_s: seconds.sampling,
             gradients: report.gradients,
-            gflops: report.sampling_gradients as f64 * flops / sampling_s / 1e9,
+            gflops: report.sampling_gradients as f64 * flops / seconds.sampling / 1e9,
         };
         let sampled = recorder.finish();
         let accumulated = backend.accumulated()?;
         let rows = self.rows(&entries, &sampled, &accumulated)?;
-        let document = self.document(&plan, &report, backend, timing, rows, &sampled);
+        let document = self.document(&plan, &report, backend, timing, rows, (&sampled, &accumulated));
         let (predictions, units) = (std::mem::take(&mut self.predictions), std::mem::take(&mut self.units));
-        Ok(Run { document, accumulated, predictions, units })
+        Ok(Run { document, accumulated, predictions, units, kept })
     }
+}
+
+/// The state of a run as bytes: its own, then the backend's.
+fn save(backend: &dyn Backend, course: &Course, recorder: &Recorder, seconds: Seconds) -> Result<Vec<u8>, RunError> {
+    let saved = (course, recorder.recorded(), seconds);
+    let mut bytes = postcard::to_stdvec(&saved)
+        .map_err(|error| BackendError(format!("the state of the run cannot be encoded: {error}")))?;
+    backend.save(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Takes up what [`save`] wrote; nothing has changed where that is not of this run.
+fn resume(
+    state: &[u8],
+    backend: &mut dyn Backend,
+    plan: &Plan,
+    recorder: &mut Recorder,
+) -> Result<(Course, Seconds), RunError> {
+    let not_ours = || RunError::Saved("what it holds is not the state of this run".into());
+    let (saved, rest) = postcard::take_from_bytes::<Saved>(state).map_err(|_| not_ours())?;
+    let Saved { course, recorded, seconds } = saved;
+    if course.draws() > plan.draws {
+        let (taken, asked) = (course.draws(), plan.draws);
+        return Err(RunError::Saved(format!("{taken} draws are taken already, and only {asked} are asked for")));
+    }
+    if !backend.restore(rest)? {
+        return Err(not_ours());
+    }
+    recorder.resume(recorded);
+    Ok((course, seconds))
 }
 
 /// The most refined prediction.
@@ -344,7 +436,7 @@ mod tests {
         job.predictions[1].clear();
         job.ensemble.directions[1].fill(0.0);
         let mut opened = job.open().unwrap();
-        let run = job.sample(opened.backend.as_mut(), |_| ControlFlow::Continue(())).unwrap();
+        let run = job.sample(opened.backend.as_mut(), |_| ControlFlow::Continue(()), None).unwrap();
         let [hot, cold] = &run.document.temperatures[..] else { panic!("two temperatures") };
         for name in ["readout_weight_correlation_norm", "weight_second_moment_along_u"] {
             assert!(hot.observables.contains_key(name) && !cold.observables.contains_key(name), "{name}");

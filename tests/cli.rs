@@ -455,3 +455,47 @@ fn help_and_version_never_fail() {
         assert!(stdout(&output).contains("featherm"));
     }
 }
+
+#[test]
+fn a_ladder_of_widths_that_cannot_be_had_is_bad_input() {
+    let dir = TempDir::new().unwrap();
+    for (arguments, part) in [
+        (&["--widths", "5,10"][..], "three different widths"),
+        (&["--widths", "5,10,x"], "'x'"),
+        (&["--widths", "5,10,20", "--hold", "load-and-dimension"], "teacher"),
+        (&["--widths", "5,10,2000", "--hold", "load"], "lower --train"),
+    ] {
+        let output = featherm(dir.path(), &[&["scaling"], &TINY[..], arguments].concat());
+        let message = stderr(&output);
+        assert_eq!(output.status.code(), Some(2), "{message}");
+        assert!(message.contains(part) && message.lines().count() == 1, "{message}");
+    }
+    let output = featherm(dir.path(), &[&["scaling"], &TINY[..], &["--widths", "5,10,20", "--json"]].concat());
+    let found: Value = serde_json::from_str(&stdout(&output)).unwrap();
+    assert_eq!(found["schema"], "featherm.scaling/1");
+    assert_eq!(found["sizes"][2]["width"], 20);
+    let row = found["rows"].as_array().unwrap().iter().find(|row| row["theory"] == "saddle").unwrap();
+    assert_eq!(row["deviation"].as_array().unwrap().len(), 3);
+    assert!(row["line"]["limit"].is_number() && fs::read_dir(dir.path()).unwrap().next().is_none());
+}
+
+#[test]
+fn descent_prints_its_path_and_refuses_what_cannot_be() {
+    let dir = TempDir::new().unwrap();
+    let all = |arguments: &[&str]| featherm(dir.path(), &[&["descend"], &TINY[..], arguments].concat());
+    let output = all(&["--descent-steps", "50", "--json"]);
+    let found: Value = serde_json::from_str(&stdout(&output)).unwrap();
+    assert_eq!((&found["schema"], &found["starts"]), (&Value::from("featherm.descent/1"), &Value::from(4)));
+    let records = found["step"].as_array().unwrap().len();
+    for track in found["tracks"].as_array().unwrap() {
+        let values = track["values"].as_array().unwrap();
+        assert!(values.len() == records && values.iter().all(|v| v["mean"].is_number() && v["sd"].is_number()));
+    }
+    assert!(stdout(&all(&["--descent-steps", "50"])).contains("in equilibrium"));
+    for (arguments, code) in
+        [(&["--learning-rate", "-1"][..], 2), (&["--descent-steps", "0"], 2), (&["--learning-rate", "10"], 1)]
+    {
+        let output = all(arguments);
+        assert_eq!((output.status.code(), stderr(&output).lines().count()), (Some(code), 1), "{}", stderr(&output));
+    }
+}

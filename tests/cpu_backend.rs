@@ -2,9 +2,9 @@
 
 mod common;
 
-use common::{Setting, ensemble, task};
+use common::{Setting, ensemble, restore, task};
 use featherm::backend::cpu::Cpu;
-use featherm::backend::{Backend, Ensemble, Mass, Move, Observation, Parity, Round, Scheme, Weights};
+use featherm::backend::{Backend, Ensemble, Mass, Move, Observation, Parity, PredictiveBatch, Round, Scheme, Weights};
 use featherm::config::SamplerKind;
 use featherm::model::{Activation, Network, Problem};
 use featherm::noise::{Address, Purpose};
@@ -221,4 +221,49 @@ fn an_unadjusted_chain_that_blows_up_is_lost() {
     assert!(outcome.transitions.iter().all(|t| t.diverged));
     assert!(outcome.measurements.iter().all(|m| m.lost));
     assert!(backend.weights().unwrap().iter().all(|w| w.rotated.iter().all(|x| x.is_finite())));
+}
+
+/// Rounds that exchange states and observe into every batch.
+fn observed(ensemble: &Ensemble, count: u32) -> Vec<Round> {
+    let round = |trajectory: u32| Round {
+        trajectory,
+        steps: vec![3; ensemble.temperatures],
+        exchange: Some(if trajectory.is_multiple_of(2) { Parity::Even } else { Parity::Odd }),
+        observe: Some(Observation { batch: Some(trajectory as usize % ensemble.batches), gram: true }),
+    };
+    (1..=count).map(round).collect()
+}
+
+#[test]
+fn a_restored_ensemble_goes_on_to_the_same_bits() {
+    let problem = problem();
+    let ensemble = one_chain(&problem, Activation::Erf, 3, &[1.0, 0.8, 0.6]);
+    let other = one_chain(&problem, Activation::Erf, 2, &[1.0, 0.8, 0.6]);
+    let mass = Mass { weights: vec![2.0; problem.rank()], readout: 3.0 };
+    for scheme in [Scheme::Marginal { friction: 0.5 }, Scheme::Obabo { friction: 0.5, metropolis: true }, Scheme::Ula] {
+        let step_size = if scheme == Scheme::Ula { 0.1 } else { 0.5 };
+        let move_at = |beta| Move { beta, scheme, step_size, mass: mass.clone() };
+        let moves: Vec<Move> = [1.0, 1.25, 1.67].map(move_at).into();
+        let rounds = observed(&ensemble, 6);
+        restore::assert_goes_on(
+            &|| Box::new(Cpu::<f32>::new(ensemble.clone())),
+            &|| Box::new(Cpu::<f32>::new(other.clone())),
+            &moves,
+            &rounds,
+        );
+        let mut cpu = Cpu::<f64>::new(ensemble.clone());
+        cpu.run(&moves, &rounds).unwrap();
+        restore::assert_merges(&mut cpu);
+    }
+}
+
+#[test]
+fn batches_are_merged_two_by_two() {
+    let batch =
+        |draws: usize| PredictiveBatch { draws, sum: vec![draws as f64], sum_of_squares: vec![10.0 * draws as f64] };
+    for (before, after) in [(&[1, 2, 3, 4, 5][..], &[3, 7, 5, 0, 0][..]), (&[4, 4], &[8, 0]), (&[6], &[6])] {
+        let mut batches: Vec<_> = before.iter().copied().map(batch).collect();
+        PredictiveBatch::merge_pairs(&mut batches);
+        assert_eq!(batches, after.iter().copied().map(batch).collect::<Vec<_>>());
+    }
 }

@@ -75,6 +75,9 @@ fn main() {
     trial("chains_do_not_depend_on_their_neighbours".into(), Box::new(|device, _| neighbours(&device)));
     trial("shards_change_nothing".into(), Box::new(|device, _| shards(&device)));
     trial("calls_of_run_can_be_cut_anywhere".into(), Box::new(|device, _| cut_runs(&device)));
+    trial("a_restored_ensemble_goes_on_to_the_same_bits".into(), Box::new(|device, _| restored(&device)));
+    #[cfg(unix)]
+    trial("a_killed_run_goes_on_to_the_same_bits".into(), Box::new(|device, _| killed(&device)));
     trial("lost_chains_stay_and_are_left_out".into(), Box::new(|device, _| lost_chains(&device)));
     trial("loops_stay_below_the_devices_limit".into(), Box::new(long_loops));
     trial("a_million_gram_matrices_keep_full_precision".into(), Box::new(|device, _| gram_precision(&device)));
@@ -255,6 +258,7 @@ impl Case {
             temperatures: self.temperatures,
             replicas: self.replicas,
             directions: (0..self.temperatures).map(unit_vector).collect(),
+            reaches: (0..self.temperatures).map(|t| [1.5 + 0.1 * t as f64, 2.0]).collect(),
             batches: 2,
             problem,
         }
@@ -329,6 +333,9 @@ controls! {
     centroids: Centroids, "mean += share" => "mean += 1.0001 * share", "observables";
     measure: Measure, "v * w_u_rounded" => "1.0001 * v * w_u_rounded", "observables";
     signs: Measure, "normal < 0.0" => "normal > 0.0", "observables";
+    fourth_moment: Measure, "v * v * v * v" => "1.0001 * v * v * v * v", "observables";
+    correlation: Correlate, "sum.high / f32(UNITS)" => "1.001 * sum.high / f32(UNITS)", "readout–weight vector";
+    cells: Count, "+ 1.5" => "+ 1.45", "counts of units";
     gram: Gram, "1.0 / f32(UNITS)" => "1.0001 / f32(UNITS)", "gram";
     complement: Complement, "* PRIOR_DEVIATION" => "* 1.001 * PRIOR_DEVIATION", "predictions";
     test_outputs: ForwardTest, "sum += dot(" => "sum += 1.0001 * dot(", "predictions";
@@ -411,14 +418,16 @@ const INTEGRATED: Scheme = Scheme::Marginal { friction: 0.5 };
 
 /// Everything that is known of a run, chain by chain, as bits.
 fn bits(gpu: &Gpu, outcomes: &[Outcome]) -> Result<Vec<Vec<u64>>, Failed> {
-    let predictive = gpu.accumulated()?.predictive.into_iter().flatten();
+    let accumulated = gpu.accumulated()?;
+    let sums = accumulated.predictive.into_iter().flatten().zip(accumulated.units.into_iter().flatten());
     let weights = gpu.weights()?;
-    Ok(predictive
+    Ok(sums
         .zip(weights)
         .enumerate()
-        .map(|(chain, (batches, weights))| {
+        .map(|(chain, ((batches, tally), weights))| {
             let mut all = [weights.readout, weights.rotated].concat();
             batches.iter().for_each(|b| all.extend(b.sum.iter().chain(&b.sum_of_squares)));
+            all.extend(tally.correlation.iter().chain(&tally.readout).chain(&tally.along_u));
             for outcome in outcomes {
                 let t = &outcome.transitions[chain];
                 all.extend([t.acceptance, t.energy, t.energy_error]);
@@ -503,6 +512,45 @@ fn cut_runs(device: &AdapterChoice) -> Test {
         let accepted: usize = whole.iter().map(|o| o.exchanged.iter().filter(|&&e| e).count()).sum();
         assert!(accepted > 0, "some exchange was accepted");
     }
+    Ok(())
+}
+
+fn restored(device: &AdapterChoice) -> Test {
+    // The second in several shards, of which the last is smaller.
+    for (scheme, replicas, count, binding_bytes) in [(INTEGRATED, 4, 4, None), (MALT, 23, 3, Some(1 << 14))] {
+        let case = Case { replicas, ..BASE };
+        let ensemble = case.ensemble();
+        let other = Case { replicas: replicas + 1, ..BASE }.ensemble();
+        let new = |ensemble: &Ensemble| {
+            let options = GpuOptions { binding_bytes, ..case.options() };
+            Gpu::new(device, ensemble.clone(), options).expect("the device was there before")
+        };
+        assert_eq!(new(&ensemble).plan().shards > 1, binding_bytes.is_some());
+        let (moves, mut rounds) = (moves(&ensemble, scheme, 0.4), exchanging(&ensemble));
+        rounds.truncate(count);
+        for round in &mut rounds {
+            round.observe = Some(Observation { batch: Some(round.trajectory as usize % ensemble.batches), gram: true });
+        }
+        common::restore::assert_goes_on(&|| Box::new(new(&ensemble)), &|| Box::new(new(&other)), &moves, &rounds);
+        let mut gpu = new(&ensemble);
+        gpu.run(&moves, &rounds)?;
+        common::restore::assert_merges(&mut gpu);
+    }
+    Ok(())
+}
+
+/// The whole program on this device, killed at some moments.
+#[cfg(unix)]
+fn killed(device: &AdapterChoice) -> Test {
+    use common::resume::{completed, result, survive, with};
+
+    let AdapterChoice::Index(index) = device else { return Err("the tests choose their device by its number".into()) };
+    let index = index.to_string();
+    let run = [("--backend", "gpu"), ("--adapter", &index), ("--warmup", "60"), ("--draws", "100"), ("--chains", "4")];
+    let arguments = with(&run);
+    let reference = result(completed(&arguments).path());
+    let killed = survive(&arguments, 4, 1500, 7, &reference);
+    assert!(killed > 0, "it was never killed");
     Ok(())
 }
 
@@ -679,7 +727,9 @@ fn lost_chains(device: &AdapterChoice) -> Test {
     assert_eq!(diverged(&a), diverged(&b));
     assert!(gpu.weights()?.iter().all(|w| w.rotated.iter().chain(&w.readout).all(|x| x.is_finite())));
     let draws = |backend: &dyn Backend| -> Result<Vec<usize>, Failed> {
-        Ok(backend.accumulated()?.predictive.iter().flatten().flatten().map(|batch| batch.draws).collect())
+        let all = backend.accumulated()?;
+        let tallied = all.units.iter().flatten().map(|tally| tally.draws);
+        Ok(all.predictive.iter().flatten().flatten().map(|batch| batch.draws).chain(tallied).collect())
     };
     assert_eq!(draws(&cpu)?, draws(&gpu)?);
     let finite = |sums: &[f64]| sums.iter().all(|x| x.is_finite());

@@ -46,6 +46,7 @@ impl Replicate {
             temperatures: 1,
             replicas: 1,
             directions: vec![vec![0.0; RANK]],
+            reaches: vec![[1.0; 2]],
             batches: 1,
         };
         let weights = Cpu::<f32>::new(ensemble.clone()).weights().unwrap().remove(0);

@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 use featherm::config::{Experiment, preset};
 use featherm::report::figure::{Figure, png, sections};
 use featherm::report::page::page;
-use featherm::report::{Densities, Document, Field, plots};
+use featherm::report::{Document, Field, plots};
 use featherm::run::run;
 use featherm::store::GramAt;
 use featherm::theory::Kind;
@@ -74,12 +74,8 @@ fn names(figures: &[Figure]) -> Vec<&str> {
 
 #[test]
 fn every_figure_is_drawn() {
-    let mut document = DOCUMENT.clone();
-    let density = Density { grid: vec![-1.0, 0.0, 1.0], value: vec![0.2, 0.5, 0.2], error: vec![0.01; 3] };
-    document.temperatures[0].densities =
-        Some(Densities { readout: Some(density.clone()), weight_along_u: Some(density) });
     let gram = gram(true, true);
-    let drawn = figures(&document, Some(&gram));
+    let drawn = figures(&DOCUMENT, Some(&gram));
     check(&drawn);
     let expected = [
         "centroid_distance_sq",
@@ -131,7 +127,8 @@ fn what_is_missing_or_absurd_is_left_out() {
         ("NaN in densities", |d| {
             let density = Density { grid: vec![f64::NAN, 0.0], value: vec![f64::NAN], error: vec![] };
             for at in &mut d.temperatures {
-                at.densities = Some(Densities { readout: Some(density.clone()), weight_along_u: None });
+                let densities = at.signatures.densities.as_mut().unwrap();
+                (densities.readout, densities.weight_along_u) = (density.clone(), None);
             }
         }),
     ];

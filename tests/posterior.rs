@@ -112,6 +112,18 @@ impl<B: Backend> Backend for Spoiled<B> {
     fn set_weights(&mut self, weights: &[Weights]) -> Result<(), BackendError> {
         self.inner.set_weights(weights)
     }
+
+    fn merge_batches(&mut self) -> Result<(), BackendError> {
+        self.inner.merge_batches()
+    }
+
+    fn save(&self, saved: &mut Vec<u8>) -> Result<(), BackendError> {
+        self.inner.save(saved)
+    }
+
+    fn restore(&mut self, saved: &[u8]) -> Result<bool, BackendError> {
+        self.inner.restore(saved)
+    }
 }
 
 /// A gradient, a prior and an accept rule that are wrong must each be seen.

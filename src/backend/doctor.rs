@@ -6,7 +6,8 @@ use ndarray::{Array1, Array2};
 
 use super::cpu::Cpu;
 use super::{
-    Backend, BackendError, Ensemble, Mass, Measurement, Move, Observation, Outcome, Parity, Round, Scheme, Weights,
+    Backend, BackendError, Ensemble, Mass, Measurement, Move, Observation, Outcome, Parity, Round, Scheme, UnitTally,
+    Weights,
 };
 use crate::data::Task;
 use crate::model::{Activation, Network, Problem};
@@ -52,6 +53,9 @@ impl Tolerances {
 /// What a step of the rotation under the prior, rounded to float32, changes a coordinate's energy by: alike for all units, so that it adds up.
 const ROTATION_DRIFT: f64 = 1e-9;
 
+/// Fraction of units that may be counted in another cell because rounding puts them across its edge.
+const MISPLACED: f64 = 2e-3;
+
 /// Steps of the long trajectory.
 const LONG: u32 = 20;
 
@@ -93,6 +97,7 @@ fn reference_ensemble() -> Result<Ensemble, BackendError> {
         temperatures: 4,
         replicas: 5,
         directions: vec![direction; 4],
+        reaches: vec![[2.0; 2]; 4],
         batches: 2,
         problem,
     })
@@ -141,6 +146,11 @@ pub fn compare(
         all.map(|p| [&p.sum[..], &p.sum_of_squares, &[p.draws as f64]].concat()).collect()
     };
     check("predictions", lists(&sums(&a.predictive), &sums(&b.predictive)), tolerances.stage);
+    let vectors = |tallies: &[Vec<UnitTally>]| -> Vec<Vec<f64>> {
+        tallies.iter().flatten().map(|tally| tally.correlation.clone()).collect()
+    };
+    check("readout–weight vector", lists(&vectors(&a.units), &vectors(&b.units)), tolerances.stage);
+    check("counts of units", misplaced(&a.units, &b.units), MISPLACED);
     let (a, b) = (duel.reference.moments()?, duel.subject.moments()?);
     let all = |moments: &[crate::backend::Moments]| -> Vec<Vec<f64>> {
         moments
@@ -154,6 +164,7 @@ pub fn compare(
     let stages = [
         ("gradient", Scheme::Ula, 1, tolerances.stage),
         ("ula", Scheme::Ula, 3, tolerances.steps),
+        ("descent", Scheme::Descent, 3, tolerances.steps),
         ("baoab", Scheme::Baoab { friction: 0.7 }, 3, tolerances.steps),
         ("obabo", obabo(0.7, false), 3, tolerances.steps),
         ("hmc", obabo(0.0, false), LONG, tolerances.trajectory),
@@ -163,7 +174,7 @@ pub fn compare(
         let pace = if stage == "gradient" { Pace { beta: 1e8, step_size: 100.0 } } else { Pace::of(scheme) };
         let (a, b) = duel.play_at(pace, scheme, &[duel_round(ensemble, 2, steps)])?;
         check(stage, duel.positions()?, tolerance);
-        if scheme != Scheme::Ula {
+        if !matches!(scheme, Scheme::Ula | Scheme::Descent) {
             check("energy", energies(&a, &b), energy);
         }
     }
@@ -232,7 +243,7 @@ struct Pace {
 
 impl Pace {
     fn of(scheme: Scheme) -> Self {
-        Self { beta: 0.5, step_size: if scheme == Scheme::Ula { 0.01 } else { 0.3 } }
+        Self { beta: 0.5, step_size: if matches!(scheme, Scheme::Ula | Scheme::Descent) { 0.01 } else { 0.3 } }
     }
 }
 
@@ -299,6 +310,18 @@ fn lists<'a>(a: impl IntoIterator<Item = &'a Vec<f64>>, b: impl IntoIterator<Ite
     }
 }
 
+/// Units counted in another cell, as a fraction of all; draws must be the same.
+fn misplaced(a: &[Vec<UnitTally>], b: &[Vec<UnitTally>]) -> Deviation {
+    let cells = |tallies: &[Vec<UnitTally>]| -> Vec<f64> {
+        let counts = |t: &UnitTally| [&t.readout[..], &t.along_u, &[t.draws as f64]].concat();
+        tallies.iter().flatten().flat_map(counts).collect()
+    };
+    let (a, b) = (cells(a), cells(b));
+    let difference =
+        if a.len() == b.len() { a.iter().zip(&b).map(|(a, b)| (a - b).abs()).sum() } else { f64::INFINITY };
+    Deviation { difference, scale: a.iter().sum() }
+}
+
 fn positions(a: &[Weights], b: &[Weights]) -> Deviation {
     let parts = |weights: &'_ [Weights]| -> Vec<Vec<f64>> {
         weights.iter().flat_map(|w| [w.readout.clone(), w.rotated.clone()]).collect()
@@ -321,6 +344,8 @@ fn observables(a: &[Outcome], b: &[Outcome]) -> Deviation {
             m.readout_weight_along_u,
             m.weight_along_u_squared,
             m.weight_second_moment,
+            m.readout_fourth_moment,
+            m.weight_along_u_fourth,
             m.test_squared_error.unwrap_or(f64::NAN),
         ];
         [&scalars[..], &m.centroid_gram, &m.mean_square_norm].concat()

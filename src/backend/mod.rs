@@ -19,14 +19,18 @@ pub mod doctor;
 pub mod gpu;
 
 mod open;
+mod saved;
+mod tally;
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::model::{Network, Problem};
 
 pub use self::open::{Opened, memory_plan, open};
+pub use self::tally::{CELLS, UnitTally};
 
 /// Chains of one temperature are accumulated in at most this many independent blocks, whose spread is the error of ⟨G⟩.
 pub const GRAM_BLOCKS: usize = 8;
@@ -46,8 +50,34 @@ pub struct Ensemble {
     pub replicas: usize,
     /// For each temperature the unit vector û in the rotated basis (length r) along which weights are measured.
     pub directions: Vec<Vec<f64>>,
-    /// Consecutive batches into which the test predictions of one chain are accumulated.
+    /// For each temperature how far from zero the cells reach into which v and w·û are counted: see [`UnitTally`].
+    pub reaches: Vec<[f64; 2]>,
+    /// Most batches of consecutive draws into which the test predictions of one chain are accumulated.
     pub batches: usize,
+}
+
+impl PredictiveBatch {
+    /// Whether both are of as many test points.
+    pub(crate) fn alike(&self, other: &Self) -> bool {
+        self.sum.len() == other.sum.len() && self.sum_of_squares.len() == other.sum_of_squares.len()
+    }
+
+    /// Merges batches two by two, in place; there are as many as before, the last ones empty.
+    pub fn merge_pairs(batches: &mut [Self]) {
+        for target in 0..batches.len() {
+            let mut merged = Self { draws: 0, sum: Vec::new(), sum_of_squares: Vec::new() };
+            let size = batches[target].sum.len();
+            merged.sum.resize(size, 0.0);
+            merged.sum_of_squares.resize(size, 0.0);
+            for source in batches.iter_mut().skip(2 * target).take(2) {
+                let add = |a: &mut [f64], b: &[f64]| a.iter_mut().zip(b).for_each(|(a, b)| *a += b);
+                merged.draws += source.draws;
+                add(&mut merged.sum, &source.sum);
+                add(&mut merged.sum_of_squares, &source.sum_of_squares);
+            }
+            batches[target] = merged;
+        }
+    }
 }
 
 impl Ensemble {
@@ -90,7 +120,7 @@ impl Ensemble {
 }
 
 /// Diagonal mass: one value per rotated input direction, shared by all units, and one for the readout.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Mass {
     pub weights: Vec<f64>,
     pub readout: f64,
@@ -120,6 +150,8 @@ pub enum Scheme {
     Baoab { friction: f64 },
     /// θ ← (1 − ηTλ)θ − η∇L + √(2ηT) ξ, unadjusted, with h as the learning rate η; the mass is not used.
     Ula,
+    /// θ ← θ − η∇L with h as the learning rate η: gradient descent on the loss alone. Noise, prior, temperature and mass have no part in it.
+    Descent,
 }
 
 /// How all chains of one temperature move.
@@ -134,7 +166,7 @@ pub struct Move {
 }
 
 /// Which neighbours on the ladder try to exchange states: (0,1), (2,3), … or (1,2), (3,4), ….
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Parity {
     Even,
     Odd,
@@ -154,7 +186,8 @@ impl Parity {
 /// What is measured at the end of a round.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Observation {
-    /// Batch that receives the test predictions; without one the test points are left out, as warm-up needs nothing of them.
+    /// Batch that receives the test predictions; without one the test points and the tallies of units are left out, as warm-up needs nothing
+    /// of them.
     pub batch: Option<usize>,
     /// Whether ⟨G⟩ is accumulated too.
     pub gram: bool,
@@ -176,10 +209,10 @@ pub struct Round {
 pub struct Transition {
     /// min(1, exp(−energy error)); 1 for unadjusted schemes.
     pub acceptance: f64,
-    /// Change of the Hamiltonian over the trajectory's deterministic parts; 0 for [`Scheme::Ula`], which has none.
+    /// Change of the Hamiltonian over the trajectory's deterministic parts; 0 for [`Scheme::Ula`] and [`Scheme::Descent`], which have none.
     pub energy_error: f64,
     /// The Hamiltonian βL + ½λ0‖W′‖² + ½λ1‖v‖² + ½ pᵀm⁻¹p at the start, after the full momentum refreshment, with V in
-    /// place of βL + ½λ1‖v‖² and W′ alone moving for [`Scheme::Marginal`]; NaN for [`Scheme::Ula`].
+    /// place of βL + ½λ1‖v‖² and W′ alone moving for [`Scheme::Marginal`]; NaN for [`Scheme::Ula`] and [`Scheme::Descent`].
     pub energy: f64,
     /// The energy error was not finite or above [`DIVERGENCE`] (adjusted: the move was rejected), or the state itself is no longer
     /// finite (unadjusted: the chain is lost and stays where it was last finite).
@@ -201,6 +234,9 @@ pub struct Measurement {
     pub readout_weight_along_u: f64,
     /// (1/N1) Σ_i (w_i·û)².
     pub weight_along_u_squared: f64,
+    /// (1/N1) Σ_i v_i⁴ and (1/N1) Σ_i (w_i·û)⁴.
+    pub readout_fourth_moment: f64,
+    pub weight_along_u_fourth: f64,
     /// (1/(N1 r)) Σ_ij W'_ij².
     pub weight_second_moment: f64,
     /// (1/N1) Σ_i c_i^a c_i^b with c_i^a the mean of φ_i over class a: the Gram matrix of the class centroids, row-major.
@@ -224,7 +260,7 @@ pub struct Outcome {
 }
 
 /// Moments of the weights of one temperature, pooled over chains and hidden units at one instant.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Moments {
     /// Mean of W'_ij for every rotated direction j.
     pub weight_mean: Vec<f64>,
@@ -244,7 +280,7 @@ pub struct Weights {
 }
 
 /// Sums of f* and f*² over the draws of one batch of one chain, per test point.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PredictiveBatch {
     pub draws: usize,
     pub sum: Vec<f64>,
@@ -258,10 +294,12 @@ pub struct Accumulated {
     pub gram: Vec<Vec<Vec<f64>>>,
     /// For each temperature and replica, its batches.
     pub predictive: Vec<Vec<Vec<PredictiveBatch>>>,
+    /// For each temperature and replica, the tally of its hidden units.
+    pub units: Vec<Vec<UnitTally>>,
 }
 
 /// Which device ran.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Device {
     pub backend: String,
     pub name: String,
@@ -293,6 +331,25 @@ pub trait Backend {
     /// # Errors
     /// When the device fails.
     fn moments(&self) -> Result<Vec<Moments>, BackendError>;
+
+    /// Merges the batches of test predictions two by two: batch i becomes the sum of batches 2i and 2i + 1.
+    ///
+    /// # Errors
+    /// When the device fails.
+    fn merge_batches(&mut self) -> Result<(), BackendError>;
+
+    /// Appends all that the ensemble carries from one call of [`Backend::run`] to the next, accumulators included, bit for bit.
+    ///
+    /// # Errors
+    /// When the device fails.
+    fn save(&self, saved: &mut Vec<u8>) -> Result<(), BackendError>;
+
+    /// Takes up what [`Backend::save`] left on the same device for the same ensemble: what follows is what would have followed there. Returns whether
+    /// `saved` is of this ensemble; if not, nothing has changed.
+    ///
+    /// # Errors
+    /// When the device fails.
+    fn restore(&mut self, saved: &[u8]) -> Result<bool, BackendError>;
 
     /// The accumulators so far.
     ///

@@ -10,7 +10,9 @@ use crate::config::{
     SamplerSettings, Settings, Standardize, TemperatureSettings, TheorySettings, preset,
 };
 use crate::data::recognise;
+use crate::descent;
 use crate::model::Activation;
+use crate::scaling::Hold;
 use crate::theory::Kind;
 
 /// The feature-learning thermometer: samples the Gibbs posterior of one-hidden-layer networks at temperature T and holds the samples
@@ -33,10 +35,11 @@ Examples:
   featherm run --data fashion-mnist --classes 2,4 --train 100 --width 50 --temperatures 10,1,0.1
   featherm run --config experiment.toml --out results/first   settings from a file; flags override it
   featherm theory --temperature-range 0.001:10:30 --json      theory only, no sampling
+  featherm resume runs/quick-1                                go on where a run was interrupted
   featherm report runs/quick-1                                the table, the page and the figures of a finished run
   featherm report runs/quick-1 runs/quick-2                   a page that lays runs over each other
 
-Exit codes: 0 done, 1 the run failed, 2 bad input, 3 interrupted (what was measured, if anything, is on disk).";
+Exit codes: 0 done, 1 the run failed, 2 bad input, 3 interrupted (featherm resume goes on).";
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -45,8 +48,14 @@ pub enum Command {
     Run(RunArgs),
     /// The theory alone: order parameters, predictor, evidence, geometry, weights.
     Theory(TheoryArgs),
+    /// Go on with a run that was interrupted, killed or cut off, to the same result, bit for bit; or take more draws of one that is done.
+    Resume(ResumeArgs),
     /// Print the table of a run directory and write its page and figures; of several runs, the page that compares them.
     Report(ReportArgs),
+    /// Run a problem at many widths and extrapolate every theory's deviation from the samples to infinite width.
+    Scaling(ScalingArgs),
+    /// Follow noiseless gradient descent from prior draws and record how the class manifolds move.
+    Descend(DescendArgs),
     /// Measure the samplers themselves.
     Bench(BenchArgs),
     /// List the graphics devices that can run the chains.
@@ -73,9 +82,62 @@ pub struct RunArgs {
     /// Run directory: absent or empty. Without it, the next free runs/<preset>-<n>.
     #[arg(long, value_name = "DIR", help_heading = "Output")]
     pub out: Option<PathBuf>,
+    /// Seconds between two checkpoints, from which featherm resume goes on; 0 writes one only at the end or when interrupted (default 60).
+    #[arg(long, value_name = "SECONDS", help_heading = "Output", allow_negative_numbers = true)]
+    pub checkpoint_every: Option<f64>,
     /// Print the resolved settings and the memory that the run would take, and stop.
     #[arg(long, help_heading = "Output")]
     pub dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ScalingArgs {
+    #[command(flatten)]
+    pub experiment: ExperimentArgs,
+    /// Widths N1, at least three; the problem's P and N0 belong to its own --width.
+    #[arg(long, value_name = "N1,N1,…", value_delimiter = ',', required = true, allow_negative_numbers = true)]
+    pub widths: Vec<usize>,
+    /// What stays as it is while the width grows: P, or P/N1 at the same N0, or P/N1 and N0/N1 (teacher data).
+    #[arg(long, value_enum, default_value = "train")]
+    pub hold: Hold,
+    /// Print JSON (schema featherm.scaling/1) instead of a table.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct DescendArgs {
+    /// The chains are the starts; warm-up, draws and temperatures concern the equilibrium that is printed beside them, or nothing.
+    #[command(flatten)]
+    pub experiment: ExperimentArgs,
+    /// η of θ ← θ − η∇L; left out, a tenth of the largest that is stable at the start.
+    #[arg(long, value_name = "ETA", allow_negative_numbers = true)]
+    learning_rate: Option<f64>,
+    /// Steps of descent in all (--steps is the sampler's).
+    #[arg(long, value_name = "N", default_value_t = 10_000, allow_negative_numbers = true)]
+    descent_steps: u32,
+    /// Moments recorded, at most: the start and log-spaced steps.
+    #[arg(long, value_name = "N", default_value_t = 30, allow_negative_numbers = true)]
+    records: usize,
+    /// Print JSON (schema featherm.descent/1) instead of a table.
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl DescendArgs {
+    pub fn plan(&self) -> Result<descent::Plan, Failure> {
+        let refuse = |what: String| Err(Failure::BadInput(what));
+        match self.learning_rate {
+            Some(rate) if !(rate > 0.0 && rate.is_finite()) => {
+                return refuse(format!("learning-rate = {rate} is impossible: it is a positive, finite number"));
+            }
+            _ => {}
+        }
+        if self.descent_steps == 0 || self.records < 2 {
+            return refuse("descent needs --descent-steps of 1 or more and --records of 2 or more".into());
+        }
+        Ok(descent::Plan { learning_rate: self.learning_rate, steps: self.descent_steps, records: self.records })
+    }
 }
 
 #[derive(Debug, Args)]
@@ -111,6 +173,15 @@ pub struct TheoryArgs {
     /// Print JSON (schema featherm.theory/1) instead of a table.
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ResumeArgs {
+    /// Directory of a run.
+    pub dir: PathBuf,
+    /// More draws than were planned: +N of them, or N in all. The result is that of a run planned so from the start.
+    #[arg(long, value_name = "+N|N", allow_hyphen_values = true)]
+    pub draws: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -315,7 +386,8 @@ impl RunArgs {
     /// The experiment, and the name under which its run is filed.
     pub fn experiment(&self) -> Result<(Experiment, String), Failure> {
         let (mut settings, name) = self.experiment.settings()?;
-        let output = OutputSettings { dir: self.out.as_deref().map(path_text).transpose()? };
+        let dir = self.out.as_deref().map(path_text).transpose()?;
+        let output = OutputSettings { dir, checkpoint_every: self.checkpoint_every };
         settings.override_with(Settings { output, ..Settings::default() });
         Ok((resolve(settings)?, name))
     }

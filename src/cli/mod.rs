@@ -2,11 +2,14 @@
 
 mod args;
 mod bench;
+mod descend;
 mod devices;
 mod doctor;
 mod progress;
 mod report;
+mod resume;
 mod run;
+mod scaling;
 mod theory;
 
 use std::process::ExitCode;
@@ -25,7 +28,7 @@ enum Failure {
     BadInput(String),
     /// Exit code 1.
     Failed(String),
-    /// Exit code 3: what was measured is on disk, and the message says if that is nothing.
+    /// Exit code 3: the message says what is on disk and whether the run can go on.
     Interrupted(String),
 }
 
@@ -74,7 +77,10 @@ pub fn main() -> ExitCode {
         None => run::run(&cli.run),
         Some(Command::Run(arguments)) => run::run(&arguments),
         Some(Command::Theory(arguments)) => theory::theory(&arguments),
+        Some(Command::Resume(arguments)) => resume::resume(&arguments),
         Some(Command::Report(arguments)) => report::report(&arguments),
+        Some(Command::Scaling(arguments)) => scaling::scaling(&arguments),
+        Some(Command::Descend(arguments)) => descend::descend(&arguments),
         Some(Command::Bench(command)) => bench::bench(&command.command),
         Some(Command::Devices) => devices::devices(),
         Some(Command::Doctor) => doctor::doctor(),

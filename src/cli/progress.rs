@@ -17,25 +17,26 @@ pub struct Display {
 }
 
 impl Display {
-    /// Takes over Ctrl-C: the first asks the run to end after its current trajectories, the second ends the process and undoes what
-    /// the run had left in its directory, if it has one.
+    /// Takes over Ctrl-C, SIGTERM and SIGHUP: the first asks the run to end after its current trajectories, the second ends the process. A run that
+    /// has a directory and nothing in it to go on from is undone.
     pub fn new(claim: Option<Claim>) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let flag = Arc::clone(&stop);
         // Without a handler Ctrl-C simply ends the process, which is no reason not to run.
         let _ = ctrlc::set_handler(move || {
             if flag.swap(true, Ordering::SeqCst) {
-                match claim.as_ref().map_or(Remains::Nothing, Claim::abandon) {
-                    Remains::Nothing => eprintln!("error: interrupted twice: nothing of this run was kept"),
-                    Remains::Report => {
-                        eprintln!("error: interrupted twice: the report is complete, but arrays.npz may be missing");
+                match claim.as_ref().map(|claim| (claim.abandon(), claim.path())) {
+                    None | Some((Remains::Nothing, _)) => {
+                        eprintln!("error: interrupted twice: nothing of this run was kept");
+                    }
+                    Some((Remains::Run, path)) => {
+                        let path = path.display();
+                        eprintln!("error: interrupted twice: `featherm resume {path}` goes on from what was last kept");
                     }
                 }
                 std::process::exit(3);
             }
-            eprintln!(
-                "interrupted: ending after the current trajectories; Ctrl-C again ends at once and keeps nothing"
-            );
+            eprintln!("interrupted: ending after the current trajectories; Ctrl-C again ends at once");
         });
         Self { bar: ProgressBar::no_length(), phase: None, stop }
     }

@@ -1,6 +1,7 @@
 //! `featherm run`: samples, compares, writes the run directory, prints the table.
 
 use std::path::Path;
+use std::time::Duration;
 
 use super::args::RunArgs;
 use super::progress::Display;
@@ -8,8 +9,9 @@ use super::report::publish;
 use super::{Failure, print};
 use crate::config::Experiment;
 use crate::report::{plots, table};
-use crate::run::{Job, Prepared, Run, load, memory_need};
-use crate::store::{Claim, PAGE, RunDir, read_report, write_arrays};
+use crate::run::{Checkpoints, Job, Prepared, Run, RunError, load, memory_need};
+use crate::sampler::SamplerError;
+use crate::store::{Checkpoint, Origin, PAGE, RunDir, read_report, write_arrays};
 
 pub fn run(arguments: &RunArgs) -> Result<(), Failure> {
     let (mut experiment, name) = arguments.experiment()?;
@@ -32,23 +34,51 @@ pub fn run(arguments: &RunArgs) -> Result<(), Failure> {
         None => RunDir::next(&name)?,
     };
     experiment.dir = Some(dir.path().display().to_string());
+    // Before anything is sampled: it is what a run that is killed starts again from.
     let begun = record(&experiment).and_then(|record| Ok(dir.write_config(&record)?));
-    let run = match begun.and_then(|()| sample(&experiment, &prepared, dir.claim().clone())) {
-        Ok(run) => run,
-        Err(failure) => {
-            dir.claim().abandon();
-            return Err(failure);
-        }
-    };
-    let written = dir.write_report(&run.document).and_then(|()| write_arrays(&dir, &prepared, &run));
+    if let Err(failure) = begun {
+        dir.claim().abandon();
+        return Err(failure);
+    }
+    carry_out(&experiment, &prepared, &dir, None)
+}
+
+/// Samples an experiment, from its beginning or from a checkpoint, and writes its results.
+pub fn carry_out(
+    experiment: &Experiment,
+    prepared: &Prepared,
+    dir: &RunDir,
+    from: Option<Checkpoint>,
+) -> Result<(), Failure> {
+    let run = sample(experiment, prepared, dir, from).map_err(|error| abandon(dir, error))?;
+    let written = write_arrays(dir, prepared, &run).and_then(|()| dir.write_report(&run.document));
     print(&table(&run.document));
     print(&plots(&run.document));
-    written.map_err(|error| Failure::Failed(error.to_string()))?;
+    written.and(run.kept).map_err(|error| Failure::Failed(error.to_string()))?;
     print(&format!("report: {}\n", dir.path().join(written_page(dir.path())).display()));
     if run.document.interrupted {
-        return Err(Failure::Interrupted(format!("interrupted; what was measured is in {}", dir.path().display())));
+        let dir = dir.path().display();
+        let message = format!("interrupted; what was measured is in {dir}, and `featherm resume {dir}` goes on");
+        return Err(Failure::Interrupted(message));
     }
     Ok(())
+}
+
+/// Clears away what came to nothing, and says where there is something to go on from.
+fn abandon(dir: &RunDir, error: RunError) -> Failure {
+    if matches!(error, RunError::Sampler(SamplerError::Diverged { .. })) {
+        // It would come to the same end again.
+        dir.claim().forget_checkpoint();
+    }
+    dir.claim().abandon();
+    if error.is_bad_input() || !dir.claim().has_checkpoint() {
+        return error.into();
+    }
+    let on = format!("`featherm resume {}` goes on from the last checkpoint", dir.path().display());
+    match error {
+        RunError::Interrupted => Failure::Interrupted(format!("{error}; {on}")),
+        _ => Failure::Failed(format!("{error}; {on}")),
+    }
 }
 
 /// Writes the page and the figures, from the disk as `featherm report` does, so that both give the same; the name of the file to look at.
@@ -67,21 +97,34 @@ fn written_page(dir: &Path) -> &'static str {
     }
 }
 
-fn sample(experiment: &Experiment, prepared: &Prepared, claim: Claim) -> Result<Run, Failure> {
+fn sample(
+    experiment: &Experiment,
+    prepared: &Prepared,
+    dir: &RunDir,
+    from: Option<Checkpoint>,
+) -> Result<Run, RunError> {
     // Before the theory, which may take its time: a Ctrl-C there is answered too.
-    let mut display = Display::new(Some(claim));
+    let mut display = Display::new(Some(dir.claim().clone()));
     let job = Job::new(experiment, prepared);
-    let mut opened = job.open().map_err(|error| Failure::Failed(error.to_string()))?;
+    let mut opened = job.open()?;
+    let origin = Origin::new(experiment, &prepared.problem, &opened.backend.device());
+    let from = from.map(|checkpoint| checkpoint.into_state(&origin)).transpose()?;
     if let Some(note) = &opened.note {
         eprintln!("{note}");
     }
-    let result = job.sample(opened.backend.as_mut(), |state| display.update(state));
+    let every = Duration::from_secs_f64(experiment.checkpoint_every);
+    let mut keep = |state: &[u8]| Checkpoint::write(dir, &origin, state);
+    let checkpoints = Checkpoints { from, every, keep: &mut keep };
+    let result = job.sample(opened.backend.as_mut(), |state| display.update(state), Some(checkpoints));
     display.finish();
-    Ok(result?)
+    result.map_err(|error| match error {
+        RunError::Saved(reason) => Checkpoint::refusal(dir, &reason).into(),
+        error => error,
+    })
 }
 
 /// The resolved settings as TOML.
-fn record(experiment: &Experiment) -> Result<String, Failure> {
+pub fn record(experiment: &Experiment) -> Result<String, Failure> {
     toml::to_string(&experiment.settings())
         .map_err(|error| Failure::Failed(format!("the configuration cannot be written as TOML: {error}")))
 }

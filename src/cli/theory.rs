@@ -125,7 +125,7 @@ fn table(forecasts: &[Forecast], entries: &[Entry]) -> String {
     let mut text = String::new();
     // write! to a String cannot fail.
     let _ = write!(text, "{:>10} {:>11} {:>10} {:>12}", "T", "theory", "Q\u{304}", "ln p(y)");
-    let columns = || entries.iter().flat_map(|entry| &entry.members);
+    let columns = || entries.iter().flat_map(|entry| &entry.members).filter(|observable| !observable.is_detail());
     for observable in columns() {
         let _ = write!(text, " {:>11}", observable.symbol());
     }

@@ -1,6 +1,11 @@
 //! Samples beside theory: for every observable its estimate with error, each theory's value, and how far they are apart.
 
+mod correlation;
+mod densities;
+mod displacement;
 mod evidence;
+mod measured;
+mod predictor;
 mod signatures;
 
 use rayon::prelude::*;
@@ -11,8 +16,15 @@ use crate::stats::{Chains, ShapeError, Summary, nested_rhat};
 use crate::theory::unit::{Estimate, UnitPrediction};
 use crate::theory::{Kind, Prediction};
 
+pub use correlation::{ReadoutWeightVector, in_input_space, readout_weight_vector};
+pub use densities::{
+    Densities, DensityDistance, DensityDistances, LEAST_COUNT, Predicted as PredictedDensities, densities,
+};
+pub use displacement::{Displaced, GramDisplacement, GramTheory};
 pub use evidence::{LogEvidence, Losses, log_evidence};
-pub use signatures::{CentroidDistanceMaximum, DistanceCurve, centroid_distance_maximum};
+pub use measured::Measured;
+pub use predictor::{Coverage, PredictorReport, PredictorTheory, predictor};
+pub use signatures::{CentroidDistanceMaximum, DistanceCurve, TheoryMaximum, centroid_distance_maximum};
 
 /// Estimate, error and convergence of draws in rows of chains. The nested R̂ is that of `superchains` equal groups of consecutive chains;
 /// chains left over when they are shared out do not enter it.
@@ -168,10 +180,10 @@ pub fn predictive_rows(
     ])
 }
 
-/// The batches of a chain without the last one if it was cut short and enough remain. Batches of one run differ by a draw at most.
+/// The batches of a chain without the last one if it was cut short and enough remain; all others are full.
 fn usable(mut filled: Vec<&PredictiveBatch>) -> Vec<&PredictiveBatch> {
     let fullest = filled.iter().map(|batch| batch.draws).max().unwrap_or(0);
-    if filled.len() > LEAST_BATCHES && filled.last().is_some_and(|last| last.draws + 1 < fullest) {
+    if filled.len() > LEAST_BATCHES && filled.last().is_some_and(|last| last.draws < fullest) {
         filled.pop();
     }
     filled

@@ -1,5 +1,7 @@
 //! The signature of feature learning: a maximum of D²(T) at a finite temperature, with the confidence that the samples show it.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::noise::{Address, Purpose};
@@ -17,6 +19,8 @@ pub struct DistanceCurve<'a> {
     pub infinite_width: f64,
     /// (T, D²) of the saddle-point theory on a fine grid over the ladder's range; empty where it has no solution.
     pub theory: Vec<(f64, f64)>,
+    /// By name, (T, D²) of theories that are known at temperatures of the ladder only, from hot to cold and as far as they have a solution.
+    pub on_ladder: Vec<(String, Vec<(f64, f64)>)>,
 }
 
 /// Where D²(T) is largest, as sampled and in theory.
@@ -39,6 +43,46 @@ pub struct CentroidDistanceMaximum {
     /// Whether the theory's maximum lies strictly inside that range: at an end it says only that the range is too narrow.
     #[serde(default)]
     pub theory_interior: Option<bool>,
+    /// Every theory's maximum by its name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub theories: BTreeMap<String, TheoryMaximum>,
+    /// For every temperature of the ladder, the fraction of bootstrap resamples of the chains in which D² is largest there: how well the place of the
+    /// maximum is known. Empty with fewer than four chains.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub location: Vec<f64>,
+}
+
+/// Where a theory's D²(T) is largest: the saddle point's on a fine grid; for theories known on the ladder only, the top of the parabola in ln T through the
+/// largest value and its neighbours.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct TheoryMaximum {
+    pub temperature: f64,
+    pub value: f64,
+    /// Whether it lies strictly inside the temperatures at which the theory has a solution.
+    pub interior: bool,
+}
+
+impl TheoryMaximum {
+    /// Of a curve from hot to cold; `None` for fewer than two points, which have no inside and no end.
+    fn new(curve: &[(f64, f64)], fine: bool) -> Option<Self> {
+        let heights: Vec<f64> = curve.iter().map(|&(_, height)| height).collect();
+        let top = argmax(&heights).filter(|_| curve.len() > 1)?;
+        let interior = top > 0 && top + 1 < curve.len();
+        let (temperature, value) = if interior && !fine { vertex(&curve[top - 1..=top + 1]) } else { curve[top] };
+        Some(Self { temperature, value, interior })
+    }
+}
+
+/// The top of the parabola through three points (T, height), in ln T; the middle one is the highest.
+fn vertex(points: &[(f64, f64)]) -> (f64, f64) {
+    let [(t0, f0), (t1, f1), (t2, f2)] = points[..] else { return points[0] };
+    let (a, b) = ((t0 / t1).ln(), (t2 / t1).ln());
+    // f1 + slope x + curve x² through both neighbours.
+    let (p, q) = ((f0 - f1) / a, (f2 - f1) / b);
+    let curve = (p - q) / (a - b);
+    let slope = p - curve * a;
+    let x = -0.5 * slope / curve;
+    if x.is_finite() && curve < 0.0 { (t1 * x.exp(), f1 + 0.5 * slope * x) } else { (t1, f1) }
 }
 
 /// Bootstrap resamples.
@@ -53,6 +97,9 @@ pub fn centroid_distance_maximum(curve: &DistanceCurve, seed: u64, stream: u32) 
     let heights: Vec<f64> = curve.theory.iter().map(|&(_, height)| height).collect();
     let theory_top = argmax(&heights).filter(|_| means.len() > 1);
     let theory = theory_top.map(|k| curve.theory[k]);
+    let saddle = TheoryMaximum::new(&curve.theory, true).filter(|_| means.len() > 1);
+    let saddle = saddle.map(|maximum| ("saddle".to_string(), maximum));
+    let others = curve.on_ladder.iter().filter_map(|(name, on)| Some((name.clone(), TheoryMaximum::new(on, false)?)));
     Some(CentroidDistanceMaximum {
         temperature: curve.temperatures[top],
         value: means[top],
@@ -63,6 +110,8 @@ pub fn centroid_distance_maximum(curve: &DistanceCurve, seed: u64, stream: u32) 
         theory_temperature: theory.map(|(t, _)| t),
         theory_value: theory.map(|(_, d)| d),
         theory_interior: theory_top.map(|k| k > 0 && k + 1 < heights.len()),
+        theories: saddle.into_iter().chain(others).collect(),
+        location: location(&curve.chain_means, seed, stream),
     })
 }
 
@@ -97,6 +146,25 @@ fn confidence(chain_means: &[Vec<f64>], seed: u64, stream: u32) -> Option<f64> {
     Some(f64::from(hits) / f64::from(2 * RESAMPLES))
 }
 
+/// See [`CentroidDistanceMaximum::location`]. Chains are resampled together at all temperatures, as in [`confidence`].
+fn location(chain_means: &[Vec<f64>], seed: u64, stream: u32) -> Vec<f64> {
+    let chains = chain_means.iter().map(Vec::len).min().unwrap_or(0);
+    if chains < 4 {
+        return Vec::new();
+    }
+    let mut indices = vec![0; chains];
+    let mut hits = vec![0.0; chain_means.len()];
+    for trajectory in 0..RESAMPLES {
+        // The two ways of the confidence took steps 0 and 1.
+        Address { seed, chain: stream, trajectory, step: 2, purpose: Purpose::Bootstrap }.indices(chains, &mut indices);
+        let sums: Vec<f64> = chain_means.iter().map(|means| indices.iter().map(|&k| means[k]).sum()).collect();
+        if let Some(top) = argmax(&sums) {
+            hits[top] += 1.0 / f64::from(RESAMPLES);
+        }
+    }
+    hits
+}
+
 fn argmax(values: &[f64]) -> Option<usize> {
     values.iter().enumerate().filter(|(_, v)| v.is_finite()).max_by(|a, b| a.1.total_cmp(b.1)).map(|(k, _)| k)
 }
@@ -115,6 +183,7 @@ mod tests {
             mcse: vec![0.05; temperatures.len()],
             infinite_width: 0.5,
             theory: vec![],
+            on_ladder: vec![],
         }
     }
 
@@ -150,6 +219,30 @@ mod tests {
         let at_the_end = with([1.0, 2.0, 3.0], &LADDER);
         assert_eq!((at_the_end.theory_temperature, at_the_end.theory_interior), (Some(0.1), Some(false)));
         assert_eq!(with([1.0, 2.0, 1.0], &LADDER[..1]).theory_temperature, None, "one temperature has no range");
+    }
+
+    #[test]
+    fn the_place_of_the_maximum_is_as_certain_as_the_curve_is_steep() {
+        let found = |height: &dyn Fn(usize) -> f64| centroid_distance_maximum(&curve(&LADDER, height), 1, 0).unwrap();
+        let steep = found(&|t| 3.0 - (t as f64 - 2.0).abs()).location;
+        assert!(steep[2] > 0.99 && (steep.iter().sum::<f64>() - 1.0).abs() < 1e-9, "{steep:?}");
+        // Two temperatures that cannot be told apart share it.
+        let shared = found(&|t| if t == 1 || t == 2 { 1.0 } else { 0.0 }).location;
+        assert!(shared[1] > 0.05 && shared[2] > 0.05 && shared[1] + shared[2] > 0.99, "{shared:?}");
+    }
+
+    #[test]
+    fn theories_on_the_ladder_have_the_top_of_a_parabola() {
+        let height = |t: f64| 2.0 - (t / 0.8f64).ln().powi(2);
+        let on: Vec<(f64, f64)> = LADDER.iter().map(|&t| (t, height(t))).collect();
+        let names = [("single-unit", on.clone()), ("adaptive", on[..2].to_vec())];
+        let on_ladder = names.map(|(name, on)| (name.to_string(), on)).to_vec();
+        let with = DistanceCurve { on_ladder, ..curve(&LADDER, |_| 1.0) };
+        let theories = centroid_distance_maximum(&with, 1, 0).unwrap().theories;
+        let full = theories["single-unit"];
+        assert!((full.temperature - 0.8).abs() < 1e-9 && (full.value - 2.0).abs() < 1e-9 && full.interior, "{full:?}");
+        // Lost below T = 3, it rises to the end of what is known of it.
+        assert_eq!(theories["adaptive"], TheoryMaximum { temperature: 3.0, value: height(3.0), interior: false });
     }
 
     /// Independent noise about a flat curve: long ladders must not turn it into a maximum.

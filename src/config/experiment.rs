@@ -108,6 +108,8 @@ pub struct Experiment {
     pub sampler: SamplerConfig,
     /// Run directory; the caller chooses when `None`.
     pub dir: Option<String>,
+    /// Seconds between two checkpoints; 0 leaves only the one at the end.
+    pub checkpoint_every: f64,
 }
 
 impl Settings {
@@ -133,6 +135,9 @@ impl Settings {
 /// The theories that cost little beside a run; `adaptive` takes seconds for each temperature.
 const DEFAULT_THEORIES: [Kind; 3] = [Kind::Nngp, Kind::Saddle, Kind::SingleUnit];
 
+/// Seconds between two checkpoints, at most so much of a run is lost with the machine.
+const CHECKPOINT_EVERY: f64 = 60.0;
+
 /// With fewer draws per chain their autocorrelation, hence every error, could not be estimated.
 const LEAST_DRAWS: usize = 20;
 
@@ -142,6 +147,9 @@ const MAX_COUNT: usize = 1 << 20;
 /// Beyond these, energies βL leave the range of float32.
 const LEAST_TEMPERATURE: f64 = 1e-12;
 const MOST_TEMPERATURE: f64 = 1e12;
+
+/// A time that no run lasts.
+const MOST_SECONDS: f64 = 1e9;
 
 fn count(setting: &'static str, value: usize, least: usize) -> Result<usize, ConfigError> {
     if (least..=MAX_COUNT).contains(&value) {
@@ -270,7 +278,12 @@ impl Experiment {
             adapter: sampler.adapter,
             precision,
         };
-        Ok(Self { data, network, temperatures, theories, sampler, dir: output.dir })
+        let checkpoint_every = output.checkpoint_every.unwrap_or(CHECKPOINT_EVERY);
+        if !(0.0..=MOST_SECONDS).contains(&checkpoint_every) {
+            let requirement = "it is a number of seconds from 0 (only at the end) to 1e9";
+            return Err(ConfigError::impossible("checkpoint-every", checkpoint_every, requirement));
+        }
+        Ok(Self { data, network, temperatures, theories, sampler, dir: output.dir, checkpoint_every })
     }
 
     /// The settings that resolve to this experiment, complete: the record in every run directory.
@@ -278,7 +291,7 @@ impl Experiment {
         use super::{
             DataSettings, NetworkSettings, OutputSettings, SamplerSettings, TemperatureSettings, TheorySettings,
         };
-        let Self { data, network, temperatures, theories, sampler, dir } = self;
+        let Self { data, network, temperatures, theories, sampler, dir, checkpoint_every } = self;
         let is_teacher = data.source.starts_with("teacher:");
         Settings {
             data: DataSettings {
@@ -315,7 +328,7 @@ impl Experiment {
                 adapter: sampler.adapter.clone(),
                 precision: Some(sampler.precision),
             },
-            output: OutputSettings { dir: dir.clone() },
+            output: OutputSettings { dir: dir.clone(), checkpoint_every: Some(*checkpoint_every) },
         }
     }
 }

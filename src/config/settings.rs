@@ -114,6 +114,8 @@ section! {
     OutputSettings {
         /// Run directory.
         dir: String,
+        /// Seconds between two checkpoints; 0 writes one only at the end.
+        checkpoint_every: f64,
     }
 }
 

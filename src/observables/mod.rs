@@ -4,10 +4,10 @@
 mod recorder;
 
 use crate::backend::Measurement;
-use crate::theory::Prediction;
 use crate::theory::unit::{Estimate, UnitPrediction};
+use crate::theory::{Kind, Prediction};
 
-pub use recorder::{Recorder, SampledTemperature};
+pub use recorder::{Recorded, Recorder, SampledTemperature};
 
 /// A scalar measured once per draw and chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +24,10 @@ pub enum Observable {
     ReadoutWeightCorrelation,
     /// ⟨(w·û)²⟩.
     WeightSecondMomentAlongU,
+    /// ⟨v⁴⟩: 3/λ1² where v is Gaussian.
+    ReadoutFourthMoment,
+    /// ⟨(w·û)⁴⟩: 3/λ0² where w is.
+    WeightFourthMomentAlongU,
     /// D²_ab, the squared distance between the centroids of two classes, a < b.
     CentroidDistanceSq(usize, usize),
     /// R²_a, the mean squared distance of a class's points to their centroid.
@@ -40,6 +44,8 @@ impl Observable {
             Self::ReadoutMean,
             Self::ReadoutWeightCorrelation,
             Self::WeightSecondMomentAlongU,
+            Self::ReadoutFourthMoment,
+            Self::WeightFourthMomentAlongU,
         ]);
         all.extend(class_pairs(classes).map(|(a, b)| Self::CentroidDistanceSq(a, b)));
         all.extend((0..classes).map(Self::GyrationRadiusSq));
@@ -55,6 +61,8 @@ impl Observable {
             Self::ReadoutMean => "readout_mean",
             Self::ReadoutWeightCorrelation => "readout_weight_correlation_norm",
             Self::WeightSecondMomentAlongU => "weight_second_moment_along_u",
+            Self::ReadoutFourthMoment => "readout_fourth_moment",
+            Self::WeightFourthMomentAlongU => "weight_fourth_moment_along_u",
             Self::CentroidDistanceSq(..) => "centroid_distance_sq",
             Self::GyrationRadiusSq(_) => "gyration_radius_sq",
         }
@@ -69,6 +77,8 @@ impl Observable {
             Self::ReadoutMean => "⟨v⟩",
             Self::ReadoutWeightCorrelation => "⟨v w·û⟩",
             Self::WeightSecondMomentAlongU => "⟨(w·û)²⟩",
+            Self::ReadoutFourthMoment => "⟨v⁴⟩",
+            Self::WeightFourthMomentAlongU => "⟨(w·û)⁴⟩",
             Self::CentroidDistanceSq(..) => "D²",
             Self::GyrationRadiusSq(_) => "R²",
         }
@@ -85,7 +95,12 @@ impl Observable {
 
     /// Whether it is measured along the direction û that a theory names.
     pub fn along_u(self) -> bool {
-        matches!(self, Self::ReadoutWeightCorrelation | Self::WeightSecondMomentAlongU)
+        matches!(self, Self::ReadoutWeightCorrelation | Self::WeightSecondMomentAlongU | Self::WeightFourthMomentAlongU)
+    }
+
+    /// Whether it refines what the others say, and is left out of tables of all of them.
+    pub fn is_detail(self) -> bool {
+        matches!(self, Self::ReadoutFourthMoment | Self::WeightFourthMomentAlongU)
     }
 
     /// Its value in one draw of a chain; NaN where it was not measured. D²_ab = c_aa + c_bb − 2c_ab and R²_a = ⟨G_μμ⟩_a − c_aa with c the
@@ -100,6 +115,8 @@ impl Observable {
             Self::ReadoutMean => m.readout_mean,
             Self::ReadoutWeightCorrelation => m.readout_weight_along_u,
             Self::WeightSecondMomentAlongU => m.weight_along_u_squared,
+            Self::ReadoutFourthMoment => m.readout_fourth_moment,
+            Self::WeightFourthMomentAlongU => m.weight_along_u_fourth,
             Self::CentroidDistanceSq(a, b) => c(a, a) + c(b, b) - 2.0 * c(a, b),
             Self::GyrationRadiusSq(a) => m.mean_square_norm[a] - c(a, a),
         }
@@ -114,6 +131,8 @@ impl Observable {
             Self::ReadoutMean => Some(p.readout_mean),
             Self::ReadoutWeightCorrelation => Some(p.readout_weight_correlation_norm),
             Self::WeightSecondMomentAlongU => Some(p.weight_second_moment_along_u),
+            Self::ReadoutFourthMoment => gaussian_fourth_moment(p, p.readout_second_moment),
+            Self::WeightFourthMomentAlongU => gaussian_fourth_moment(p, p.weight_second_moment_along_u),
             Self::CentroidDistanceSq(a, b) => {
                 let pair = class_pairs(p.gyration_radius_sq.len()).position(|pair| pair == (a, b))?;
                 p.centroid_distance_sq.get(pair).copied()
@@ -131,6 +150,8 @@ impl Observable {
             Self::ReadoutMean => Some(p.readout_mean),
             Self::ReadoutWeightCorrelation => p.readout_weight_correlation,
             Self::WeightSecondMomentAlongU => p.weight_second_moment_along_u,
+            Self::ReadoutFourthMoment => Some(p.readout_fourth_moment),
+            Self::WeightFourthMomentAlongU => p.weight_fourth_moment_along_u,
             Self::CentroidDistanceSq(a, b) => {
                 let pair = class_pairs(p.gyration_radius_sq.len()).position(|pair| pair == (a, b))?;
                 p.centroid_distance_sq.get(pair).copied()
@@ -138,6 +159,11 @@ impl Observable {
             Self::GyrationRadiusSq(a) => p.gyration_radius_sq.get(a).copied(),
         }
     }
+}
+
+/// The fourth moment of a Gaussian weight, which a weight is at infinite width; the saddle point says nothing of it.
+fn gaussian_fourth_moment(p: &Prediction, second: f64) -> Option<f64> {
+    (p.kind == Kind::Nngp).then(|| 3.0 * second * second)
 }
 
 /// What stands under one name in every output: a scalar, or an array over the classes.
@@ -156,18 +182,21 @@ pub fn entries(class_names: &[String], test_points: bool) -> Vec<Entry> {
     let mut entries: Vec<Entry> = Vec::new();
     for observable in Observable::all(classes, test_points) {
         let of_class = matches!(observable, Observable::GyrationRadiusSq(_));
-        let labels: Vec<&str> = observable.classes().iter().map(|&class| class_names[class].as_str()).collect();
         match entries.last_mut() {
             Some(last) if last.array && of_class && classes <= 2 => last.members.push(observable),
             _ => {
-                let suffix =
-                    if classes > 2 && !labels.is_empty() { format!("[{}]", labels.join(",")) } else { String::new() };
-                let name = format!("{}{suffix}", observable.name());
+                let name = format!("{}{}", observable.name(), suffix(class_names, &observable.classes()));
                 entries.push(Entry { name, members: vec![observable], array: of_class && classes <= 2 });
             }
         }
     }
     entries
+}
+
+/// What marks a name by the classes it refers to, where there are more than two: their original labels in brackets.
+pub fn suffix(class_names: &[String], classes: &[usize]) -> String {
+    let labels: Vec<&str> = classes.iter().map(|&class| class_names[class].as_str()).collect();
+    if class_names.len() > 2 && !labels.is_empty() { format!("[{}]", labels.join(",")) } else { String::new() }
 }
 
 /// Pairs a < b in the order (0,1), (0,2), …, (1,2), ….
@@ -191,7 +220,7 @@ mod tests {
             assert_eq!(members, Observable::all(classes, true));
         }
         let two: Vec<String> = entries(&names(2), false).into_iter().map(|entry| entry.name).collect();
-        assert_eq!(two[5..], ["centroid_distance_sq", "gyration_radius_sq"]);
+        assert_eq!(two[7..], ["centroid_distance_sq", "gyration_radius_sq"]);
         let three: Vec<String> = entries(&names(3), false).into_iter().map(|entry| entry.name).collect();
         assert!(three.contains(&"centroid_distance_sq[0,6]".into()) && three.contains(&"gyration_radius_sq[3]".into()));
     }
@@ -204,6 +233,8 @@ mod tests {
             readout_second_moment: 0.0,
             readout_weight_along_u: 0.0,
             weight_along_u_squared: 0.0,
+            readout_fourth_moment: 0.0,
+            weight_along_u_fourth: 0.0,
             weight_second_moment: 0.0,
             centroid_gram: vec![2.0, 0.5, 0.5, 1.0],
             mean_square_norm: vec![3.0, 4.0],

@@ -1,5 +1,7 @@
 //! Collects the draws of every observable, chain by chain.
 
+use serde::{Deserialize, Serialize};
+
 use super::Observable;
 use crate::backend::Measurement;
 
@@ -27,6 +29,12 @@ pub struct Recorder {
     observables: Vec<Observable>,
     points: usize,
     temperatures: usize,
+    recorded: Recorded,
+}
+
+/// What was recorded so far.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Recorded {
     /// [temperature · replica][observable][draw].
     chains: Vec<Vec<Vec<f64>>>,
     lost: Vec<bool>,
@@ -34,16 +42,27 @@ pub struct Recorder {
 
 impl Recorder {
     pub fn new(observables: Vec<Observable>, points: usize, temperatures: usize) -> Self {
-        Self { observables, points, temperatures, chains: Vec::new(), lost: Vec::new() }
+        Self { observables, points, temperatures, recorded: Recorded::default() }
+    }
+
+    /// What was recorded so far, for a checkpoint.
+    pub fn recorded(&self) -> &Recorded {
+        &self.recorded
+    }
+
+    /// Goes on from what a recorder of the same observables held.
+    pub fn resume(&mut self, recorded: Recorded) {
+        self.recorded = recorded;
     }
 
     /// Adds one draw of every chain.
     pub fn record(&mut self, measurements: &[Measurement]) {
-        if self.chains.is_empty() {
-            self.chains = vec![vec![Vec::new(); self.observables.len()]; measurements.len()];
-            self.lost = vec![false; measurements.len()];
+        let Recorded { chains, lost } = &mut self.recorded;
+        if chains.is_empty() {
+            *chains = vec![vec![Vec::new(); self.observables.len()]; measurements.len()];
+            *lost = vec![false; measurements.len()];
         }
-        for ((chain, lost), measurement) in self.chains.iter_mut().zip(&mut self.lost).zip(measurements) {
+        for ((chain, lost), measurement) in chains.iter_mut().zip(lost).zip(measurements) {
             *lost |= measurement.lost;
             for (column, observable) in chain.iter_mut().zip(&self.observables) {
                 column.push(observable.measure(measurement, self.points));
@@ -53,12 +72,13 @@ impl Recorder {
 
     /// What was recorded, per temperature; a lost chain is left out whole.
     pub fn finish(self) -> Vec<SampledTemperature> {
-        let replicas = self.chains.len() / self.temperatures.max(1);
+        let Recorded { chains, lost } = self.recorded;
+        let replicas = chains.len() / self.temperatures.max(1);
         let mut sampled = Vec::new();
         for temperature in 0..self.temperatures {
             let members = temperature * replicas..(temperature + 1) * replicas;
-            let kept: Vec<usize> = members.filter(|&chain| !self.lost[chain]).collect();
-            let column = |o: usize| kept.iter().flat_map(|&chain| self.chains[chain][o].iter().copied()).collect();
+            let kept: Vec<usize> = members.filter(|&chain| !lost[chain]).collect();
+            let column = |o: usize| kept.iter().flat_map(|&chain| chains[chain][o].iter().copied()).collect();
             let draws = (0..self.observables.len()).map(column).collect();
             sampled.push(SampledTemperature { draws, chains: kept.len() });
         }

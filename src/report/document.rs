@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::backend::Device;
-use crate::compare::{Cell, CentroidDistanceMaximum, LogEvidence, Row};
+use crate::compare::{
+    Cell, CentroidDistanceMaximum, Densities, GramDisplacement, LogEvidence, PredictorReport, ReadoutWeightVector, Row,
+};
 use crate::config::{Readout, Settings};
 use crate::sampler::{ChainReport, ExchangeReport, Plan};
 use crate::stats::{Chains, QUANTILES, bfmi, bfmi_pooled};
@@ -79,20 +81,23 @@ pub struct TemperatureReport {
     /// The same of the theories of one unit.
     #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
     pub units: BTreeMap<String, UnitReport>,
-    /// Sampled marginal densities.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub densities: Option<Densities>,
+    /// What is sampled beside the observables.
+    #[serde(flatten)]
+    pub signatures: Signatures,
 }
 
-/// Marginal densities over all units, chains and draws.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Densities {
-    /// Of v.
-    #[serde(default)]
-    pub readout: Option<Density>,
-    /// Of w·û.
-    #[serde(default)]
-    pub weight_along_u: Option<Density>,
+/// What is sampled of one temperature that is no scalar of a draw; a report of an earlier version has none of it.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Signatures {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub densities: Option<Densities>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub readout_weight_vector: Option<ReadoutWeightVector>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gram: Option<GramDisplacement>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub predictor: Option<PredictorReport>,
 }
 
 /// Which R̂ judges a temperature: the nested one where chains started in superchains, else the rank-normalised split one.

@@ -8,8 +8,8 @@ mod terminal;
 pub mod verdict;
 
 pub use document::{
-    DataSummary, Densities, Document, Field, LogEvidenceReport, ObservableReport, OrderParameters, QuantileReport,
-    RhatKind, SCHEMA, SamplerReport, TemperatureReport, Timing, UnitReport,
+    DataSummary, Document, Field, LogEvidenceReport, ObservableReport, OrderParameters, QuantileReport, RhatKind,
+    SCHEMA, SamplerReport, Signatures, TemperatureReport, Timing, UnitReport,
 };
 pub use table::table;
 pub use terminal::plots;

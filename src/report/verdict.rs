@@ -210,7 +210,7 @@ mod tests {
             log_evidence: None,
             units: BTreeMap::new(),
             theory: BTreeMap::new(),
-            densities: None,
+            signatures: Default::default(),
         }
     }
 

@@ -31,6 +31,7 @@ impl Job<'_> {
                 // Measured along a û of length zero they read 0, which is no measurement.
                 at.retain(|row| !entries.iter().any(|e| e.name == row.name && e.members.iter().any(|o| o.along_u())));
             }
+            at.extend(self.derived_rows(t, sampled, accumulated));
             at.extend(compare::predictive_rows(&accumulated.predictive[t], predictions, superchains)?);
             rows.push(at);
         }
@@ -43,7 +44,7 @@ impl Job<'_> {
     }
 
     /// Whether some theory names a direction û at this temperature: none does where all fail, or where the labels are zero.
-    fn has_direction(&self, temperature: usize) -> bool {
+    pub(super) fn has_direction(&self, temperature: usize) -> bool {
         self.ensemble.directions[temperature].iter().any(|&u| u != 0.0)
     }
 
@@ -68,7 +69,7 @@ impl Job<'_> {
         backend: &dyn Backend,
         timing: Timing,
         rows: Vec<Vec<Row>>,
-        sampled: &[SampledTemperature],
+        (sampled, accumulated): (&[SampledTemperature], &Accumulated),
     ) -> Document {
         let (experiment, problem) = (self.experiment, &self.prepared.problem);
         let signatures = self.signatures(&rows, sampled);
@@ -95,7 +96,7 @@ impl Job<'_> {
                     log_evidence: found.map(|found| LogEvidenceReport::new(found, predictions)),
                     theory: predictions.iter().map(|p| (p.kind.name().to_string(), p.into())).collect(),
                     units: self.units[t].iter().map(|p| (p.kind.name().to_string(), p.into())).collect(),
-                    densities: None,
+                    signatures: self.signatures_at(t, accumulated),
                 }
             })
             .collect();
@@ -156,11 +157,7 @@ impl Job<'_> {
         for (pair, (a, b)) in class_pairs(problem.classes()).enumerate() {
             let observable = Observable::CentroidDistanceSq(a, b);
             let Some(column) = all.iter().position(|&o| o == observable) else { continue };
-            let suffix = if problem.classes() > 2 {
-                format!("[{},{}]", problem.class_names[a], problem.class_names[b])
-            } else {
-                String::new()
-            };
+            let suffix = observables::suffix(&problem.class_names, &[a, b]);
             let name = format!("{}{suffix}", observable.name());
             let cells: Vec<_> =
                 rows.iter().filter_map(|rows| rows.iter().find(|row| row.name == name)?.cells.first()).collect();
@@ -171,6 +168,14 @@ impl Job<'_> {
                 mcse: cells.iter().map(|cell| cell.summary.mcse).collect(),
                 infinite_width,
                 theory: fine.iter().map(|p| (p.temperature, p.centroid_distance_sq[pair])).collect(),
+                on_ladder: Kind::UNITS
+                    .into_iter()
+                    .map(|kind| {
+                        let known = self.units.iter().filter_map(|at| at.iter().find(|p| p.kind == kind));
+                        let points = known.map(|p| (p.temperature, p.centroid_distance_sq[pair].value));
+                        (kind.name().to_string(), points.collect())
+                    })
+                    .collect(),
             };
             if let Some(found) = compare::centroid_distance_maximum(&curve, self.experiment.sampler.seed, pair as u32) {
                 maxima.insert(format!("centroid_distance_maximum{suffix}"), found);

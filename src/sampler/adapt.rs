@@ -3,6 +3,8 @@
 //! Four stages: chains settle while the step length follows the acceptance; the mass takes in the pooled variance and the step length
 //! follows again; trajectory lengths are tried out; the step length settles for the chosen one. Then everything is frozen.
 
+use serde::{Deserialize, Serialize};
+
 use super::mass::PooledVariance;
 use super::schedule::{self, Tuning};
 use super::tempering::Ladder;
@@ -56,9 +58,8 @@ enum Stage {
 }
 
 /// Warm-up of all temperatures in lockstep.
-#[derive(Debug)]
-pub struct WarmUp<'a> {
-    plan: &'a Plan,
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct WarmUp {
     done: usize,
     tunings: Vec<Tuning>,
     /// Duration hL that the steps of every temperature follow.
@@ -72,11 +73,10 @@ pub struct WarmUp<'a> {
     lengths: Option<LengthSearch>,
 }
 
-impl<'a> WarmUp<'a> {
-    pub fn new(plan: &'a Plan) -> Self {
+impl WarmUp {
+    pub fn new(plan: &Plan) -> Self {
         let temperatures = plan.initial.len();
         let mut warm_up = Self {
-            plan,
             done: 0,
             tunings: plan.initial.clone(),
             durations: vec![FIRST_DURATION; temperatures],
@@ -86,13 +86,13 @@ impl<'a> WarmUp<'a> {
             variance: vec![PooledVariance::default(); temperatures],
             lengths: None,
         };
-        warm_up.follow_durations(FIRST_MAX_STEPS);
+        warm_up.follow_durations(plan, FIRST_MAX_STEPS);
         warm_up
     }
 
     /// Sets the steps that the durations ask for, unless they are fixed.
-    fn follow_durations(&mut self, most: u32) {
-        if self.plan.adapt_steps {
+    fn follow_durations(&mut self, plan: &Plan, most: u32) {
+        if plan.adapt_steps {
             for (tuning, &duration) in self.tunings.iter_mut().zip(&self.durations) {
                 tuning.steps = steps_for(duration, tuning.step_size, most);
             }
@@ -104,16 +104,12 @@ impl<'a> WarmUp<'a> {
         self.done
     }
 
-    fn boundary(&self, fraction: f64) -> usize {
-        (fraction * self.plan.warmup as f64).round() as usize
-    }
-
-    fn stage(&self) -> Stage {
-        if self.done < self.boundary(SETTLED) {
+    fn stage(&self, plan: &Plan) -> Stage {
+        if self.done < boundary(plan, SETTLED) {
             Stage::Settle
-        } else if self.done < self.boundary(MASS_ADAPTED) {
+        } else if self.done < boundary(plan, MASS_ADAPTED) {
             Stage::AdaptMass
-        } else if self.done < self.boundary(LENGTH_CHOSEN) && self.chooses_length() {
+        } else if self.done < boundary(plan, LENGTH_CHOSEN) && self.chooses_length(plan) {
             Stage::ChooseLength
         } else {
             Stage::Finish
@@ -121,34 +117,30 @@ impl<'a> WarmUp<'a> {
     }
 
     /// Whether there are lengths still to be tried. A warm-up too short to try them all tries none: the first ones are the shortest.
-    fn chooses_length(&self) -> bool {
-        let available = self.boundary(LENGTH_CHOSEN) - self.boundary(MASS_ADAPTED);
-        self.plan.adapt_steps
+    fn chooses_length(&self, plan: &Plan) -> bool {
+        let available = boundary(plan, LENGTH_CHOSEN) - boundary(plan, MASS_ADAPTED);
+        plan.adapt_steps
             && available >= LEAST_BLOCK * DURATIONS.len()
             && self.lengths.as_ref().is_none_or(|lengths| lengths.current < DURATIONS.len())
     }
 
     /// The next few rounds, all with the same moves.
-    pub fn next_rounds(&mut self, trajectory: u32, ladder: &mut Ladder) -> (Vec<Move>, Vec<Round>) {
-        let stage = self.stage();
+    pub fn next_rounds(&mut self, plan: &Plan, trajectory: u32, ladder: &mut Ladder) -> (Vec<Move>, Vec<Round>) {
+        let stage = self.stage(plan);
         let rounds = match stage {
             Stage::ChooseLength => {
-                let available = self.boundary(LENGTH_CHOSEN) - self.done;
+                let available = boundary(plan, LENGTH_CHOSEN) - self.done;
                 let lengths = self.lengths.get_or_insert_with(|| LengthSearch::new(&self.tunings, available));
                 lengths.apply(&mut self.tunings);
                 lengths.block
             }
             _ => 1,
         };
-        let moves = self
-            .tunings
-            .iter()
-            .zip(&self.plan.betas)
-            .map(|(t, &beta)| t.motion(self.plan.kind, self.plan.readout, beta))
-            .collect();
+        let moves =
+            self.tunings.iter().zip(&plan.betas).map(|(t, &beta)| t.motion(plan.kind, plan.readout, beta)).collect();
         let observe = (stage == Stage::ChooseLength).then_some(Observation { batch: None, gram: false });
         let rounds = (0..rounds as u32)
-            .map(|k| schedule::round(self.plan.kind, &self.tunings, trajectory + k, ladder, observe))
+            .map(|k| schedule::round(plan.kind, &self.tunings, trajectory + k, ladder, observe))
             .collect();
         (moves, rounds)
     }
@@ -157,24 +149,24 @@ impl<'a> WarmUp<'a> {
     ///
     /// # Errors
     /// When the device fails.
-    pub fn learn(&mut self, outcomes: &[Outcome], backend: &dyn Backend) -> Result<(), SamplerError> {
-        let stage = self.stage();
+    pub fn learn(&mut self, plan: &Plan, outcomes: &[Outcome], backend: &dyn Backend) -> Result<(), SamplerError> {
+        let stage = self.stage(plan);
         match stage {
             Stage::ChooseLength => {
                 if let Some(lengths) = &mut self.lengths {
                     lengths.learn(outcomes);
                 }
             }
-            Stage::Settle | Stage::AdaptMass | Stage::Finish => self.steer_step_size(stage, outcomes),
+            Stage::Settle | Stage::AdaptMass | Stage::Finish => self.steer_step_size(plan, stage, outcomes),
         }
         // The first half of the settling is forgotten: chains still come in from the prior.
-        if stage == Stage::Settle && 2 * self.done >= self.boundary(SETTLED) {
+        if stage == Stage::Settle && 2 * self.done >= boundary(plan, SETTLED) {
             for (variance, moments) in self.variance.iter_mut().zip(backend.moments()?) {
                 variance.add(&moments);
             }
         }
         self.done += outcomes.len();
-        let next = self.stage();
+        let next = self.stage(plan);
         if next != stage {
             self.leave(stage);
             self.updates = 0;
@@ -202,19 +194,19 @@ impl<'a> WarmUp<'a> {
     }
 
     /// Robbins–Monro on log h with the acceptance averaged over the chains of a temperature.
-    fn steer_step_size(&mut self, stage: Stage, outcomes: &[Outcome]) {
-        if !self.plan.adapt_step_size {
+    fn steer_step_size(&mut self, plan: &Plan, stage: Stage, outcomes: &[Outcome]) {
+        if !plan.adapt_step_size {
             return;
         }
         let Some(outcome) = outcomes.last() else { return };
         let replicas = outcome.transitions.len() / self.tunings.len();
-        let target = target_acceptance(self.plan.kind);
-        let longest = match self.plan.readout {
+        let target = target_acceptance(plan.kind);
+        let longest = match plan.readout {
             Readout::Integrated => QUARTER_TURN,
             Readout::Sampled => f64::INFINITY,
         };
         let gain = 1.5 / (self.updates as f64 + 1.0).powf(0.6);
-        let remaining = self.plan.warmup - self.boundary(LENGTH_CHOSEN);
+        let remaining = plan.warmup - boundary(plan, LENGTH_CHOSEN);
         let average = stage == Stage::Finish && 3 * self.updates >= remaining;
         for (t, (tuning, transitions)) in
             self.tunings.iter_mut().zip(outcome.transitions.chunks_exact(replicas)).enumerate()
@@ -227,19 +219,24 @@ impl<'a> WarmUp<'a> {
         }
         self.averaged += usize::from(average);
         self.updates += 1;
-        self.follow_durations(if stage == Stage::Finish { MAX_STEPS } else { FIRST_MAX_STEPS });
+        self.follow_durations(plan, if stage == Stage::Finish { MAX_STEPS } else { FIRST_MAX_STEPS });
     }
 
     /// The tuning for the draws.
-    pub fn freeze(mut self) -> Vec<Tuning> {
+    pub fn freeze(mut self, plan: &Plan) -> Vec<Tuning> {
         if self.averaged > 0 {
             for (tuning, sum) in self.tunings.iter_mut().zip(&self.log_step_sum) {
                 tuning.step_size = (sum / self.averaged as f64).exp();
             }
-            self.follow_durations(MAX_STEPS);
+            self.follow_durations(plan, MAX_STEPS);
         }
         self.tunings
     }
+}
+
+/// The trajectory at which a stage ends.
+fn boundary(plan: &Plan, fraction: f64) -> usize {
+    (fraction * plan.warmup as f64).round() as usize
 }
 
 /// min(1, e^{−ΔE}), 0 when the error is not a number or the chain is lost: that it stands still is no sign of a good step length.
@@ -255,7 +252,7 @@ fn steps_for(duration: f64, step_size: f64, most: u32) -> u32 {
 /// Tries trajectory lengths and keeps, for every temperature, the one with the largest expected squared jump per gradient (Pasarica &
 /// Gelman 2010; the criterion that ChEES-HMC, Hoffman, Radul & Sountsov 2021, maximises for one observable and many chains). Jumps
 /// are taken in the measured observables themselves, and the slowest of them decides.
-#[derive(Debug)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct LengthSearch {
     /// Rounds per length.
     block: usize,
@@ -276,7 +273,7 @@ fn criteria(m: &Measurement) -> [f64; CRITERIA] {
     [m.loss, m.readout_second_moment, m.readout_weight_along_u, m.weight_along_u_squared, distances]
 }
 
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct Spread {
     count: f64,
     sum: [f64; CRITERIA],

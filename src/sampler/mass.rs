@@ -54,7 +54,7 @@ impl Mass {
 }
 
 /// Inverse variances pooled over chains, hidden units and instants.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, serde::Serialize, serde::Deserialize)]
 pub struct PooledVariance {
     instants: f64,
     sum: Option<Moments>,

@@ -1,17 +1,19 @@
 //! The loop over an ensemble of chains: warm-up with adaptation, then draws; knows nothing of the device it drives.
 
 mod adapt;
+mod batches;
 mod mass;
 mod schedule;
 mod tempering;
 
 use std::ops::ControlFlow;
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use self::adapt::WarmUp;
 use self::tempering::Ladder;
-use crate::backend::{Backend, BackendError, Measurement, Move, Observation, Outcome, Transition};
+use crate::backend::{Backend, BackendError, Measurement, Move, Observation, Outcome, Round, Transition};
 use crate::config::{Readout, SamplerKind};
 
 pub use self::mass::informed_mass;
@@ -28,7 +30,7 @@ pub struct Plan {
     pub betas: Vec<f64>,
     pub warmup: usize,
     pub draws: usize,
-    /// Consecutive batches of draws, for the test predictions; as in the ensemble.
+    /// Most batches of consecutive draws, for the test predictions; as in the ensemble.
     pub batches: usize,
     /// Start of every temperature's tuning. With `adapt_*` off it is also the end.
     pub initial: Vec<Tuning>,
@@ -117,71 +119,179 @@ pub fn sample(
     mut record: impl FnMut(&[Measurement]),
     mut progress: impl FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<RunReport, SamplerError> {
-    if plan.kind == SamplerKind::Ula && plan.adapt_step_size {
-        return Err(SamplerError::NothingToAdapt);
+    let mut course = Course::start(backend, plan)?;
+    while !course.finished(plan) && progress(course.advance(backend, plan, &mut record)?).is_continue() {}
+    Ok(course.report(plan))
+}
+
+/// How far a run has come: all that the loop carries from one trajectory to the next. With the state of the backend it is the whole run, so saving
+/// both between two calls of [`Course::advance`] and going on from them changes no bit of the result.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Course {
+    /// Trajectories played, which number the noise.
+    trajectory: u32,
+    gradients: u64,
+    ladder: Ladder,
+    stage: Stage,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+enum Stage {
+    WarmUp(WarmUp),
+    Draws(Draws),
+}
+
+/// The stretch with frozen tuning.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Draws {
+    tunings: Vec<Tuning>,
+    tallies: Vec<Tally>,
+    taken: usize,
+    /// Gradients before the first.
+    warmup_gradients: u64,
+}
+
+impl Course {
+    /// The beginning; the members of every superchain are moved together.
+    ///
+    /// # Errors
+    /// When `ula` is asked to adapt its step length or the device fails.
+    pub fn start(backend: &mut dyn Backend, plan: &Plan) -> Result<Self, SamplerError> {
+        if plan.kind == SamplerKind::Ula && plan.adapt_step_size {
+            return Err(SamplerError::NothingToAdapt);
+        }
+        gather(backend, plan)?;
+        let stage = Stage::WarmUp(WarmUp::new(plan));
+        let mut course = Self { trajectory: 0, gradients: 0, ladder: Ladder::new(plan), stage };
+        course.freeze(plan);
+        Ok(course)
     }
-    gather(backend, plan)?;
-    let mut ladder = Ladder::new(plan);
-    let mut warm_up = WarmUp::new(plan);
-    let mut gradients = 0;
-    let mut trajectory = 0u32;
-    let mut interrupted = false;
-    while warm_up.done() < plan.warmup {
-        let (moves, rounds) = warm_up.next_rounds(trajectory, &mut ladder);
-        let outcomes = backend.run(&moves, &rounds)?;
-        trajectory += rounds.len() as u32;
-        gradients += rounds.iter().map(|round| gradients_of(plan, &round.steps, &outcomes)).sum::<u64>();
-        ladder.record(&outcomes, false);
-        warm_up.learn(&outcomes, backend)?;
-        let state = Progress { phase: Phase::WarmUp, done: warm_up.done(), total: plan.warmup, gradients };
-        if progress(state).is_break() {
-            interrupted = true;
-            break;
+
+    /// Goes over to the draws once the warm-up is done.
+    fn freeze(&mut self, plan: &Plan) {
+        if let Stage::WarmUp(warm_up) = &self.stage
+            && warm_up.done() >= plan.warmup
+        {
+            self.stage = Stage::Draws(Draws {
+                tunings: warm_up.clone().freeze(plan),
+                tallies: vec![Tally::default(); plan.betas.len()],
+                taken: 0,
+                warmup_gradients: self.gradients,
+            });
         }
     }
 
-    let tunings = warm_up.freeze();
-    let moves: Vec<Move> =
-        tunings.iter().zip(&plan.betas).map(|(t, &beta)| t.motion(plan.kind, plan.readout, beta)).collect();
-    let mut tallies = vec![Tally::default(); plan.betas.len()];
-    let mut draws = 0;
-    let before = gradients;
-    while draws < plan.draws && !interrupted {
-        let chunk = CHUNK.min(plan.draws - draws);
-        let rounds: Vec<_> = (draws..draws + chunk)
+    /// Draws taken.
+    pub fn draws(&self) -> usize {
+        match &self.stage {
+            Stage::WarmUp(_) => 0,
+            Stage::Draws(draws) => draws.taken,
+        }
+    }
+
+    /// Whether all draws of the plan are taken.
+    pub fn finished(&self, plan: &Plan) -> bool {
+        matches!(&self.stage, Stage::Draws(draws) if draws.taken >= plan.draws)
+    }
+
+    /// Plays the next few trajectories; measurements of draws go to `record`.
+    ///
+    /// # Errors
+    /// When the device fails or too many chains of a temperature are lost.
+    pub fn advance(
+        &mut self,
+        backend: &mut dyn Backend,
+        plan: &Plan,
+        record: impl FnMut(&[Measurement]),
+    ) -> Result<Progress, SamplerError> {
+        match &mut self.stage {
+            Stage::WarmUp(warm_up) => {
+                let (moves, rounds) = warm_up.next_rounds(plan, self.trajectory, &mut self.ladder);
+                let outcomes = backend.run(&moves, &rounds)?;
+                self.trajectory += rounds.len() as u32;
+                self.gradients += rounds.iter().map(|round| gradients_of(plan, &round.steps, &outcomes)).sum::<u64>();
+                self.ladder.record(&outcomes, false);
+                warm_up.learn(plan, &outcomes, backend)?;
+                let (phase, done, total) = (Phase::WarmUp, warm_up.done(), plan.warmup);
+                self.freeze(plan);
+                Ok(Progress { phase, done, total, gradients: self.gradients })
+            }
+            Stage::Draws(draws) => {
+                let rounds = draws.rounds(plan, self.trajectory, &mut self.ladder);
+                if batches::merges(draws.taken, plan.batches) {
+                    backend.merge_batches()?;
+                }
+                let outcomes = backend.run(&draws.moves(plan), &rounds)?;
+                self.trajectory += rounds.len() as u32;
+                self.gradients += rounds.iter().map(|round| gradients_of(plan, &round.steps, &outcomes)).sum::<u64>();
+                self.ladder.record(&outcomes, true);
+                draws.take(plan, &outcomes, record)?;
+                let (phase, done, total) = (Phase::Sampling, draws.taken, plan.draws);
+                Ok(Progress { phase, done, total, gradients: self.gradients })
+            }
+        }
+    }
+
+    /// The account of what was done so far.
+    pub fn report(self, plan: &Plan) -> RunReport {
+        let draws = match self.stage {
+            Stage::Draws(draws) => draws,
+            Stage::WarmUp(warm_up) => Draws {
+                tunings: warm_up.freeze(plan),
+                tallies: vec![Tally::default(); plan.betas.len()],
+                taken: 0,
+                warmup_gradients: self.gradients,
+            },
+        };
+        let chains = draws.tallies.into_iter().zip(draws.tunings).map(|(tally, tuning)| tally.report(tuning)).collect();
+        RunReport {
+            chains,
+            exchange: self.ladder.report(),
+            draws: draws.taken,
+            interrupted: draws.taken < plan.draws,
+            gradients: self.gradients,
+            sampling_gradients: self.gradients - draws.warmup_gradients,
+        }
+    }
+}
+
+impl Draws {
+    fn moves(&self, plan: &Plan) -> Vec<Move> {
+        let tunings = self.tunings.iter().zip(&plan.betas);
+        tunings.map(|(t, &beta)| t.motion(plan.kind, plan.readout, beta)).collect()
+    }
+
+    /// The next few rounds, up to where batches must be merged.
+    fn rounds(&self, plan: &Plan, trajectory: u32, ladder: &mut Ladder) -> Vec<Round> {
+        let planned = self.taken..plan.draws.min(self.taken + CHUNK);
+        planned
+            .take_while(|&draw| draw == self.taken || !batches::merges(draw, plan.batches))
             .map(|draw| {
-                let observe = Observation { batch: Some(draw * plan.batches / plan.draws), gram: plan.gram };
-                schedule::round(plan.kind, &tunings, trajectory + (draw - draws) as u32, &mut ladder, Some(observe))
+                let observe = Observation { batch: Some(batches::batch(draw, plan.batches)), gram: plan.gram };
+                let trajectory = trajectory + (draw - self.taken) as u32;
+                schedule::round(plan.kind, &self.tunings, trajectory, ladder, Some(observe))
             })
-            .collect();
-        let outcomes = backend.run(&moves, &rounds)?;
-        trajectory += chunk as u32;
-        gradients += rounds.iter().map(|round| gradients_of(plan, &round.steps, &outcomes)).sum::<u64>();
-        ladder.record(&outcomes, true);
-        for outcome in &outcomes {
-            let replicas = outcome.transitions.len() / tallies.len();
+            .collect()
+    }
+
+    fn take(
+        &mut self,
+        plan: &Plan,
+        outcomes: &[Outcome],
+        mut record: impl FnMut(&[Measurement]),
+    ) -> Result<(), SamplerError> {
+        for outcome in outcomes {
+            let replicas = outcome.transitions.len() / self.tallies.len();
             let transitions = outcome.transitions.chunks_exact(replicas);
             let measurements = outcome.measurements.chunks_exact(replicas);
-            for (tally, (transitions, measurements)) in tallies.iter_mut().zip(transitions.zip(measurements)) {
+            for (tally, (transitions, measurements)) in self.tallies.iter_mut().zip(transitions.zip(measurements)) {
                 tally.add(transitions, measurements);
             }
             record(&outcome.measurements);
         }
-        refuse_lost(plan, &tunings, &outcomes)?;
-        draws += chunk;
-        interrupted = progress(Progress { phase: Phase::Sampling, done: draws, total: plan.draws, gradients })
-            .is_break()
-            && draws < plan.draws;
+        self.taken += outcomes.len();
+        refuse_lost(plan, &self.tunings, outcomes)
     }
-    let chains = tallies.into_iter().zip(tunings).map(|(tally, tuning)| tally.report(tuning)).collect();
-    Ok(RunReport {
-        chains,
-        exchange: ladder.report(),
-        draws,
-        interrupted,
-        gradients,
-        sampling_gradients: gradients - before,
-    })
 }
 
 /// Superchains for a number of replicas; the replicas that are left over when they are shared out belong to none.
@@ -240,7 +350,7 @@ fn refuse_lost(plan: &Plan, tunings: &[Tuning], outcomes: &[Outcome]) -> Result<
 }
 
 /// Running sums over the transitions of one temperature.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct Tally {
     transitions: usize,
     acceptance: f64,

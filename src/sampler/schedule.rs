@@ -5,7 +5,7 @@ use crate::backend::{Mass, Move, Observation, Round, Scheme};
 use crate::config::{Readout, SamplerKind};
 
 /// How the chains of one temperature move, frozen after warm-up.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Tuning {
     /// Step length h.
     pub step_size: f64,

@@ -4,7 +4,7 @@ use super::Plan;
 use crate::backend::{Outcome, Parity};
 
 /// The ladder of temperatures and where the states that climb it have been.
-#[derive(Debug)]
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub struct Ladder {
     temperatures: usize,
     enabled: bool,
@@ -19,7 +19,7 @@ pub struct Ladder {
     counted_rounds: usize,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 enum End {
     Hot,
     /// At the cold end, having come from the hot one.

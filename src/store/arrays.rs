@@ -2,16 +2,18 @@
 
 use std::io;
 
-use ndarray::{Array1, Array2, Array3, ArrayView2, Axis};
+use ndarray::{Array1, Array2, Array3, ArrayView1, ArrayView2, Axis};
 use ndarray_npy::{NpzWriter, WriteNpzError};
 
 use super::{ARRAYS, RunDir, StoreError};
+use crate::compare::in_input_space;
 use crate::run::{Prepared, Run};
 use crate::theory::Kind;
 
 /// Writes `temperature` (n), `gram` and `gram_mcse` (n, P, P), `gram_nngp` (P, P) and `gram_saddle` (n, P, P): the sampled ⟨G⟩ with
 /// its error from independent blocks of chains, and the theories' Gram matrices on the training points; `gram_single_unit` and `gram_adaptive` (n, P, P)
-/// where these theories were asked for, NaN at temperatures where they have no solution; `class_train` (P), the index of every point's class.
+/// where these theories were asked for, NaN at temperatures where they have no solution; `readout_weight_vector`, its standard error
+/// `readout_weight_vector_mcse` and the theory's `readout_weight_vector_saddle` (n, N0): ⟨v w⟩ in input space; `class_train` (P), the index of every point's class.
 ///
 /// # Errors
 /// When the disk refuses.
@@ -49,6 +51,18 @@ pub fn write_arrays(dir: &RunDir, prepared: &Prepared, run: &Run) -> Result<(), 
             (kind, grams)
         })
         .collect();
+    let dimension = prepared.problem.dimension();
+    let mut vector = Array2::from_elem((temperatures, dimension), f64::NAN);
+    let (mut vector_mcse, mut vector_saddle) = (vector.clone(), vector.clone());
+    for (t, tallies) in run.accumulated.units.iter().enumerate() {
+        if let Some((mean, error)) = in_input_space(tallies, &prepared.problem) {
+            vector.row_mut(t).assign(&Array1::from(mean));
+            vector_mcse.row_mut(t).assign(&Array1::from(error));
+        }
+        if let Some(prediction) = run.predictions[t].iter().find(|prediction| prediction.kind == Kind::Saddle) {
+            vector_saddle.row_mut(t).assign(&ArrayView1::from(&prediction.readout_weight_correlation));
+        }
+    }
     let temperature: Array1<f64> = run.document.temperatures.iter().map(|t| t.temperature).collect();
     let class_train: Array1<i64> = prepared.problem.class_train.iter().map(|&class| class as i64).collect();
     dir.write(ARRAYS, |file| {
@@ -60,6 +74,9 @@ pub fn write_arrays(dir: &RunDir, prepared: &Prepared, run: &Run) -> Result<(), 
             npz.add_array("gram_mcse", &mcse)?;
             npz.add_array("gram_nngp", &nngp)?;
             npz.add_array("gram_saddle", &saddle)?;
+            npz.add_array("readout_weight_vector", &vector)?;
+            npz.add_array("readout_weight_vector_mcse", &vector_mcse)?;
+            npz.add_array("readout_weight_vector_saddle", &vector_saddle)?;
             for (kind, grams) in &units {
                 npz.add_array(format!("gram_{}", kind.name().replace('-', "_")), grams)?;
             }

@@ -4,7 +4,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{ARRAYS, CONFIG, REPORT, partial};
+use super::lock::Lock;
+use super::{ARRAYS, CHECKPOINT, CONFIG, REPORT, partial};
 
 /// A run directory with every directory that was created to have it.
 #[derive(Debug, Clone)]
@@ -12,6 +13,8 @@ pub struct Claim {
     path: PathBuf,
     /// Outermost first. A directory that was there before is not among them.
     created: Vec<PathBuf>,
+    /// The run was begun by an earlier process.
+    resumed: bool,
 }
 
 /// What [`Claim::abandon`] left behind.
@@ -19,14 +22,14 @@ pub struct Claim {
 pub enum Remains {
     /// Nothing of this run.
     Nothing,
-    /// A complete report: results are not thrown away.
-    Report,
+    /// A run that can be taken up again.
+    Run,
 }
 
 impl Claim {
     /// Creates `path` with its missing parents.
     pub(super) fn directory(path: &Path) -> io::Result<Self> {
-        let mut claim = Self { path: path.into(), created: Vec::new() };
+        let mut claim = Self { path: path.into(), created: Vec::new(), resumed: false };
         let missing: Vec<&Path> =
             path.ancestors().filter(|p| !p.as_os_str().is_empty()).take_while(|p| !p.exists()).collect();
         for directory in missing.into_iter().rev() {
@@ -43,6 +46,11 @@ impl Claim {
         if path.is_dir() { Ok(claim) } else { Err(io::ErrorKind::NotADirectory.into()) }
     }
 
+    /// The directory of an earlier run, where nothing is ours to remove.
+    pub(super) fn resumed(path: &Path) -> Self {
+        Self { path: path.into(), created: Vec::new(), resumed: true }
+    }
+
     /// Moves the claim to a new directory below.
     pub(super) fn descend(&mut self, path: &Path) -> io::Result<()> {
         fs::create_dir(path)?;
@@ -51,21 +59,36 @@ impl Claim {
         Ok(())
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Removes what this run created and nothing else: its files, then the directories it made, as far as they are empty. Where the report is
-    /// already complete everything stays but half-written files.
+    /// Whether there is a checkpoint to go on from.
+    pub fn has_checkpoint(&self) -> bool {
+        self.path.join(CHECKPOINT).is_file()
+    }
+
+    /// Removes the checkpoint of a run that would fail again if it went on. What an earlier process left stays.
+    pub fn forget_checkpoint(&self) {
+        if !self.resumed {
+            let _ = fs::remove_file(self.path.join(CHECKPOINT));
+        }
+    }
+
+    /// Removes what this run created and nothing else: its files, then the directories it made, as far as they are empty. Where a checkpoint or a
+    /// report is, or an earlier process began the run, everything stays but half-written files.
     pub fn abandon(&self) -> Remains {
         // What is not there need not be removed, and what cannot be removed is no worse for the attempt.
-        for name in [CONFIG, REPORT, ARRAYS] {
+        for name in [CONFIG, REPORT, ARRAYS, CHECKPOINT] {
             let _ = fs::remove_file(partial(&self.path, name));
         }
-        if self.path.join(REPORT).is_file() {
-            return Remains::Report;
+        if self.resumed || self.has_checkpoint() || self.path.join(REPORT).is_file() {
+            return Remains::Run;
         }
-        let _ = fs::remove_file(self.path.join(CONFIG));
+        for name in [CONFIG, ARRAYS] {
+            let _ = fs::remove_file(self.path.join(name));
+        }
+        Lock::remove(&self.path);
         for directory in self.created.iter().rev() {
             if fs::remove_dir(directory).is_err() {
                 break;
@@ -93,6 +116,7 @@ mod tests {
         let empty = RunDir::create(&at("kept/empty")).unwrap();
         empty.write_config("x = 1").unwrap();
         empty.claim().abandon();
+        drop(empty);
         assert_eq!(
             fs::read_dir(at("kept/empty")).unwrap().count(),
             0,
@@ -106,13 +130,42 @@ mod tests {
     }
 
     #[test]
+    fn what_can_go_on_is_not_thrown_away() {
+        let root = tempfile::tempdir().unwrap();
+        let run = RunDir::create(&root.path().join("killed")).unwrap();
+        run.write_config("x = 1").unwrap();
+        fs::write(run.path().join(CHECKPOINT), "state").unwrap();
+        fs::write(partial(run.path(), CHECKPOINT), "half").unwrap();
+        assert_eq!(run.claim().abandon(), Remains::Run);
+        assert!(run.path().join(CHECKPOINT).exists() && run.path().join(CONFIG).exists());
+        assert!(!partial(run.path(), CHECKPOINT).exists());
+        run.claim().forget_checkpoint();
+        assert_eq!(run.claim().abandon(), Remains::Nothing, "it would fail again");
+        assert!(!run.path().exists());
+
+        let trace = root.path().join("trace");
+        drop(RunDir::create(&trace).unwrap());
+        fs::write(partial(&trace, CONFIG), "half").unwrap();
+        RunDir::create(&trace).expect("a run that was killed before it began is none").claim().abandon();
+
+        let begun = RunDir::create(&root.path().join("begun")).unwrap();
+        begun.write_config("x = 1").unwrap();
+        let path = begun.path().to_owned();
+        drop(begun);
+        let resumed = RunDir::open(&path).unwrap();
+        resumed.claim().forget_checkpoint();
+        assert_eq!(resumed.claim().abandon(), Remains::Run);
+        assert!(path.join(CONFIG).exists(), "what an earlier process began stays");
+    }
+
+    #[test]
     fn a_complete_report_is_not_thrown_away() {
         let root = tempfile::tempdir().unwrap();
         let run = RunDir::create(&root.path().join("run")).unwrap();
         run.write_config("x = 1").unwrap();
         fs::write(run.path().join(REPORT), "{}").unwrap();
         fs::write(partial(run.path(), ARRAYS), "half").unwrap();
-        assert_eq!(run.claim().abandon(), Remains::Report);
+        assert_eq!(run.claim().abandon(), Remains::Run);
         assert!(run.path().join(REPORT).exists() && run.path().join(CONFIG).exists());
         assert!(!partial(run.path(), ARRAYS).exists());
     }

@@ -1,8 +1,10 @@
 //! The run directory: what a run leaves on disk, each file written whole or not at all.
 
 mod arrays;
+mod checkpoint;
 mod claim;
 mod gram;
+mod lock;
 mod page;
 
 use std::fs;
@@ -14,11 +16,15 @@ use thiserror::Error;
 use crate::report::{Document, SCHEMA};
 
 pub use arrays::write_arrays;
+pub use checkpoint::{Checkpoint, Origin};
 pub use claim::{Claim, Remains};
 pub use gram::{GramAt, read_gram};
 pub use page::{write_overlay, write_page};
 
+use lock::Lock;
+
 const ARRAYS: &str = "arrays.npz";
+const CHECKPOINT: &str = "checkpoint";
 const CONFIG: &str = "config.toml";
 const REPORT: &str = "report.json";
 /// Directory of the figures inside a run directory.
@@ -35,6 +41,12 @@ pub enum StoreError {
     Unwritable { path: PathBuf, source: io::Error },
     #[error("cannot read {path}: {source}; give the directory of a finished run")]
     Unreadable { path: PathBuf, source: io::Error },
+    #[error("{path} is not the directory of a run: it holds no config.toml to go on from")]
+    NotARun { path: PathBuf },
+    #[error("{path} is in use by another featherm: wait until it ends, or interrupt it")]
+    InUse { path: PathBuf },
+    #[error("{path}: {reason}")]
+    Refused { path: PathBuf, reason: String },
     #[error("{path} is not a report of this version of featherm: {reason}")]
     NotAReport { path: PathBuf, reason: String },
     #[error("{path} does not hold the matrices of this run: {reason}")]
@@ -47,16 +59,22 @@ pub enum StoreError {
 #[derive(Debug)]
 pub struct RunDir {
     claim: Claim,
+    /// Held as long as the directory is.
+    _lock: Lock,
 }
 
 impl RunDir {
-    /// Whether `path` can become a run directory: it is absent or an empty directory. Nothing is written.
+    /// Whether `path` can become a run directory: it is absent or an empty directory. Nothing is written. A run that was killed before it had written its
+    /// configuration has left nothing that counts.
     ///
     /// # Errors
     /// [`StoreError::Occupied`] when it holds anything or is a file.
     pub fn check(path: &Path) -> Result<(), StoreError> {
-        match fs::read_dir(path).map(|entries| entries.count()) {
-            Ok(0) => Ok(()),
+        let traces = [lock::file(path), partial(path, CONFIG)];
+        let counts =
+            |entry: io::Result<fs::DirEntry>| entry.is_err() || entry.is_ok_and(|e| !traces.contains(&e.path()));
+        match fs::read_dir(path).map(|entries| entries.into_iter().any(counts)) {
+            Ok(false) => Ok(()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             Err(source) if source.kind() == io::ErrorKind::PermissionDenied => {
                 Err(StoreError::Unwritable { path: path.into(), source })
@@ -72,7 +90,34 @@ impl RunDir {
     pub fn create(path: &Path) -> Result<Self, StoreError> {
         Self::check(path)?;
         let claim = Claim::directory(path).map_err(|source| StoreError::Unwritable { path: path.into(), source })?;
-        Ok(Self { claim })
+        let dir = Self::lock(claim)?;
+        // Between the look and the lock another run may have come and gone.
+        if path.join(CONFIG).exists() { Err(StoreError::Occupied { path: path.into() }) } else { Ok(dir) }
+    }
+
+    /// Takes up the directory of an earlier run.
+    ///
+    /// # Errors
+    /// When it is none, or another process works there.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        if !path.join(CONFIG).is_file() {
+            return Err(StoreError::NotARun { path: path.into() });
+        }
+        let dir = Self::lock(Claim::resumed(path))?;
+        // A run that came to nothing may just have been cleared away.
+        if path.join(CONFIG).is_file() { Ok(dir) } else { Err(StoreError::NotARun { path: path.into() }) }
+    }
+
+    fn lock(claim: Claim) -> Result<Self, StoreError> {
+        match Lock::take(claim.path()) {
+            Ok(lock) => Ok(Self { claim, _lock: lock }),
+            // What is in use by another process must stay; what was only created here goes.
+            Err(error @ StoreError::InUse { .. }) => Err(error),
+            Err(error) => {
+                claim.abandon();
+                Err(error)
+            }
+        }
     }
 
     /// Takes the first free `runs/<name>-<n>`.
@@ -88,7 +133,7 @@ impl RunDir {
             let path = parent.join(format!("{name}-{n}"));
             // Creation itself is the claim, so two runs started together cannot share a directory.
             match claim.descend(&path) {
-                Ok(()) => return Ok(Self { claim }),
+                Ok(()) => return Self::lock(claim),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => n += 1,
                 Err(source) => {
                     claim.abandon();
@@ -115,7 +160,23 @@ impl RunDir {
         self.write(CONFIG, |file| file.write_all(toml.as_bytes()))
     }
 
-    /// Writes `report.json`.
+    /// Reads the configuration of the run.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn read_config(&self) -> Result<String, StoreError> {
+        let path = self.path().join(CONFIG);
+        fs::read_to_string(&path).map_err(|source| StoreError::Unreadable { path, source })
+    }
+
+    /// The report, if the run in this directory is done: it was written last, of all the draws that were planned.
+    pub fn finished(&self, draws: usize) -> Option<Document> {
+        let report = read_report(self.path()).ok()?;
+        let whole = !report.interrupted && report.config.sampler.draws == Some(draws);
+        (whole && self.path().join(ARRAYS).is_file()).then_some(report)
+    }
+
+    /// Writes `report.json`. It is the mark of a finished run, so it is written last.
     ///
     /// # Errors
     /// When the disk refuses.
@@ -148,13 +209,22 @@ fn write_whole(
         let mut file = io::BufWriter::new(fs::File::create(&partial)?);
         fill(&mut file)?;
         file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
-        fs::rename(&partial, &target)
+        fs::rename(&partial, &target)?;
+        sync_directory(dir);
+        Ok(())
     })();
     written.map_err(|source| {
         // The partial file is of no use, and a failure to remove it is no news.
         let _ = fs::remove_file(&partial);
         StoreError::Unwritable { path: target, source }
     })
+}
+
+/// Makes a renaming last through a loss of power, where directories can be asked for that.
+fn sync_directory(path: &Path) {
+    if let Ok(directory) = fs::File::open(path) {
+        let _ = directory.sync_all();
+    }
 }
 
 /// The name under which a file is written until it is complete.

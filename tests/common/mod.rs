@@ -3,6 +3,8 @@
 
 pub mod linear_network;
 pub mod posterior;
+pub mod restore;
+pub mod resume;
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -72,7 +74,9 @@ pub fn ensemble(problem: &Problem, network: Network, setting: &Setting, directio
         temperatures: setting.temperatures.len(),
         replicas: setting.replicas,
         directions: vec![rotated; setting.temperatures.len()],
-        batches: 10,
+        reaches: vec![[4.5; 2]; setting.temperatures.len()],
+        // At least half of these are filled: with fewer, the errors of predictions come out too small.
+        batches: 20,
     }
 }
 

@@ -74,8 +74,10 @@ impl Case {
         let scalar = |value: &dyn Fn(&Measurement) -> f64| summary(&draws, setting, 0, value);
         let second_moment = |point: usize| {
             let chains = &accumulated.predictive[0];
-            let values: Vec<f64> =
-                chains.iter().flatten().map(|batch| batch.sum_of_squares[point] / batch.draws as f64).collect();
+            // The last batch may be cut short, and those behind it are empty.
+            let full = chains[0][0].draws;
+            let filled = chains.iter().flatten().filter(|batch| batch.draws == full);
+            let values: Vec<f64> = filled.map(|batch| batch.sum_of_squares[point] / full as f64).collect();
             let summary = Summary::new(Chains::new(&values, chains.len()).unwrap(), 4);
             // Batches are few; their number says nothing of the draws behind them.
             Summary { ess_bulk: MIN_ESS, ..summary }

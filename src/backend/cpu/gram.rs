@@ -2,22 +2,31 @@
 
 use faer::linalg::matmul::triangular::{BlockStructure, matmul};
 use faer::{Accum, MatMut, MatRef, Par};
+use serde::{Deserialize, Serialize};
 
 use super::scalar::Scalar;
 
 /// The running sum of G over the draws of one block of chains.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct GramSum<S> {
     points: usize,
     draws: usize,
     /// Σ G: only the lower triangle is used, (P, P) row-major.
     sum: Vec<f64>,
+    /// G of the last draw, overwritten by the next.
+    #[serde(skip)]
     product: Vec<S>,
 }
 
 impl<S: Scalar> GramSum<S> {
     pub fn new(points: usize) -> Self {
         Self { points, draws: 0, sum: Vec::new(), product: Vec::new() }
+    }
+
+    /// Whether both are of as many points, and `other` is sound.
+    pub fn alike(&self, other: &Self) -> bool {
+        let size = if other.draws == 0 { 0 } else { other.points * other.points };
+        self.points == other.points && other.sum.len() == size
     }
 
     /// Adds G = ΦᵀΦ/N1 of one draw; Φ has shape (N1, P).

@@ -21,12 +21,12 @@ use rayon::prelude::*;
 use self::accept::exchange;
 use self::forward::Inputs;
 use self::gram::GramSum;
-use self::observe::{Observer, ObserverScratch, Subject};
+use self::observe::{ChainSums, Observer, ObserverScratch, Subject};
 use self::scalar::rounded;
 use self::trajectory::{Chain, PreparedMove, Scratch, Target, name};
 use super::{
     Accumulated, Backend, BackendError, Device, Ensemble, Measurement, Moments, Move, Observation, Outcome, Parity,
-    PredictiveBatch, Round, Scheme, Weights,
+    PredictiveBatch, Round, Scheme, UnitTally, Weights, saved,
 };
 use crate::noise::{Address, Purpose};
 
@@ -43,6 +43,8 @@ pub struct Cpu<S: Scalar> {
     gram: Vec<GramSum<S>>,
     /// The batches of every chain.
     predictive: Vec<Vec<PredictiveBatch>>,
+    /// The hidden units of every chain.
+    units: Vec<UnitTally>,
     /// Buffers of every worker thread, and of the thread outside the pool.
     scratch: Vec<Mutex<Workspace<S>>>,
 }
@@ -53,8 +55,8 @@ struct Workspace<S> {
     observer: ObserverScratch<S>,
 }
 
-/// A chain and where its predictions go.
-type Member<'a> = (usize, Option<&'a mut PredictiveBatch>);
+/// A chain and what its draws are added to.
+type Member<'a> = (usize, Option<ChainSums<'a>>);
 
 /// The buffers of the current thread. They are overwritten before they are read, so what a panicked thread left does no harm.
 fn workspace<S>(pool: &[Mutex<Workspace<S>>]) -> MutexGuard<'_, Workspace<S>> {
@@ -87,7 +89,8 @@ impl<S: Scalar> Cpu<S> {
         let gram =
             (0..ensemble.temperatures * ensemble.gram_blocks()).map(|_| GramSum::new(problem.points())).collect();
         let predictive = vec![vec![batch; ensemble.batches]; ensemble.chains()];
-        Self { target, observer, chains, gram, predictive, scratch, ensemble }
+        let units = vec![UnitTally::new(problem.rank()); ensemble.chains()];
+        Self { target, observer, chains, gram, predictive, units, scratch, ensemble }
     }
 
     /// Exchanges neighbours; returns what became of every attempt.
@@ -114,23 +117,24 @@ impl<S: Scalar> Cpu<S> {
 
     /// Measures every chain; a block of replicas shares its Gram sum and is measured in order.
     fn observe(&mut self, trajectory: u32, observation: Observation) -> Vec<Measurement> {
-        let Self { ensemble, target, observer, chains, gram, predictive, scratch } = self;
+        let Self { ensemble, target, observer, chains, gram, predictive, units, scratch } = self;
         let (replicas, blocks) = (ensemble.replicas, ensemble.gram_blocks());
         let mut members: Vec<Vec<Member>> = (0..gram.len()).map(|_| Vec::new()).collect();
-        for (chain, batches) in predictive.iter_mut().enumerate() {
+        for (chain, (batches, tally)) in predictive.iter_mut().zip(units).enumerate() {
             let block = chain / replicas * blocks + ensemble.gram_block(chain % replicas);
-            members[block].push((chain, observation.batch.map(|batch| &mut batches[batch])));
+            let sums = observation.batch.map(|batch| ChainSums { batch: &mut batches[batch], tally });
+            members[block].push((chain, sums));
         }
         let measured: Vec<Vec<Measurement>> = gram
             .par_iter_mut()
             .zip(members)
             .map(|(gram, members)| {
                 let scratch = &mut workspace(scratch).observer;
-                let measure = |(chain, batch): Member| {
+                let measure = |(chain, sums): Member| {
                     let gram = observation.gram.then_some(&mut *gram);
                     let name = name(ensemble, chain, trajectory);
                     let subject = Subject { chain: &chains[chain], temperature: chain / replicas, name };
-                    observer.observe(target, subject, gram, batch, scratch)
+                    observer.observe(target, subject, gram, sums, scratch)
                 };
                 members.into_iter().map(measure).collect()
             })
@@ -183,11 +187,36 @@ impl<S: Scalar> Backend for Cpu<S> {
             .collect())
     }
 
+    fn merge_batches(&mut self) -> Result<(), BackendError> {
+        self.predictive.iter_mut().for_each(|batches| PredictiveBatch::merge_pairs(batches));
+        Ok(())
+    }
+
+    fn save(&self, saved: &mut Vec<u8>) -> Result<(), BackendError> {
+        // Every field is named: a new one must be sorted into what is carried on and what is not.
+        let Self { ensemble: _, target: _, observer: _, scratch: _, chains, gram, predictive, units } = self;
+        saved::append(&(chains, gram, predictive, units), saved)
+    }
+
+    fn restore(&mut self, saved: &[u8]) -> Result<bool, BackendError> {
+        type Carried<S> = (Vec<Chain<S>>, Vec<GramSum<S>>, Vec<Vec<PredictiveBatch>>, Vec<UnitTally>);
+        let Some((chains, gram, predictive, units)) = saved::read::<Carried<S>>(saved) else { return Ok(false) };
+        let alike = all_alike(&self.chains, &chains, Chain::alike)
+            && all_alike(&self.gram, &gram, GramSum::alike)
+            && all_alike(&self.predictive, &predictive, |a, b| all_alike(a, b, PredictiveBatch::alike))
+            && all_alike(&self.units, &units, UnitTally::alike);
+        if alike {
+            (self.chains, self.gram, self.predictive, self.units) = (chains, gram, predictive, units);
+        }
+        Ok(alike)
+    }
+
     fn accumulated(&self) -> Result<Accumulated, BackendError> {
         let gram = self.gram.chunks_exact(self.ensemble.gram_blocks());
         let gram = gram.map(|blocks| blocks.iter().map(GramSum::mean).filter(|g| !g.is_empty()).collect()).collect();
         let predictive = self.predictive.chunks_exact(self.ensemble.replicas).map(<[_]>::to_vec).collect();
-        Ok(Accumulated { gram, predictive })
+        let units = self.units.chunks_exact(self.ensemble.replicas).map(<[_]>::to_vec).collect();
+        Ok(Accumulated { gram, predictive, units })
     }
 
     fn weights(&self) -> Result<Vec<Weights>, BackendError> {
@@ -200,6 +229,11 @@ impl<S: Scalar> Backend for Cpu<S> {
         self.chains = weights.iter().map(|w| Chain::from_weights(&self.target, w, scratch)).collect();
         Ok(())
     }
+}
+
+/// Whether two lists are equally long and their members alike one by one.
+fn all_alike<T>(ours: &[T], theirs: &[T], alike: impl Fn(&T, &T) -> bool) -> bool {
+    ours.len() == theirs.len() && ours.iter().zip(theirs).all(|(a, b)| alike(a, b))
 }
 
 /// Mean and mean square over the units of all chains that are not lost.

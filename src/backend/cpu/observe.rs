@@ -7,7 +7,8 @@ use super::gram::GramSum;
 use super::scalar::{Scalar, rounded};
 use super::trajectory::{Chain, Target};
 use super::update::sum_of_squares;
-use crate::backend::{Ensemble, Measurement, PredictiveBatch};
+use crate::backend::tally::{cell, cells_per_unit};
+use crate::backend::{Ensemble, Measurement, PredictiveBatch, UnitTally};
 use crate::noise::{Address, Purpose};
 
 /// What is needed to measure any chain.
@@ -21,6 +22,8 @@ pub struct Observer<S> {
     labels: Vec<f64>,
     /// û of every temperature.
     directions: Vec<Vec<S>>,
+    /// Cells per unit of v and of w·û at every temperature.
+    cells_per_unit: Vec<[f64; 2]>,
 }
 
 /// Buffers of one thread.
@@ -45,6 +48,13 @@ pub struct Subject<'a, S> {
     pub name: (u64, u32, u32),
 }
 
+/// What the draws of one chain are added to.
+#[derive(Debug)]
+pub struct ChainSums<'a> {
+    pub batch: &'a mut PredictiveBatch,
+    pub tally: &'a mut UnitTally,
+}
+
 impl<S: Scalar> Observer<S> {
     pub fn new(ensemble: &Ensemble) -> Self {
         let problem = &ensemble.problem;
@@ -57,6 +67,7 @@ impl<S: Scalar> Observer<S> {
             complement: Inputs::new(&problem.z_complement),
             labels: problem.y_test.clone(),
             directions: ensemble.directions.iter().map(|u| rounded(u.iter().copied())).collect(),
+            cells_per_unit: ensemble.reaches.iter().map(|reaches| reaches.map(cells_per_unit)).collect(),
         }
     }
 
@@ -74,13 +85,13 @@ impl<S: Scalar> Observer<S> {
         }
     }
 
-    /// Measures a chain; adds its predictions to `batch` and its features to `gram` where these are given.
+    /// Measures a chain; adds its features to `gram`, and its predictions and units to `sums`, where these are given.
     pub fn observe(
         &self,
         target: &Target<S>,
         Subject { chain, temperature, name: (seed, id, trajectory) }: Subject<S>,
         gram: Option<&mut GramSum<S>>,
-        batch: Option<&mut PredictiveBatch>,
+        sums: Option<ChainSums>,
         scratch: &mut ObserverScratch<S>,
     ) -> Measurement {
         let (readout, weights) = (&chain.position.readout, &chain.position.weights);
@@ -89,7 +100,8 @@ impl<S: Scalar> Observer<S> {
         if let (Some(gram), false) = (gram, chain.lost) {
             gram.add(&scratch.features);
         }
-        let test_squared_error = batch.filter(|_| !self.labels.is_empty() && !chain.lost).map(|batch| {
+        let (batch, mut tally) = sums.filter(|_| !chain.lost).map(|sums| (sums.batch, sums.tally)).unzip();
+        let test_squared_error = batch.filter(|_| !self.labels.is_empty()).map(|batch| {
             let noise = Address { seed, chain: id, trajectory, step: 0, purpose: Purpose::Complement };
             self.predict(target, chain, &noise, batch, scratch)
         });
@@ -102,12 +114,25 @@ impl<S: Scalar> Observer<S> {
             readout_mean = readout.iter().zip(&scratch.signs).map(signed).sum();
         }
         let readout_mean = readout_mean / units;
-        let (mut along, mut along_squared) = (0.0, 0.0);
+        let (mut along, mut along_squared, mut along_fourth, mut readout_fourth) = (0.0, 0.0, 0.0, 0.0);
+        let [per_readout, per_along] = self.cells_per_unit[temperature];
         for (&v, w) in readout.iter().zip(weights.chunks_exact(target.inputs.rank)) {
             let w_u: f64 =
                 w.iter().zip(&self.directions[temperature]).map(|(&w, &u)| Into::<f64>::into(w) * u.into()).sum();
-            along += Into::<f64>::into(v) * w_u;
+            let v: f64 = v.into();
+            along += v * w_u;
             along_squared += w_u * w_u;
+            along_fourth += w_u.powi(4);
+            readout_fourth += v.powi(4);
+            if let Some(tally) = &mut tally {
+                tally.readout[cell(v, per_readout)] += 1.0;
+                tally.along_u[cell(w_u, per_along)] += 1.0;
+                let share = v / units;
+                tally.correlation.iter_mut().zip(w).for_each(|(sum, &w)| *sum += share * w.into());
+            }
+        }
+        if let Some(tally) = tally {
+            tally.draws += 1;
         }
         let (centroid_gram, mean_square_norm) = self.geometry(&scratch.features);
         Measurement {
@@ -116,6 +141,8 @@ impl<S: Scalar> Observer<S> {
             readout_second_moment: sum_of_squares(readout) / units,
             readout_weight_along_u: along / units,
             weight_along_u_squared: along_squared / units,
+            readout_fourth_moment: readout_fourth / units,
+            weight_along_u_fourth: along_fourth / units,
             weight_second_moment: sum_of_squares(weights) / weights.len() as f64,
             centroid_gram,
             mean_square_norm,

@@ -3,12 +3,16 @@
 use std::iter::Sum;
 
 use faer::traits::RealField;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::activation::activate;
 use crate::model::Activation;
 
 /// A floating-point type in which chains can be moved.
-pub trait Scalar: RealField + Copy + Default + From<f32> + Into<f64> + Sum + Send + Sync + 'static {
+pub trait Scalar:
+    RealField + Copy + Default + From<f32> + Into<f64> + Sum + Serialize + DeserializeOwned + Send + Sync + 'static
+{
     /// Name in reports.
     const NAME: &'static str;
 

@@ -1,5 +1,7 @@
 //! A chain and its trajectories: the stages of one gradient composed into OBABO, BAOAB and Euler–Maruyama steps.
 
+use serde::{Deserialize, Serialize};
+
 use super::accept::metropolis;
 use super::backward::{backward, pull_back};
 use super::forward::{Inputs, features, forward};
@@ -7,7 +9,7 @@ use super::readout::{ReadoutScratch, draw_readout, integrate};
 use super::residual::residual;
 use super::scalar::{Scalar, rounded};
 use super::update::{
-    RowMass, RowRotation, draw, drift, euler_maruyama, kick, kinetic, refresh, rotate, sum_of_squares,
+    RowMass, RowRotation, descend, draw, drift, euler_maruyama, kick, kinetic, refresh, rotate, sum_of_squares,
 };
 use crate::backend::{DIVERGENCE, Ensemble, Move, Scheme, Transition, Weights};
 use crate::model::Network;
@@ -62,7 +64,7 @@ impl<S: Scalar> PreparedMove<S> {
 }
 
 /// Weights of one network, or anything of their shape: v, length N1, and W′, (N1, r) row-major.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Blocks<S> {
     pub readout: Vec<S>,
     pub weights: Vec<S>,
@@ -80,7 +82,7 @@ impl<S: Scalar> Blocks<S> {
 }
 
 /// What the gradient of a chain was taken of.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 enum Energy {
     /// L, by both blocks.
     Loss,
@@ -89,7 +91,7 @@ enum Energy {
 }
 
 /// One chain where it stands, with the gradient of its energy there.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Chain<S> {
     pub position: Blocks<S>,
     gradient: Blocks<S>,
@@ -181,6 +183,12 @@ impl<S: Scalar> Chain<S> {
         let mut chain = Self { position, gradient, energy: Energy::Loss, loss: 0.0, lost: false };
         chain.differentiate_loss(target, scratch);
         chain
+    }
+
+    /// Whether both are of networks of the same shape.
+    pub fn alike(&self, other: &Self) -> bool {
+        let shape = |blocks: &Blocks<S>| [blocks.readout.len(), blocks.weights.len()];
+        [&other.position, &other.gradient].iter().all(|blocks| shape(blocks) == shape(&self.position))
     }
 
     pub fn to_weights(&self) -> Weights {
@@ -299,6 +307,14 @@ impl<S: Scalar> Chain<S> {
         let (adjusted, transition) = match motion.scheme {
             Scheme::Ula => {
                 self.ula(target, motion, steps, &stream, scratch);
+                (false, Transition { acceptance: 1.0, ..still })
+            }
+            Scheme::Descent => {
+                for _ in 0..steps {
+                    descend(&mut self.position.readout, &self.gradient.readout, h);
+                    descend(&mut self.position.weights, &self.gradient.weights, h);
+                    self.differentiate(target, motion, scratch);
+                }
                 (false, Transition { acceptance: 1.0, ..still })
             }
             Scheme::Obabo { friction, .. } | Scheme::Marginal { friction } => {

@@ -151,6 +151,16 @@ fn weighted_squares<S: Scalar>(values: &[S], weights: &[S]) -> f64 {
     sums.iter().sum::<f64>() + tail
 }
 
+/// θ ← θ − η ∂L.
+pub fn descend<S: Scalar>(position: &mut [S], gradient: &[S], eta: f64) {
+    let eta = S::round(eta);
+    vectorize!({
+        for (x, &g) in position.iter_mut().zip(gradient) {
+            *x -= eta * g;
+        }
+    })
+}
+
 /// One Euler–Maruyama step of the overdamped dynamics in the field's convention: θ ← (1 − ηTλ)θ − η ∂L + √(2ηT) ξ.
 pub fn euler_maruyama<S: Scalar>(
     position: &mut [S],

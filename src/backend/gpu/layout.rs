@@ -7,7 +7,8 @@ use std::fmt::Write;
 use bytemuck::{Pod, Zeroable};
 
 use super::motion::Motion;
-use crate::backend::{DIVERGENCE, Ensemble};
+use crate::backend::tally::cells_per_unit;
+use crate::backend::{CELLS, DIVERGENCE, Ensemble};
 use crate::model::Activation;
 
 /// Largest order of the systems of the integrated readout, min(N1, P). One workgroup finds the factor of each chain, whose cost grows as the
@@ -286,6 +287,16 @@ impl Layout {
         self.batches * self.test_points
     }
 
+    /// Vectors of the sums of one chain: its predictions, then Σ v w′ with high and low parts in turn, then for every cell the counts of v and of w·û.
+    pub fn chain_sums(&self) -> usize {
+        self.counts_start() + CELLS + 2
+    }
+
+    /// First vector of the counts among a chain's sums.
+    pub fn counts_start(&self) -> usize {
+        self.chain_predictions() + 2 * self.rank_vectors()
+    }
+
     /// Vectors in the accumulator of one Gram matrix.
     pub fn gram_vectors(&self) -> usize {
         2 * self.points * self.point_vectors()
@@ -307,7 +318,7 @@ impl Layout {
     }
 
     /// The parts of the data in order, with their sizes in vectors; the last two change from run to run.
-    fn data_parts(&self, rounds: usize) -> [(&'static str, usize); 8] {
+    fn data_parts(&self, rounds: usize) -> [(&'static str, usize); 9] {
         [
             ("TRAIN", self.points * self.rank_vectors()),
             ("TEST", self.test_points * (self.rank_vectors() + self.complement_vectors())),
@@ -315,6 +326,7 @@ impl Layout {
             ("TEST_LABELS", self.test_points.div_ceil(4)),
             ("CLASSES", (self.classes * self.points).div_ceil(4)),
             ("DIRECTIONS", self.temperatures * self.rank_vectors()),
+            ("REACHES", self.temperatures),
             ("MOTION", self.temperatures * self.motion_vectors()),
             ("STEPS", (rounds * self.temperatures).div_ceil(4)),
         ]
@@ -327,7 +339,7 @@ impl Layout {
 
     /// First vector of the part of the data that changes.
     pub fn motion_start(&self) -> usize {
-        self.data_parts(0)[..6].iter().map(|(_, size)| size).sum()
+        self.data_parts(0)[..7].iter().map(|(_, size)| size).sum()
     }
 
     /// The part of the data that stays.
@@ -350,6 +362,7 @@ impl Layout {
         let classes = &problem.class_train;
         data.row((0..self.classes).flat_map(|class| classes.iter().map(move |&own| share(class, own))));
         ensemble.directions.iter().for_each(|u| data.row(u.iter().copied()));
+        ensemble.reaches.iter().for_each(|reaches| data.row(reaches.map(cells_per_unit)));
         data.values
     }
 
@@ -391,6 +404,11 @@ impl Layout {
             ("CHAIN_FEATURES", self.chain_features()),
             ("CHAIN_SCRATCH", self.chain_scratch()),
             ("CHAIN_MOMENTS", self.chain_moments()),
+            ("CHAIN_SUMS", self.chain_sums()),
+            ("SUMS_CORRELATION", self.chain_predictions()),
+            ("SUMS_COUNTS", self.counts_start()),
+            ("CELLS", CELLS),
+            ("TALLIED", CELLS + 2),
             ("CHAIN_SYSTEM", self.chain_system()),
             ("ORDER", self.order()),
             ("OV", self.system_vectors()[0]),
@@ -461,7 +479,7 @@ fn activation_number(activation: Activation) -> usize {
 /// Numbers of a transition in the results; the measurement follows.
 pub const RESULT_MEASUREMENT: usize = 8;
 /// Scalars of a measurement; the mean squared norms of the classes and the Gram matrix of their centroids follow.
-pub const RESULT_NORMS: usize = 9;
+pub const RESULT_NORMS: usize = 11;
 
 /// Numbers in rows that are filled up with zeros to whole vectors.
 #[derive(Default)]

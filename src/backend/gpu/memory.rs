@@ -94,7 +94,7 @@ impl MemoryPlan {
                 ("state", 16 * SECTIONS * layout.chain_state()),
                 ("features", layout.feature_bytes() * layout.chain_features()),
                 ("scratch", 4 * layout.chain_scratch()),
-                ("predictions", 16 * layout.chain_predictions()),
+                ("predictions", 16 * layout.chain_sums()),
                 ("systems", 16 * layout.chain_system()),
             ]
             .map(|(name, bytes)| (name, bytes * layout.temperatures))
@@ -255,7 +255,8 @@ mod tests {
         let problem = Arc::new(Problem::new(&task).unwrap());
         let directions = vec![vec![1.0; problem.rank()]; temperatures];
         let network = Network { width, activation: Activation::Erf, lambda0: 1.0, lambda1: 1.0 };
-        Ensemble { problem, network, seed: 1, temperatures, replicas, directions, batches: 4 }
+        let reaches = vec![[1.0; 2]; temperatures];
+        Ensemble { problem, network, seed: 1, temperatures, replicas, directions, reaches, batches: 4 }
     }
 
     fn plan(ensemble: &Ensemble, binding_bytes: u64) -> Result<MemoryPlan, BackendError> {

@@ -15,6 +15,7 @@ pub mod memory;
 pub mod motion;
 mod quiet;
 mod results;
+mod saved;
 pub mod schedule;
 pub mod shader;
 mod submission;
@@ -25,7 +26,9 @@ use self::layout::{Layout, Tiling};
 use self::memory::{DeviceLimits, MemoryPlan};
 use self::motion::Motion;
 use self::schedule::{Energy, Schedule};
-use super::{Accumulated, Backend, BackendError, Device, Ensemble, Moments, Move, Outcome, Round, Scheme, Weights};
+use super::{
+    Accumulated, Backend, BackendError, Device, Ensemble, Moments, Move, Outcome, Round, Scheme, UnitTally, Weights,
+};
 
 /// A binding of the one bind group that all kernels share.
 #[derive(Debug, Clone, Copy)]
@@ -79,6 +82,8 @@ pub struct Gpu {
     gram_draws: Vec<usize>,
     /// Predictions added, per chain and batch.
     predictive_draws: Vec<usize>,
+    /// Draws whose units were tallied, per chain.
+    tallied_draws: Vec<usize>,
 }
 
 impl Gpu {
@@ -96,7 +101,8 @@ impl Gpu {
         let engine = Engine::new(device, plan, options.edit)?;
         let gram_draws = vec![0; ensemble.temperatures * ensemble.gram_blocks()];
         let predictive_draws = vec![0; ensemble.chains() * ensemble.batches];
-        let gpu = Self { engine, energy: Energy::Loss, gram_draws, predictive_draws, ensemble };
+        let tallied_draws = vec![0; ensemble.chains()];
+        let gpu = Self { engine, energy: Energy::Loss, gram_draws, predictive_draws, tallied_draws, ensemble };
         let fixed = gpu.layout().fixed_data(&gpu.ensemble);
         gpu.write(&gpu.engine.data, 0, &fixed)?;
         gpu.start(true)?;
@@ -167,8 +173,11 @@ impl Gpu {
                 let block = self.ensemble.gram_block(chain % replicas);
                 self.gram_draws[chain / replicas * blocks + block] += 1;
             }
-            if let Some(batch) = observation.batch.filter(|_| self.layout().test_points > 0) {
-                self.predictive_draws[chain * self.ensemble.batches + batch] += 1;
+            if let Some(batch) = observation.batch {
+                self.tallied_draws[chain] += 1;
+                if self.layout().test_points > 0 {
+                    self.predictive_draws[chain * self.ensemble.batches + batch] += 1;
+                }
             }
         }
     }
@@ -279,6 +288,18 @@ impl Backend for Gpu {
         Ok(moments)
     }
 
+    fn merge_batches(&mut self) -> Result<(), BackendError> {
+        self.merge_predictions()
+    }
+
+    fn save(&self, saved: &mut Vec<u8>) -> Result<(), BackendError> {
+        super::saved::append(&self.carried()?, saved)
+    }
+
+    fn restore(&mut self, saved: &[u8]) -> Result<bool, BackendError> {
+        super::saved::read(saved).map_or(Ok(false), |carried| self.carry_on(carried))
+    }
+
     fn accumulated(&self) -> Result<Accumulated, BackendError> {
         let (layout, device) = (self.layout(), &self.engine.device);
         let mut gram = vec![Vec::new(); layout.temperatures];
@@ -299,15 +320,15 @@ impl Backend for Gpu {
         let mut predictive = vec![vec![Vec::new(); layout.replicas]; layout.temperatures];
         let batch = 4 * layout.test_points;
         let read = |shard: usize, bytes| device.read(&self.engine.predictions[shard], bytes);
-        self.each_chain(layout.batches * batch, read, |chain, sums| {
-            let draws = &self.predictive_draws[chain * layout.batches..];
-            predictive[chain / layout.replicas][chain % layout.replicas] =
-                sums.chunks_exact(batch).zip(draws).map(|(sums, &draws)| results::predictive(sums, draws)).collect();
+        let mut units = vec![vec![UnitTally::new(layout.rank); layout.replicas]; layout.temperatures];
+        self.each_chain(4 * layout.chain_sums(), read, |chain, sums| {
+            let draws = &self.predictive_draws[chain * layout.batches..][..layout.batches];
+            let (temperature, replica) = (chain / layout.replicas, chain % layout.replicas);
+            let batches = (0..).zip(draws).map(|(k, &draws)| results::predictive(&sums[k * batch..][..batch], draws));
+            predictive[temperature][replica] = batches.collect();
+            units[temperature][replica] = results::tally(layout, sums, self.tallied_draws[chain]);
         })?;
-        if batch == 0 {
-            predictive.iter_mut().flatten().for_each(|chain| chain.resize(layout.batches, results::predictive(&[], 0)));
-        }
-        Ok(Accumulated { gram, predictive })
+        Ok(Accumulated { gram, predictive, units })
     }
 
     fn weights(&self) -> Result<Vec<Weights>, BackendError> {

@@ -18,7 +18,7 @@ impl Motion {
             Scheme::Obabo { friction, metropolis } => (0.0, metropolis, h, friction),
             Scheme::Marginal { friction } => (4.0, true, 0.0, friction),
             Scheme::Baoab { friction } => (1.0, false, 0.5 * h, friction),
-            Scheme::Ula => (2.0, false, 0.0, 0.0),
+            Scheme::Ula | Scheme::Descent => (2.0, false, 0.0, 0.0),
         };
         let keep = (-friction * h).exp();
         let fresh = (1.0 - keep * keep).sqrt();
@@ -27,10 +27,11 @@ impl Motion {
         let force = if marginal { 0.5 * h } else { 0.5 * h * beta };
         let prior = lambda.map(|lambda| if marginal { 0.0 } else { 0.5 * h * lambda });
         let turn = |m: &f64| if marginal { rotation(*m, lambda[0], h) } else { [0.0; 3] };
-        let (shrink, amplitude) = if motion.scheme == Scheme::Ula {
-            (lambda.map(|lambda| 1.0 - h / beta * lambda), (2.0 * h / beta).sqrt())
-        } else {
-            ([0.0; 2], 0.0)
+        let (shrink, amplitude) = match motion.scheme {
+            Scheme::Ula => (lambda.map(|lambda| 1.0 - h / beta * lambda), (2.0 * h / beta).sqrt()),
+            // ULA's step without its noise and its prior.
+            Scheme::Descent => ([1.0; 2], 0.0),
+            _ => ([0.0; 2], 0.0),
         };
         #[rustfmt::skip]
         let head = [

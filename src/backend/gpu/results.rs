@@ -1,7 +1,7 @@
 //! From the numbers that the kernels leave to transitions, measurements and sums in float64.
 
 use super::layout::{Layout, RESULT_MEASUREMENT, RESULT_NORMS};
-use crate::backend::{Measurement, Moments, Outcome, PredictiveBatch, Round, Transition};
+use crate::backend::{CELLS, Measurement, Moments, Outcome, PredictiveBatch, Round, Transition, UnitTally};
 
 /// A number stored as high and low part.
 fn double(high: f32, low: f32) -> f64 {
@@ -46,6 +46,8 @@ fn measurement(layout: &Layout, predicted: bool, results: &[f32]) -> Measurement
         readout_second_moment: at(3),
         readout_weight_along_u: at(4),
         weight_along_u_squared: at(5),
+        readout_fourth_moment: at(9),
+        weight_along_u_fourth: at(10),
         weight_second_moment: at(6),
         centroid_gram: (0..classes * classes).map(|k| centroid(k / classes, k % classes)).collect(),
         mean_square_norm: (0..classes).map(|class| at(RESULT_NORMS + class)).collect(),
@@ -69,6 +71,30 @@ pub fn gram(layout: &Layout, sums: &[f32], draws: usize) -> Vec<f64> {
 pub fn predictive(sums: &[f32], draws: usize) -> PredictiveBatch {
     let sum = |first: usize| sums.chunks_exact(4).map(|s| double(s[first], s[first + 1])).collect();
     PredictiveBatch { draws, sum: sum(0), sum_of_squares: sum(2) }
+}
+
+/// Merges the batches of one chain's predictions, of `size` numbers each, two by two; the last ones become empty.
+pub fn merge_batches(chain: &mut [f32], size: usize) {
+    let merged: Vec<f32> = chain
+        .chunks(2 * size)
+        .flat_map(|pair| {
+            let (first, second) = pair.split_at(size);
+            let sums = (0..size).step_by(2).map(move |at| {
+                double(first[at], first[at + 1]) + second.get(at..at + 2).map_or(0.0, |s| double(s[0], s[1]))
+            });
+            sums.flat_map(|sum| [sum as f32, (sum - f64::from(sum as f32)) as f32])
+        })
+        .collect();
+    chain.fill(0.0);
+    chain[..merged.len()].copy_from_slice(&merged);
+}
+
+/// The tally of one chain from its sums, behind those of its predictions.
+pub fn tally(layout: &Layout, sums: &[f32], draws: usize) -> UnitTally {
+    let (vectors, counts) = sums[4 * layout.chain_predictions()..].split_at(8 * layout.rank_vectors());
+    let direction = |j: usize| double(vectors[8 * (j / 4) + j % 4], vectors[8 * (j / 4) + 4 + j % 4]);
+    let cells = |first: usize| counts.chunks_exact(4).take(CELLS + 2).map(|c| double(c[first], c[first + 1])).collect();
+    UnitTally { draws, correlation: (0..layout.rank).map(direction).collect(), readout: cells(0), along_u: cells(2) }
 }
 
 /// Adds the sums of one chain's weights.

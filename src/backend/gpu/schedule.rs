@@ -19,7 +19,7 @@ pub struct Command {
 }
 
 /// By what energy chains move.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 pub enum Energy {
     /// L, both blocks of weights.
     #[default]
@@ -149,6 +149,8 @@ impl<'a> Schedule<'a> {
             self.gram(shard, call);
         }
         if let Some(batch) = observation.batch {
+            self.push(Kernel::Correlate, shard, call);
+            self.push(Kernel::Count, shard, call);
             for kernel in [Kernel::Complement, Kernel::ForwardTest, Kernel::Predict] {
                 if kernel.needed(&self.plan.layout) {
                     self.push(kernel, shard, Call { which: batch as u32, ..call });
@@ -195,6 +197,7 @@ impl<'a> Schedule<'a> {
             | Kernel::DrawReadout
             | Kernel::Accept
             | Kernel::Measure
+            | Kernel::Count
             | Kernel::Predict => (1, chains, 1),
             Kernel::BackwardReadout => (flat(layout.unit_vectors()), chains, 1),
             Kernel::Prior => (flat(layout.chain_body()), chains, 1),
@@ -204,6 +207,7 @@ impl<'a> Schedule<'a> {
             Kernel::Centroids => (flat(layout.unit_vectors()), chains, layout.classes),
             Kernel::Complement => (flat(layout.units * layout.complement_vectors()), chains, 1),
             Kernel::Moments => (flat(layout.rank_vectors() + 1), chains, 1),
+            Kernel::Correlate => (flat(layout.rank_vectors()), chains, 1),
             Kernel::Gram => return,
         };
         let order = layout.order();

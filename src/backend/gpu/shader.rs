@@ -23,6 +23,8 @@ pub enum Kernel {
     Swap,
     Centroids,
     Measure,
+    Correlate,
+    Count,
     Gram,
     Complement,
     ForwardTest,
@@ -48,7 +50,7 @@ const BACKWARD: Fragment = fragment!("backward");
 
 impl Kernel {
     /// Every kernel, in the order of the enumeration.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 25] = [
         Self::Prior,
         Self::Launch,
         Self::Forward,
@@ -67,6 +69,8 @@ impl Kernel {
         Self::Swap,
         Self::Centroids,
         Self::Measure,
+        Self::Correlate,
+        Self::Count,
         Self::Gram,
         Self::Complement,
         Self::ForwardTest,
@@ -94,6 +98,8 @@ impl Kernel {
             Self::Swap => "swap",
             Self::Centroids => "centroids",
             Self::Measure => "measure",
+            Self::Correlate => "correlate",
+            Self::Count => "count",
             Self::Gram => "gram",
             Self::Complement => "complement",
             Self::Predict => "predict",
@@ -153,6 +159,7 @@ impl Kernel {
             Self::Accept | Self::Settle => &[NOISE, SUM, UPDATE, fragment!("accept")],
             Self::Exchange | Self::Swap => &[NOISE, SUM, UPDATE, fragment!("exchange")],
             Self::Centroids | Self::Measure => &[NOISE, SUM, fragment!("observe")],
+            Self::Correlate | Self::Count => &[SUM, fragment!("tally")],
             Self::Gram => &[SUM, product, fragment!("gram")],
             Self::Complement => &[NOISE, fragment!("complement")],
             Self::Predict => &[SUM, fragment!("predict")],

@@ -2,10 +2,11 @@
 //!
 //! P×P matrices dominate: one running sum of G per temperature and block of chains, the means of these when the run ends, and the matrices that the
 //! theory and `arrays.npz` need. (Measured at P = 1500, six temperatures of 16 chains: 2651 MiB at the peak, 2662 MiB by this account.) All of it is known before it is allocated.
+//! A checkpoint on its way to the disk is a copy of state, sums and draws, each of which is counted twice already for another moment.
 
 use std::fmt;
 
-use crate::backend::Ensemble;
+use crate::backend::{CELLS, Ensemble};
 use crate::config::Precision;
 use crate::memory::{NotEnough, available, require};
 use crate::theory;
@@ -27,7 +28,7 @@ const RESULT_MATRICES: f64 = 3.0;
 const PASSING_MATRICES: f64 = 10.0;
 
 /// Observables kept of every draw, about: scalars of two classes, the energy, and the copy in which chains are brought together.
-const NUMBERS_PER_DRAW: f64 = 24.0;
+const NUMBERS_PER_DRAW: f64 = 28.0;
 
 impl CpuMemory {
     /// What a run of `draws` draws takes on the CPU.
@@ -61,6 +62,8 @@ impl CpuMemory {
             ("Gram sums", blocks * (8.0 + scalar) * matrix),
             ("results", 8.0 * (blocks + RESULT_MATRICES * temperatures + PASSING_MATRICES) * matrix),
             ("predictions", 2.0 * 16.0 * test * batches * chains),
+            // Twice, like the predictions: when the run ends they are copied.
+            ("units", 2.0 * 8.0 * (rank + 2.0 * (CELLS + 2) as f64) * chains),
             ("draws", 8.0 * NUMBERS_PER_DRAW * draws * chains),
             ("theory", theory::memory(problem.points()) as f64),
         ]
@@ -72,6 +75,7 @@ impl CpuMemory {
             "work space" => "--width or --train",
             "Gram sums" | "results" => "--train, or take fewer temperatures",
             "predictions" => "--test or --chains",
+            "units" => "--chains",
             "draws" => "--draws or --chains",
             _ => "--train",
         };

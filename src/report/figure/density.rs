@@ -32,14 +32,14 @@ pub fn figures(document: &Document) -> Vec<Figure> {
             name: "readout_density",
             symbol: "v",
             precision: network.lambda1.unwrap_or(1.0),
-            sampled: |at| at.densities.as_ref()?.readout.as_ref(),
+            sampled: |at| at.signatures.densities.as_ref().map(|d| &d.readout),
             theory: |unit| Some(&unit.readout_density),
         },
         Variable {
             name: "weight_density_along_u",
             symbol: "w·û",
             precision: network.lambda0.unwrap_or(1.0),
-            sampled: |at| at.densities.as_ref()?.weight_along_u.as_ref(),
+            sampled: |at| at.signatures.densities.as_ref()?.weight_along_u.as_ref(),
             theory: |unit| unit.weight_density_along_u.as_ref(),
         },
     ];

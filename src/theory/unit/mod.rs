@@ -18,6 +18,7 @@
 mod adaptive;
 mod anderson;
 mod chain;
+mod density;
 mod draws;
 mod estimate;
 mod measure;
@@ -31,6 +32,7 @@ use thiserror::Error;
 
 use super::{Kind, Prediction, Theory, TheoryError};
 pub use chain::ChainParams;
+pub use density::{Density, GRID, reach};
 use draws::Draws;
 pub use estimate::Estimate;
 use measure::Measure;
@@ -100,28 +102,6 @@ impl UnitError {
                 Self::Unstable { kind: Kind::Adaptive, temperature, near: temperature }
             }
         }
-    }
-}
-
-/// A density on a grid, with its Monte Carlo error at every point.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Density {
-    pub grid: Vec<f64>,
-    pub value: Vec<f64>,
-    pub error: Vec<f64>,
-}
-
-impl Density {
-    /// The value at `x`, linear between the points of the grid and zero beyond it.
-    fn interpolated(&self, x: f64) -> f64 {
-        let (Some(&low), Some(&high)) = (self.grid.first(), self.grid.last()) else { return f64::NAN };
-        if x < low || x > high {
-            return 0.0;
-        }
-        let position = (x - low) / (high - low) * (self.grid.len() - 1) as f64;
-        let left = (position as usize).min(self.grid.len() - 2);
-        let fraction = position - left as f64;
-        (1.0 - fraction) * self.value[left] + fraction * self.value[left + 1]
     }
 }
 
@@ -223,14 +203,14 @@ impl Theory {
         let direction = self.reduced_direction(saddle);
         let prior = self.nngp(temperature)?;
         let draws = Draws::from_prior(&self.problem, &self.network, &direction, params.draws, 0);
-        let mut observed = observe::observe(self, &draws, &measure, &prior, &direction);
+        let mut observed = observe::observe(self, &draws, &measure, &prior, &direction, saddle.density_reaches());
         if observed.effective_fraction < LEAST_EFFECTIVE {
             let mut draws = chain::sample(&self.problem, &self.network, &measure, &direction, &params.chain, 0);
             let drift = observe::drift(&mut draws, &measure);
             if drift.is_nan() || drift > MOST_DRIFT {
                 return Err(UnitError::Unsettled { temperature, drift }.into());
             }
-            observed = observe::observe(self, &draws, &measure, &prior, &direction);
+            observed = observe::observe(self, &draws, &measure, &prior, &direction, saddle.density_reaches());
         }
         let found = observed.readout_second_moment;
         let excess = found.value / saddle.readout_second_moment;
@@ -285,7 +265,8 @@ impl Theory {
             let sample = adaptive::sample(self, &saddle, count, set);
             let solved = adaptive::solve(&sample, labels, temperature, &field.measure, field.second_moment)
                 .map_err(|failure| UnitError::from_failure(failure, temperature))?;
-            let observed = observe::observe(self, &sample.draws, &solved.measure, &prior, &direction);
+            let observed =
+                observe::observe(self, &sample.draws, &solved.measure, &prior, &direction, saddle.density_reaches());
             let loss = Estimate::exact(solved.loss(temperature) / self.points() as f64);
             let mut prediction = UnitPrediction::new(Kind::Adaptive, temperature, observed, Some(loss))?;
             prediction.solution = UnitSolution { residual: solved.residual, iterations: solved.iterations };
@@ -365,11 +346,10 @@ impl UnitPrediction {
         let array = |field: &dyn Fn(&Self) -> &[Estimate]| -> Vec<Estimate> {
             (0..field(first).len()).map(|k| over(&|p| field(p)[k].value)).collect()
         };
-        // Every set has its own grid, as wide as its second moment: that of the first is filled by interpolation.
         let density = |field: &dyn Fn(&Self) -> Option<&Density>| -> Option<Density> {
             let grid = field(first)?.grid.clone();
-            let at = |x: f64| over(&|p| field(p).map_or(f64::NAN, |d| d.interpolated(x)));
-            let (value, error) = grid.iter().map(|&x| at(x)).map(|e| (e.value, e.error)).unzip();
+            let at = |k: usize| over(&|p| field(p).map_or(f64::NAN, |d| d.value[k]));
+            let (value, error) = (0..grid.len()).map(at).map(|e| (e.value, e.error)).unzip();
             Some(Density { grid, value, error })
         };
         let mut gram = first.gram.clone();

@@ -12,19 +12,14 @@ use faer::linalg::matmul::triangular::{BlockStructure, matmul};
 use faer::{Accum, Mat, Par};
 use rayon::prelude::*;
 
+use super::Method;
+use super::density::{Density, GRID};
 use super::draws::{Block, Draws};
 use super::estimate::{Controls, Estimate, Estimator, Weights};
 use super::measure::{Measure, Tilt};
-use super::{Density, Method};
 use crate::observables::class_pairs;
 use crate::theory::spectrum::{dot, multiply};
 use crate::theory::{Prediction, Theory};
-
-/// Points of a density's grid, odd to have one at zero.
-const GRID: usize = 61;
-
-/// Half the width of the grid in standard deviations of the density.
-const REACH: f64 = 4.5;
 
 /// Parts into which sums over blocks are split: fixed, so that no result depends on the number of threads.
 const PARTS: usize = 8;
@@ -121,13 +116,15 @@ pub(super) fn weighted_gram(draws: &Draws, weights: &[f64]) -> Mat<f64> {
     total
 }
 
-/// Averages over `draws` under `measure`; `prior` is the prediction at infinite width, whose geometry is the prior's. `direction` is û'.
+/// Averages over `draws` under `measure`; `prior` is the prediction at infinite width, whose geometry is the prior's. `direction` is û', and the grids
+/// of the densities of v and w·û go as far as `reaches`.
 pub(super) fn observe(
     theory: &Theory,
     draws: &Draws,
     measure: &Measure,
     prior: &Prediction,
     direction: &[f64],
+    [readout_reach, along_reach]: [f64; 2],
 ) -> Observed {
     let classes = theory.problem.classes();
     let members = theory.class_members();
@@ -158,7 +155,7 @@ pub(super) fn observe(
         Along {
             correlation: mean(&|row| readout(row).0 * row.along),
             fourth_moment: mean(&|row| row.along.powi(4)),
-            density: histogram(&estimator, &rows, second_moment.value.sqrt(), odd),
+            density: histogram(&estimator, &rows, along_reach, odd),
             second_moment,
         }
     });
@@ -172,7 +169,7 @@ pub(super) fn observe(
         }),
         along,
         gram: gram(theory, draws, &estimator.weights),
-        readout_density: readout_density(&estimator, &rows, readout_second_moment.value.sqrt(), odd, lambda1),
+        readout_density: readout_density(&estimator, &rows, readout_reach, odd, lambda1),
         readout_second_moment,
         centroid_distance_sq,
         gyration_radius_sq,
@@ -272,25 +269,24 @@ fn controls(theory: &Theory, measure: &Measure, prior: &Prediction, direction: &
 }
 
 /// The density of v on a grid: the average of those given w.
-fn readout_density(estimator: &Estimator, rows: &[Row], deviation: f64, even: bool, lambda1: f64) -> Density {
+fn readout_density(estimator: &Estimator, rows: &[Row], reach: f64, even: bool, lambda1: f64) -> Density {
     let at = |x: f64, row: &Row| {
         let (mu, tau) = row.tilt.readout(lambda1);
         (-0.5 * (x - mu).powi(2) / tau).exp() / (std::f64::consts::TAU * tau).sqrt()
     };
-    density(estimator, rows, deviation, &|x, row| if even { 0.5 * (at(x, row) + at(-x, row)) } else { at(x, row) })
+    density(estimator, rows, reach, &|x, row| if even { 0.5 * (at(x, row) + at(-x, row)) } else { at(x, row) })
 }
 
 /// The density of w·û: what falls into the cell around each point of the grid.
-fn histogram(estimator: &Estimator, rows: &[Row], deviation: f64, even: bool) -> Density {
-    let width = 2.0 * REACH * deviation / (GRID - 1) as f64;
+fn histogram(estimator: &Estimator, rows: &[Row], reach: f64, even: bool) -> Density {
+    let width = 2.0 * reach / (GRID - 1) as f64;
     let inside = |x: f64, row: &Row| if (row.along - x).abs() < 0.5 * width { 1.0 / width } else { 0.0 };
     let folded = |x: f64, row: &Row| if even { 0.5 * (inside(x, row) + inside(-x, row)) } else { inside(x, row) };
-    density(estimator, rows, deviation, &folded)
+    density(estimator, rows, reach, &folded)
 }
 
-fn density(estimator: &Estimator, rows: &[Row], deviation: f64, value: &(dyn Fn(f64, &Row) -> f64 + Sync)) -> Density {
-    let middle = (GRID / 2) as f64;
-    let grid: Vec<f64> = (0..GRID).map(|k| REACH * deviation * (k as f64 - middle) / middle).collect();
+fn density(estimator: &Estimator, rows: &[Row], reach: f64, value: &(dyn Fn(f64, &Row) -> f64 + Sync)) -> Density {
+    let grid = Density::points(reach);
     let estimates: Vec<Estimate> =
         (grid.par_iter()).map(|&x| estimator.mean(&rows.iter().map(|row| value(x, row)).collect::<Vec<_>>())).collect();
     let (value, error) = estimates.into_iter().map(|e| (e.value, e.error)).unzip();

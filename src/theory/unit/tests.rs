@@ -149,7 +149,7 @@ fn single_unit_averages_are_those_of_a_sum_over_the_plane() {
         let params = ChainParams { chains: 128, warmup: 40, draws: 120 };
         let draws = chain::sample(&problem, &network, &measure, &direction, &params, 0);
         let prior = theory.nngp(0.6).unwrap();
-        let observed = observe::observe(&theory, &draws, &measure, &prior, &direction);
+        let observed = observe::observe(&theory, &draws, &measure, &prior, &direction, prior.density_reaches());
         assert_eq!((observed.method, observed.effective_fraction > 0.999), (Method::Chain, true));
         let chained = UnitPrediction::new(Kind::SingleUnit, 0.6, observed, None).unwrap();
         let z = worst(&estimates(&chained), &expected(Tilted::Right));

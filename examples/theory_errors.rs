@@ -1,0 +1,221 @@
+//! The error of every theory against samples over a grid of problems that was fixed beforehand.
+//!
+//!     cargo run --release --example theory_errors -- sample > docs/theory-errors.csv      (most of an hour on two cores)
+//!     cargo run --release --example theory_errors -- table docs/theory-errors.csv > docs/theory-errors.md
+//!
+//! Needs Fashion-MNIST (Debian: dataset-fashion-mnist). Data: Fashion-MNIST 2/4 and 0/6, digits 3/8 (which has 357 points: 350 stand for the 400 of its
+//! largest problem); erf, relu, tanh; N1 = 25, 50, 100, 200; P = N1/2 and 2 N1; T = 10, 1, 0.5, 0.1.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::ops::ControlFlow;
+
+use featherm::config::{
+    BackendChoice, DataSettings, Experiment, NetworkSettings, SamplerKind, SamplerSettings, Settings,
+    TemperatureSettings, TheorySettings,
+};
+use featherm::model::Activation;
+use featherm::report::{Document, Field};
+use featherm::run::run;
+use featherm::theory::Kind;
+
+const DATA: [(&str, &str); 3] = [("fashion-mnist", "2,4"), ("fashion-mnist", "0,6"), ("digits", "3,8")];
+const ACTIVATIONS: [Activation; 3] = [Activation::Erf, Activation::Relu, Activation::Tanh];
+const WIDTHS: [usize; 4] = [25, 50, 100, 200];
+const LOADS: [f64; 2] = [0.5, 2.0];
+const TEMPERATURES: [f64; 4] = [10.0, 1.0, 0.5, 0.1];
+
+/// Name in reports, and symbol.
+const OBSERVABLES: [(&str, &str); 5] = [
+    ("centroid_distance_sq", "D²"),
+    ("readout_second_moment", "⟨v²⟩"),
+    ("readout_weight_correlation_norm", "⟨v w·û⟩"),
+    ("weight_second_moment_along_u", "⟨(w·û)²⟩"),
+    ("train_loss", "⟨L⟩"),
+];
+
+fn experiment(
+    (source, classes): (&str, &str),
+    activation: Activation,
+    width: usize,
+    load: f64,
+) -> Result<Experiment, Box<dyn Error>> {
+    let most = if source == "digits" { 350 } else { usize::MAX };
+    let points = ((width as f64 * load).round() as usize).min(most);
+    let settings = Settings {
+        data: DataSettings {
+            source: Some(source.into()),
+            classes: Some(classes.into()),
+            train: Some(points),
+            ..DataSettings::default()
+        },
+        network: NetworkSettings { width: Some(width), activation: Some(activation), ..NetworkSettings::default() },
+        temperature: TemperatureSettings { values: Some(TEMPERATURES.to_vec()), range: None },
+        theory: TheorySettings { kinds: Some(Kind::ALL.to_vec()) },
+        sampler: SamplerSettings {
+            kind: Some(SamplerKind::Hmc),
+            chains: Some(24),
+            warmup: Some(100),
+            draws: Some(150),
+            tempering: Some(false),
+            backend: Some(BackendChoice::Cpu),
+            ..SamplerSettings::default()
+        },
+        ..Settings::default()
+    };
+    Ok(Experiment::resolve(settings)?)
+}
+
+fn sample() -> Result<(), Box<dyn Error>> {
+    println!("data,activation,width,points,temperature,observable,mean,mcse,rhat,theory,predicted,error");
+    for width in WIDTHS {
+        for load in LOADS {
+            for data in DATA {
+                for activation in ACTIVATIONS {
+                    let experiment = experiment(data, activation, width, load)?;
+                    let document = run(&experiment, |_| ControlFlow::Continue(()))?.document;
+                    print(&document, &format!("{} {},{activation:?}", data.0, data.1.replace(',', "/")).to_lowercase());
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn print(document: &Document, name: &str) {
+    let (width, points) = (document.config.network.width.unwrap_or(0), document.data.train_points);
+    for report in &document.temperatures {
+        let rhat = report.worst_rhat().map_or(f64::NAN, |(_, _, rhat)| rhat);
+        for (observable, _) in OBSERVABLES {
+            let Some(found) = report.observables.get(observable) else { continue };
+            let number = |field: Option<&Field>| field.and_then(Field::scalar).unwrap_or(f64::NAN);
+            let (mean, mcse) = (number(Some(&found.mean)), number(Some(&found.mcse)));
+            for kind in Kind::ALL {
+                let predicted = number(found.theory.get(kind.name()));
+                let error = found.theory_error.get(kind.name()).map_or(0.0, |field| number(Some(field)));
+                let t = report.temperature;
+                println!(
+                    "{name},{width},{points},{t},{observable},{mean:.6e},{mcse:.2e},{rhat:.4},{},{predicted:.6e},{error:.2e}",
+                    kind.name()
+                );
+            }
+        }
+    }
+}
+
+/// One prediction beside its samples.
+struct Case {
+    problem: String,
+    load: f64,
+    temperature: f64,
+    observable: String,
+    theory: String,
+    /// predicted/sampled − 1, and the error of both together; NaN where there is no prediction.
+    deviation: f64,
+    error: f64,
+}
+
+fn read(path: &str) -> Result<Vec<Case>, Box<dyn Error>> {
+    let text = std::fs::read_to_string(path)?;
+    let case = |line: &str| -> Result<Case, Box<dyn Error>> {
+        let cells: Vec<&str> = line.split(',').collect();
+        let [data, activation, width, points, temperature, observable, mean, mcse, _, theory, predicted, own] =
+            cells[..]
+        else {
+            return Err(format!("not twelve cells: {line}").into());
+        };
+        let (mean, predicted): (f64, f64) = (mean.parse()?, predicted.parse()?);
+        let (mcse, own): (f64, f64) = (mcse.parse()?, own.parse()?);
+        let load = points.parse::<f64>()? / width.parse::<f64>()?;
+        Ok(Case {
+            problem: format!("{data},{activation},{width},{points},{temperature},{observable}"),
+            load: if load < 1.0 { 0.5 } else { 2.0 },
+            temperature: temperature.parse()?,
+            observable: observable.into(),
+            theory: theory.into(),
+            deviation: predicted / mean - 1.0,
+            error: (own / mean).hypot(mcse * predicted / mean.powi(2)),
+        })
+    };
+    text.lines().skip(1).map(case).collect()
+}
+
+fn median(values: &mut [f64]) -> Option<f64> {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied()
+}
+
+/// Median |deviation| in per cent by theory for every observable, load and temperature, then how often each theory is good enough, and the closest.
+fn table(path: &str) -> Result<(), Box<dyn Error>> {
+    let cases = read(path)?;
+    let names = Kind::ALL.map(Kind::name);
+    println!(
+        "Median over data, activations and widths of |predicted/sampled − 1| in per cent, of the predictions that there are (in brackets"
+    );
+    println!("how many of how many); infinite width predicts no correlation.\n");
+    println!("| | α | T | median error of a sample | {} |", names.join(" | "));
+    println!("|---|---|---|---|---|---|---|---|");
+    for (observable, symbol) in OBSERVABLES {
+        for load in LOADS {
+            for temperature in TEMPERATURES {
+                let here = |c: &&Case| c.observable == observable && c.load == load && c.temperature == temperature;
+                let cells = names.map(|theory| {
+                    let all: Vec<&Case> = cases.iter().filter(here).filter(|c| c.theory == theory).collect();
+                    let mut found: Vec<f64> =
+                        all.iter().map(|c| 100.0 * c.deviation.abs()).filter(|x| x.is_finite()).collect();
+                    let (n, of) = (found.len(), all.len());
+                    median(&mut found).map_or_else(|| "-".into(), |x| format!("{x:.2} ({n}/{of})"))
+                });
+                let mut errors: Vec<f64> = cases
+                    .iter()
+                    .filter(here)
+                    .filter(|c| c.theory == "nngp" || c.theory == "saddle")
+                    .map(|c| 100.0 * c.error)
+                    .filter(|x| x.is_finite())
+                    .collect();
+                let error = median(&mut errors).map_or_else(|| "-".into(), |x| format!("{x:.2}"));
+                println!("| {symbol} | {load} | {temperature} | {error} | {} |", cells.join(" | "));
+            }
+        }
+    }
+    let mut problems: BTreeMap<&str, BTreeMap<&str, &Case>> = BTreeMap::new();
+    for case in &cases {
+        problems.entry(&case.problem).or_default().insert(&case.theory, case);
+    }
+    let good = |case: &Case| case.deviation.abs() < 0.01 || case.deviation.abs() < 3.0 * case.error;
+    println!("\nOf all {} pairs of a problem and an observable:\n", problems.len());
+    println!("| theory | has a prediction | within 1 % or 3 combined errors | closer than saddle |");
+    println!("|---|---|---|---|");
+    for theory in names {
+        let predicted: Vec<_> = problems
+            .values()
+            .filter_map(|by| Some((by.get(theory)?, by.get("saddle")?)))
+            .filter(|(case, _)| case.deviation.is_finite())
+            .collect();
+        let within = predicted.iter().filter(|(case, _)| good(case)).count();
+        let closer = predicted.iter().filter(|(case, saddle)| case.deviation.abs() < saddle.deviation.abs()).count();
+        println!("| {theory} | {} | {within} | {closer} |", predicted.len());
+    }
+    println!("\nWhere adaptive has a prediction and misses (more than 1 % and 3 combined errors), largest first:\n");
+    println!("| data, σ, N1, P, T, observable | adaptive, per cent | saddle, per cent |\n|---|---|---|");
+    let mut misses: Vec<_> = problems
+        .iter()
+        .filter_map(|(problem, by)| Some((problem, by.get("adaptive")?, by.get("saddle")?)))
+        .filter(|(_, case, _)| case.deviation.is_finite() && !good(case))
+        .collect();
+    misses.sort_by(|a, b| b.1.deviation.abs().total_cmp(&a.1.deviation.abs()));
+    for (problem, case, saddle) in misses {
+        let text = |case: &Case| format!("{:+.2} ± {:.2}", 100.0 * case.deviation, 100.0 * case.error);
+        println!("| {} | {} | {} |", problem.replace(',', ", "), text(case), text(saddle));
+    }
+    Ok(())
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["sample"] => sample(),
+        ["table", path] => table(path),
+        _ => Err("say `sample`, or `table FILE`".into()),
+    }
+}

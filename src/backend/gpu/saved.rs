@@ -1,0 +1,110 @@
+//! What the device carries from one call to the next, read back for a checkpoint and written again; and the merging of batches, which is as rare.
+
+use serde::{Deserialize, Serialize};
+
+use super::layout::PROPOSAL;
+use super::schedule::Energy;
+use super::{Gpu, results};
+use crate::backend::BackendError;
+
+/// Everything that [`super::Backend::run`] finds and leaves. Features, scratch, systems and results are written before they are read.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Carried {
+    energy: Energy,
+    gram_draws: Vec<usize>,
+    predictive_draws: Vec<usize>,
+    tallied_draws: Vec<usize>,
+    /// Of every shard the sections of the state before the proposal: positions, gradients and their notes.
+    state: Vec<Vec<f32>>,
+    /// Of every shard the sums of its chains: predictions and tallies of units.
+    sums: Vec<Vec<f32>>,
+    gram: Vec<Vec<f32>>,
+}
+
+impl Gpu {
+    /// Numbers of one shard's state that are carried on.
+    fn carried_state(&self) -> usize {
+        4 * PROPOSAL as usize * self.layout().shard_chains() * self.layout().chain_state()
+    }
+
+    /// Numbers of the sums of one chain, its predictions first.
+    fn chain_sums(&self) -> usize {
+        4 * self.layout().chain_sums()
+    }
+
+    /// Numbers of the sums of one shard.
+    fn shard_sums(&self, shard: usize) -> usize {
+        self.chain_sums() * self.ensemble.temperatures * self.engine.plan.shard(shard).1
+    }
+
+    pub(super) fn carried(&self) -> Result<Carried, BackendError> {
+        // Every field is named: a new one must be sorted into what is carried on and what is not.
+        let Self { ensemble: _, engine, energy, gram_draws, predictive_draws, tallied_draws } = self;
+        let read = |buffer: &wgpu::Buffer, size: usize| engine.device.read(buffer, 4 * size as u64);
+        // Sums that nothing was added to are not read back.
+        let matrix = 4 * self.layout().gram_vectors();
+        let gram = (engine.gram.iter().zip(gram_draws.chunks(engine.plan.gram_pairs))).map(|(buffer, draws)| {
+            if draws.iter().all(|&n| n == 0) { Ok(Vec::new()) } else { read(buffer, matrix * draws.len()) }
+        });
+        Ok(Carried {
+            energy: *energy,
+            gram_draws: gram_draws.clone(),
+            predictive_draws: predictive_draws.clone(),
+            tallied_draws: tallied_draws.clone(),
+            state: engine.state.iter().map(|buffer| read(buffer, self.carried_state())).collect::<Result<_, _>>()?,
+            sums: (engine.predictions.iter().enumerate())
+                .map(|(shard, buffer)| read(buffer, self.shard_sums(shard)))
+                .collect::<Result<_, _>>()?,
+            gram: gram.collect::<Result<_, _>>()?,
+        })
+    }
+
+    pub(super) fn carry_on(&mut self, carried: Carried) -> Result<bool, BackendError> {
+        let Carried { energy, gram_draws, predictive_draws, tallied_draws, state, sums, gram } = carried;
+        let matrix = 4 * self.layout().gram_vectors();
+        let pairs = self.gram_draws.chunks(self.engine.plan.gram_pairs);
+        let alike = gram_draws.len() == self.gram_draws.len()
+            && predictive_draws.len() == self.predictive_draws.len()
+            && state.len() == self.engine.state.len()
+            && state.iter().all(|state| state.len() == self.carried_state())
+            && tallied_draws.len() == self.tallied_draws.len()
+            && sums.len() == self.engine.predictions.len()
+            && sums.iter().enumerate().all(|(shard, p)| p.len() == self.shard_sums(shard))
+            && gram.len() == self.engine.gram.len()
+            && gram.iter().zip(pairs).all(|(sums, pairs)| sums.is_empty() || sums.len() == matrix * pairs.len());
+        if !alike {
+            return Ok(false);
+        }
+        let engine = &self.engine;
+        let buffers = engine.state.iter().chain(&engine.predictions);
+        for (buffer, values) in buffers.zip(state.iter().chain(&sums)) {
+            self.write(buffer, 0, values)?;
+        }
+        for ((buffer, sums), pairs) in engine.gram.iter().zip(gram).zip(gram_draws.chunks(engine.plan.gram_pairs)) {
+            let sums = if sums.is_empty() { vec![0.0; matrix * pairs.len()] } else { sums };
+            self.write(buffer, 0, &sums)?;
+        }
+        (self.energy, self.gram_draws) = (energy, gram_draws);
+        (self.predictive_draws, self.tallied_draws) = (predictive_draws, tallied_draws);
+        Ok(true)
+    }
+
+    /// Merges the batches of every chain's predictions two by two, by way of the host.
+    pub(super) fn merge_predictions(&mut self) -> Result<(), BackendError> {
+        let batch = 4 * self.layout().test_points;
+        for shard in 0..self.engine.plan.shards {
+            let buffer = &self.engine.predictions[shard];
+            let mut sums = self.engine.device.read(buffer, 4 * self.shard_sums(shard) as u64)?;
+            for chain in sums.chunks_exact_mut(self.chain_sums()).filter(|_| batch > 0) {
+                results::merge_batches(&mut chain[..4 * self.layout().chain_predictions()], batch);
+            }
+            self.write(buffer, 0, &sums)?;
+        }
+        for draws in self.predictive_draws.chunks_exact_mut(self.ensemble.batches) {
+            let merged: Vec<usize> = draws.chunks(2).map(|pair| pair.iter().sum()).collect();
+            draws.fill(0);
+            draws[..merged.len()].copy_from_slice(&merged);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,260 @@
+//! Noiseless gradient descent from prior draws: how class manifolds move along training, beside where equilibrium puts them.
+
+use std::ops::ControlFlow;
+use std::time::Instant;
+
+use serde::Serialize;
+use thiserror::Error;
+
+use crate::backend::{Backend, Ensemble, Mass, Move, Observation, Round, Scheme, open};
+use crate::config::Experiment;
+use crate::model::{Network, Problem};
+use crate::observables::{Entry, entries};
+use crate::run::{Prepared, RunError, load};
+use crate::theory::kernels::Kernels;
+use crate::theory::{Kind, Prediction};
+
+/// Learning rate over the one at which descent in the largest eigenvalue of the tangent kernel at the start would become unstable: small enough
+/// to stay near the gradient flow, also where that eigenvalue grows by some as features are learnt.
+const CAUTION: f64 = 0.1;
+
+/// A step may raise a loss by this fraction of it before descent is called unstable: rounding of float32.
+const ROUNDING: f64 = 1e-4;
+
+/// What descent is asked to do beside the experiment, whose chains are the starts.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Plan {
+    /// η; a tenth of the largest stable one at the start when `None`, by [`largest_stable_rate`].
+    pub learning_rate: Option<f64>,
+    /// Steps in all.
+    pub steps: u32,
+    /// Moments that are recorded, at most: the start, and log-spaced steps to the last.
+    pub records: usize,
+}
+
+/// Why there is no descent.
+#[derive(Debug, Error)]
+pub enum DescentError {
+    #[error(transparent)]
+    Run(#[from] RunError),
+    #[error(
+        "the loss of start {start} rose from {before:.6} to {after:.6} between steps {from} and {to}: descent is unstable at \
+         learning rate {rate:.3e}; lower --learning-rate"
+    )]
+    Unstable { start: usize, before: f64, after: f64, from: u32, to: u32, rate: f64 },
+}
+
+/// An observable over the starts.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Spread {
+    pub mean: f64,
+    /// Standard deviation over the starts, and standard error of the mean; `null` with one start.
+    pub sd: Option<f64>,
+    pub error: Option<f64>,
+}
+
+impl Spread {
+    fn of(values: &[f64]) -> Self {
+        let n = values.len() as f64;
+        let mean = values.iter().sum::<f64>() / n;
+        let sd =
+            (values.len() > 1).then(|| (values.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / (n - 1.0)).sqrt());
+        Self { mean, sd, error: sd.map(|sd| sd / n.sqrt()) }
+    }
+}
+
+/// One observable along the path.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Track {
+    pub observable: String,
+    /// Which element, of an observable that is an array.
+    pub element: Option<usize>,
+    /// One per record.
+    pub values: Vec<Spread>,
+}
+
+/// A point of the equilibrium curve of a theory.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Equilibrium {
+    pub theory: &'static str,
+    pub temperature: f64,
+    /// ⟨L⟩/P.
+    pub train_loss: f64,
+    /// D² of every pair of classes.
+    pub centroid_distance_sq: Vec<f64>,
+}
+
+/// The paths of all starts, and the equilibrium beside them.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Descent {
+    pub learning_rate: f64,
+    pub starts: usize,
+    /// Steps done at every record, and the time η·step of the gradient flow.
+    pub step: Vec<u32>,
+    pub time: Vec<f64>,
+    pub tracks: Vec<Track>,
+    pub equilibrium: Vec<Equilibrium>,
+    pub seconds: f64,
+    /// Stopped before the last record.
+    pub interrupted: bool,
+}
+
+/// Follows θ ← θ − η∇L, L = ½ Σ (y − f)², from draws of the prior, all starts at once on the experiment's device.
+///
+/// Inputs' directions outside the span of the training points get no gradient, so a test point keeps the share of its pre-activations that its start
+/// drew for them. `progress` gets the steps done and may stop.
+///
+/// # Errors
+/// [`DescentError::Unstable`] when a loss rises; otherwise as a run.
+pub fn descend(
+    experiment: &Experiment,
+    plan: Plan,
+    mut progress: impl FnMut(u32) -> ControlFlow<()>,
+) -> Result<Descent, DescentError> {
+    let clock = Instant::now();
+    let prepared = Prepared::new(experiment, load(experiment)?)?;
+    let problem = &prepared.problem;
+    let ensemble = Ensemble {
+        problem: problem.clone(),
+        network: experiment.network,
+        seed: experiment.sampler.seed,
+        temperatures: 1,
+        replicas: experiment.sampler.chains,
+        directions: vec![vec![0.0; problem.rank()]],
+        reaches: vec![[0.0; 2]],
+        batches: 1,
+    };
+    let sampler = &experiment.sampler;
+    let mut opened =
+        open(sampler.backend, sampler.adapter.as_deref(), sampler.precision, &ensemble).map_err(RunError::from)?;
+    let stable = largest_stable_rate(prepared.theory.kernels(), problem, &experiment.network);
+    let learning_rate = plan.learning_rate.unwrap_or(CAUTION * stable);
+    let mut found = Descent {
+        learning_rate,
+        starts: ensemble.replicas,
+        step: Vec::new(),
+        time: Vec::new(),
+        tracks: tracks(problem),
+        equilibrium: equilibrium(&prepared, &experiment.temperatures),
+        seconds: 0.0,
+        interrupted: false,
+    };
+    follow(opened.backend.as_mut(), &ensemble, &record_steps(plan), &mut found, &mut progress)?;
+    found.seconds = clock.elapsed().as_secs_f64();
+    Ok(found)
+}
+
+/// 2/λ_max for a bound on the largest eigenvalue of the tangent kernel at the start, Θ = K + E[σ′σ′]∘XXᵀ/(λ1 N0) at infinite width: row sums
+/// bound that of K, and max σ′² · s_1²/(λ1 N0) that of the product (Schur: a positive matrix times one with a diagonal of at most max σ′²).
+fn largest_stable_rate(kernels: &Kernels, problem: &Problem, network: &Network) -> f64 {
+    let points = problem.points();
+    let row_sum = |i: usize| (0..points).map(|j| kernels.train[(i, j)].abs()).sum::<f64>();
+    let of_features = (0..points).map(row_sum).fold(0.0, f64::max);
+    // The slopes of all activations here are largest within a few units of the origin.
+    let slope = (-80..=80).map(|k| network.activation.sigma_prime(0.05 * f64::from(k)).powi(2)).fold(0.0, f64::max);
+    let largest = problem.singular_values[0].powi(2) / problem.dimension() as f64;
+    2.0 / (of_features + slope * largest / network.lambda1)
+}
+
+/// 0 and log-spaced steps to the last.
+fn record_steps(plan: Plan) -> Vec<u32> {
+    let last = f64::from(plan.steps.max(1));
+    let intervals = plan.records.saturating_sub(2).max(1) as f64;
+    let mut steps = vec![0];
+    steps.extend((0..plan.records.saturating_sub(1)).map(|k| last.powf(k as f64 / intervals).round() as u32));
+    steps.push(plan.steps);
+    steps.sort_unstable();
+    steps.dedup();
+    steps
+}
+
+/// What is followed: everything that is not measured along the direction of a theory.
+fn followed(problem: &Problem) -> impl Iterator<Item = Entry> {
+    entries(&problem.class_names, problem.test_points() > 0)
+        .into_iter()
+        .filter(|entry| !entry.members.iter().any(|member| member.along_u()))
+}
+
+fn tracks(problem: &Problem) -> Vec<Track> {
+    let of = |entry: Entry| {
+        let array = entry.array;
+        (0..entry.members.len()).map(move |k| Track {
+            observable: entry.name.clone(),
+            element: array.then_some(k),
+            values: Vec::new(),
+        })
+    };
+    followed(problem).flat_map(of).collect()
+}
+
+/// D²(T) against ⟨L⟩(T) by the theories that are Gaussian processes, where they have a solution.
+fn equilibrium(prepared: &Prepared, temperatures: &[f64]) -> Vec<Equilibrium> {
+    let at = |kind: Kind, p: Prediction| Equilibrium {
+        theory: kind.name(),
+        temperature: p.temperature,
+        train_loss: p.train_loss,
+        centroid_distance_sq: p.centroid_distance_sq,
+    };
+    let curve = |kind| prepared.theory.ladder(kind, temperatures).into_iter().flatten().map(move |p| at(kind, p));
+    Kind::PROCESSES.into_iter().flat_map(curve).collect()
+}
+
+/// Plays the steps between records and measures at each.
+fn follow(
+    backend: &mut dyn Backend,
+    ensemble: &Ensemble,
+    steps: &[u32],
+    found: &mut Descent,
+    progress: &mut impl FnMut(u32) -> ControlFlow<()>,
+) -> Result<(), DescentError> {
+    let problem = &ensemble.problem;
+    let members: Vec<_> = followed(problem).flat_map(|entry| entry.members).collect();
+    let rate = found.learning_rate;
+    let mass = Mass { weights: vec![1.0; problem.rank()], readout: 1.0 };
+    let moves = [Move { beta: 1.0, scheme: Scheme::Descent, step_size: rate, mass }];
+    let mut losses: Vec<f64> = Vec::new();
+    let mut done = 0;
+    for &step in steps {
+        // One number for all rounds: the noise of a trajectory is what a start drew for the directions outside the data.
+        let round = Round {
+            trajectory: 1,
+            steps: vec![step - done],
+            exchange: None,
+            observe: Some(Observation { batch: Some(0), gram: false }),
+        };
+        let outcomes = backend.run(&moves, &[round]).map_err(RunError::from)?;
+        let measurements = &outcomes[0].measurements;
+        for (start, (measurement, &before)) in measurements.iter().zip(&losses).enumerate() {
+            let after = measurement.loss;
+            if measurement.lost || after.is_nan() || after > before * (1.0 + ROUNDING) {
+                return Err(DescentError::Unstable { start, before, after, from: done, to: step, rate });
+            }
+        }
+        losses = measurements.iter().map(|measurement| measurement.loss).collect();
+        for (track, observable) in found.tracks.iter_mut().zip(&members) {
+            let values: Vec<f64> = measurements.iter().map(|m| observable.measure(m, problem.points())).collect();
+            track.values.push(Spread::of(&values));
+        }
+        found.step.push(step);
+        found.time.push(rate * f64::from(step));
+        done = step;
+        if progress(done).is_break() && Some(&step) != steps.last() {
+            found.interrupted = true;
+            break;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_begin_at_the_start_and_end_at_the_last_step() {
+        let steps = record_steps(Plan { learning_rate: None, steps: 1000, records: 10 });
+        assert_eq!((steps[0], steps[1], *steps.last().unwrap()), (0, 1, 1000));
+        assert!(steps.len() <= 10 && steps.windows(2).all(|pair| pair[0] < pair[1]), "{steps:?}");
+        assert_eq!(record_steps(Plan { learning_rate: None, steps: 1, records: 2 }), [0, 1]);
+    }
+}

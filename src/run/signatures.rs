@@ -1,0 +1,121 @@
+//! From the accumulators of a job to the signatures that are no scalar of a draw: densities, vectors, matrices, the predictor.
+
+use super::Job;
+use crate::backend::Accumulated;
+use crate::compare::{self, Cell, Displaced, GramTheory, PredictorReport, Row};
+use crate::observables::{self, Observable, SampledTemperature, class_pairs};
+use crate::report::Signatures;
+use crate::stats::{Summary, jackknife};
+use crate::theory::Kind;
+use crate::theory::unit::{Density, Estimate};
+
+impl Job<'_> {
+    /// The signatures of one temperature.
+    pub(super) fn signatures_at(&self, t: usize, accumulated: &Accumulated) -> Signatures {
+        let (predictions, tallies) = (&self.predictions[t], &accumulated.units[t]);
+        let reaches = self.ensemble.reaches[t];
+        let reaches = if self.has_direction(t) { reaches } else { [reaches[0], 0.0] };
+        let network = &self.experiment.network;
+        Signatures {
+            densities: compare::densities(
+                tallies,
+                reaches,
+                network.width,
+                network.activation.is_odd(),
+                &self.predicted_densities(t),
+            ),
+            readout_weight_vector: compare::readout_weight_vector(tallies, &self.ensemble.directions[t], predictions),
+            gram: self.gram_displacement(t, accumulated),
+            predictor: self.predictor(t, accumulated),
+        }
+    }
+
+    /// Densities by theory, as means over cells: those of weights that are Gaussian at infinite width, and those of the theories of one unit.
+    fn predicted_densities(&self, t: usize) -> compare::PredictedDensities {
+        let reaches = self.ensemble.reaches[t];
+        let network = &self.experiment.network;
+        let gaussian = [network.lambda1, network.lambda0];
+        let [readout, along] = [0, 1].map(|k| Some(Density::gaussian(reaches[k], 1.0 / gaussian[k])));
+        let units = self.units[t].iter().map(|p| {
+            // That of w·û is a histogram already.
+            (p.kind.name().to_string(), Some(p.readout_density.cell_means()), p.weight_density_along_u.clone())
+        });
+        std::iter::once((Kind::Nngp.name().to_string(), readout, along)).chain(units).collect()
+    }
+
+    fn gram_displacement(&self, t: usize, accumulated: &Accumulated) -> Option<compare::GramDisplacement> {
+        let (theory, problem) = (&self.prepared.theory, &self.prepared.problem);
+        let kernel = &theory.kernels().train;
+        let (displaced, mut report) = Displaced::new(&accumulated.gram[t], kernel, &problem.y_train)?;
+        let processes = self.predictions[t].iter().map(|p| (p.kind, displaced.beside(&theory.gram(p))));
+        let units = self.units[t].iter().map(|p| (p.kind, displaced.beside(&p.gram)));
+        let named = |(kind, found): (Kind, GramTheory)| (kind.name().to_string(), found);
+        report.theory = processes.chain(units).map(named).collect();
+        Some(report)
+    }
+
+    fn predictor(&self, t: usize, accumulated: &Accumulated) -> Option<PredictorReport> {
+        let labels = &self.prepared.problem.y_test;
+        compare::predictor(&accumulated.predictive[t], labels, self.experiment.temperatures[t], &self.predictions[t])
+    }
+
+    /// Rows of scalars that are functions of means and not means of draws: their errors are from the jackknife over chains.
+    pub(super) fn derived_rows(&self, t: usize, sampled: &SampledTemperature, accumulated: &Accumulated) -> Vec<Row> {
+        let mut rows = self.normalised_distances(t, sampled);
+        if let Some(found) = self.predictor(t, accumulated) {
+            let parts = [("test_bias_squared", found.bias_squared), ("test_variance", found.variance)];
+            rows.extend(parts.into_iter().enumerate().map(|(part, (name, measured))| {
+                let theory = Kind::PROCESSES.into_iter().filter_map(|k| Some((k, found.predicted(k)?[part])));
+                let theory = theory.map(|(kind, value)| (kind, Estimate::exact(value))).collect();
+                let nan = f64::NAN;
+                row(name.into(), (measured.value.unwrap_or(nan), measured.error.unwrap_or(nan)), theory)
+            }));
+        }
+        rows
+    }
+
+    /// D_ab/√(R²_a + R²_b), the distance of two centroids in units of the size of their manifolds, from the means of D² and R².
+    fn normalised_distances(&self, t: usize, sampled: &SampledTemperature) -> Vec<Row> {
+        let problem = &self.prepared.problem;
+        let all = Observable::all(problem.classes(), problem.test_points() > 0);
+        let of_pair = |(a, b): (usize, usize)| {
+            let parts = [
+                Observable::CentroidDistanceSq(a, b),
+                Observable::GyrationRadiusSq(a),
+                Observable::GyrationRadiusSq(b),
+            ];
+            let column = |o: Observable| all.iter().position(|&other| other == o);
+            let columns = [column(parts[0])?, column(parts[1])?, column(parts[2])?];
+            let chains = columns.map(|column| sampled.chain_means(column));
+            let n = chains[0].len();
+            let mean = |values: &[f64], left: Option<usize>| {
+                let own = left.map_or(0.0, |k| values[k]);
+                (values.iter().sum::<f64>() - own) / (n - usize::from(left.is_some())) as f64
+            };
+            let ratio = |[d, a, b]: [f64; 3]| (d / (a + b)).sqrt();
+            let found = jackknife(n, |left| ratio([0, 1, 2].map(|k| mean(&chains[k], left))));
+            let processes = self.predictions[t].iter().filter_map(|p| {
+                let values = [parts[0].predicted(p)?, parts[1].predicted(p)?, parts[2].predicted(p)?];
+                Some((p.kind, Estimate::exact(ratio(values))))
+            });
+            let units = self.units[t].iter().filter_map(|p| {
+                let [d, a, b] = [0, 1, 2].map(|k| parts[k].predicted_by_unit(p));
+                let (d, a, b) = (d?, a?, b?);
+                let value = ratio([d, a, b].map(|e| e.value));
+                // To first order, as if the three errors were independent.
+                let relative = 0.5 * (d.error / d.value).hypot(a.error.hypot(b.error) / (a.value + b.value));
+                Some((p.kind, Estimate { value, error: value * relative }))
+            });
+            let name = format!("normalised_centroid_distance{}", observables::suffix(&problem.class_names, &[a, b]));
+            Some(row(name, found, processes.chain(units).collect()))
+        };
+        class_pairs(problem.classes()).filter_map(of_pair).collect()
+    }
+}
+
+/// A scalar of which only value and error are known.
+fn row(name: String, (mean, mcse): (f64, f64), theory: Vec<(Kind, Estimate)>) -> Row {
+    let theory = theory.into_iter().filter(|(_, estimate)| estimate.value.is_finite()).collect();
+    let summary = Summary { mean, mcse, ..Summary::UNDEFINED };
+    Row { name, cells: vec![Cell { summary, theory }], array: false, batched: true }
+}
