@@ -45,7 +45,7 @@ fn heat_maps(document: &Document, at: &GramAt, order: &[usize], temperature: &st
         let left = gap + (size + gap) * k as f64;
         canvas.text(name, [left + 0.5 * size, top - 7.0], Anchor::Middle, TEXT, "");
         cells.draw(&mut canvas, [left, top], size, reach);
-        boundaries(&mut canvas, at, order, [left, top], size);
+        boundaries(&mut canvas, at, order, [left, top], size / (cells.side * cells.block) as f64);
     }
     bar(&mut canvas, [90.0, top + size + 16.0], WIDTH - 180.0, reach);
     let side = maps.first().map_or(0, |(_, cells): &(String, Cells)| cells.side);
@@ -64,11 +64,12 @@ fn heat_maps(document: &Document, at: &GramAt, order: &[usize], temperature: &st
     Some(Figure::new("gram_displacement", &title, caption, drawn, Numbers::default()))
 }
 
-/// Lines between the classes.
-fn boundaries(canvas: &mut Canvas, at: &GramAt, order: &[usize], [x, y]: [f64; 2], size: f64) {
+/// Lines between the classes; a point takes `step` units.
+fn boundaries(canvas: &mut Canvas, at: &GramAt, order: &[usize], [x, y]: [f64; 2], step: f64) {
     let Some(classes) = &at.classes else { return };
     let changes = (1..order.len()).filter(|&k| classes[order[k]] != classes[order[k - 1]]);
-    for at in changes.map(|k| size * k as f64 / order.len() as f64) {
+    let size = step * order.len() as f64;
+    for at in changes.map(|k| step * k as f64) {
         let look = "stroke=\"#222\" stroke-width=\"0.7\" stroke-dasharray=\"3 2\"";
         canvas.line([x + at, y], [x + at, y + size], look);
         canvas.line([x, y + at], [x + size, y + at], look);

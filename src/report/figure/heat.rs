@@ -6,7 +6,7 @@ use super::canvas::{Anchor, Canvas, TEXT, coordinate};
 use super::scale::scientific;
 
 /// Cells along one side, at most.
-pub const MOST_CELLS: usize = 80;
+pub const MOST_CELLS: usize = 100;
 
 /// Colours on either side of zero. Cells of one colour share a path, so this also bounds the size of the text.
 const SHADES: i32 = 12;
@@ -15,6 +15,8 @@ const SHADES: i32 = 12;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Cells {
     pub side: usize,
+    /// Rows of the matrix in one row of cells; the last has what remains.
+    pub block: usize,
     pub values: Vec<f64>,
 }
 
@@ -22,13 +24,15 @@ pub struct Cells {
 /// is NaN and stays empty.
 pub fn blocks(order: &[usize], value: impl Fn(usize, usize) -> f64) -> Cells {
     let points = order.len();
-    let side = points.min(MOST_CELLS);
+    // Blocks of one size: cells of unlike noise would look like structure.
+    let block = points.div_ceil(MOST_CELLS).max(1);
+    let side = points.div_ceil(block);
     let (mut sums, mut counts) = (vec![0.0; side * side], vec![0u32; side * side]);
     for (i, &row) in order.iter().enumerate() {
         for (j, &column) in order.iter().enumerate() {
             let value = value(row, column);
             if value.is_finite() {
-                let cell = (i * side / points) * side + j * side / points;
+                let cell = (i / block) * side + j / block;
                 sums[cell] += value;
                 counts[cell] += 1;
             }
@@ -36,7 +40,7 @@ pub fn blocks(order: &[usize], value: impl Fn(usize, usize) -> f64) -> Cells {
     }
     let values =
         sums.iter().zip(&counts).map(|(sum, &count)| if count > 0 { sum / f64::from(count) } else { f64::NAN });
-    Cells { side, values: values.collect() }
+    Cells { side, block, values: values.collect() }
 }
 
 /// The size below which 98 % of the values lie: the end of the palette. `None` where there are none but zeros.
@@ -118,10 +122,10 @@ mod tests {
     #[test]
     fn blocks_average_in_the_order_given() {
         let cells = blocks(&[1, 0], |i, j| (10 * i + j) as f64);
-        assert_eq!(cells, Cells { side: 2, values: vec![11.0, 10.0, 1.0, 0.0] });
+        assert_eq!(cells, Cells { side: 2, block: 1, values: vec![11.0, 10.0, 1.0, 0.0] });
         let order: Vec<usize> = (0..2 * MOST_CELLS).collect();
         let cells = blocks(&order, |i, j| if i == 0 && j == 0 { f64::NAN } else { (i + j) as f64 });
-        assert_eq!(cells.side, MOST_CELLS);
+        assert_eq!((cells.side, cells.block), (MOST_CELLS, 2));
         assert_eq!(cells.values[0], 4.0 / 3.0, "the mean of 1, 1, 2 without the NaN");
         assert!(blocks(&order, |_, _| f64::NAN).values.iter().all(|x| x.is_nan()));
     }
