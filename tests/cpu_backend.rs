@@ -5,9 +5,11 @@ mod common;
 use common::{Setting, ensemble, restore, task};
 use featherm::backend::cpu::Cpu;
 use featherm::backend::{Backend, Ensemble, Mass, Move, Observation, Parity, PredictiveBatch, Round, Scheme, Weights};
+use featherm::compare::{densities, readout_weight_vector};
 use featherm::config::SamplerKind;
 use featherm::model::{Activation, Network, Problem};
 use featherm::noise::{Address, Purpose};
+use featherm::theory::unit::Density;
 
 const ACTIVATIONS: [Activation; 5] =
     [Activation::Erf, Activation::Relu, Activation::Tanh, Activation::Identity, Activation::Gelu];
@@ -266,4 +268,37 @@ fn batches_are_merged_two_by_two() {
         PredictiveBatch::merge_pairs(&mut batches);
         assert_eq!(batches, after.iter().copied().map(batch).collect::<Vec<_>>());
     }
+}
+
+/// Under the prior (β = 0) weights are Gaussian and uncorrelated: densities, fourth moments and ⟨v w⟩ have nothing to show, and a prior of another width does.
+#[test]
+fn tallies_of_the_prior_are_gaussian() {
+    let problem = problem();
+    let direction = [1.0, 0.0, 0.0, 0.0, 0.0];
+    let setting = Setting { warmup: 20, draws: 100, ..Setting::new(SamplerKind::Malt, &[f64::INFINITY]) };
+    let ensemble = ensemble(&problem, network(Activation::Erf), &setting, &direction);
+    let Network { lambda0, lambda1, .. } = ensemble.network;
+    let mut backend = Cpu::<f32>::new(ensemble.clone());
+    let (draws, _) = common::run(&mut backend, &ensemble, &setting);
+    let fourth = common::summary(&draws, &setting, 0, |m| m.readout_fourth_moment);
+    assert!(((fourth.mean - 3.0 / lambda1.powi(2)) / fourth.mcse).abs() < common::MAX_Z, "{fourth:?}");
+    assert!(((fourth.mean - 3.0) / fourth.mcse).abs() > common::MAX_Z, "another prior must be seen");
+
+    let tallies = &backend.accumulated().unwrap().units[0];
+    let gaussian = |wide: f64| {
+        let [readout, along] = [lambda1, lambda0].map(|lambda| Some(Density::gaussian(4.5, wide / lambda)));
+        vec![("prior".to_string(), readout, along)]
+    };
+    let chi = |wide: f64| {
+        let found = densities(tallies, [4.5; 2], ensemble.network.width, true, &gaussian(wide)).unwrap();
+        [found.distance.readout, found.distance.weight_along_u].map(|d| d["prior"].chi_squared_per_cell.unwrap())
+    };
+    assert!(chi(1.0).iter().all(|chi| *chi < 2.2), "{:?}", chi(1.0));
+    assert!(chi(1.15).iter().all(|chi| *chi > 2.2), "{:?}", chi(1.15));
+
+    let vector = readout_weight_vector(tallies, &ensemble.directions[0], &[]).unwrap();
+    let error = (1.0 / (lambda0 * lambda1 * (64 * 100 * ensemble.network.width) as f64)).sqrt();
+    let rank = problem.rank() as f64;
+    // Without noise nothing is left of the length, up to the fluctuations of a sum of squares; its raw value would be √r errors.
+    assert!(vector.norm.value.unwrap_or(0.0) < 2.0 * (2.0 * rank).powf(0.25) * error * 2.0, "{vector:?}");
 }

@@ -46,7 +46,10 @@ pub struct DensityDistance {
 pub const LEAST_COUNT: f64 = 50.0;
 
 /// The densities that theories predict at one temperature: of v and of w·û.
-pub type Predicted = Vec<(String, Option<Density>, Option<Density>)>;
+pub type Predicted = Vec<PredictedBy>;
+
+/// Those of one theory, by its name.
+type PredictedBy = (String, Option<Density>, Option<Density>);
 
 /// What was counted at one temperature, in cells that go as far as `reaches`. With `even` densities are even; `units` is N1. `None` where nothing was counted.
 pub fn densities(
@@ -65,8 +68,7 @@ pub fn densities(
     let readout = counted(|tally| &tally.readout, reaches[0]);
     let along = counted(|tally| &tally.along_u, reaches[1]);
     let directed = reaches[1] > 0.0;
-    let against = |counted: &Counted,
-                   theory: &dyn Fn(&(String, Option<Density>, Option<Density>)) -> Option<Density>| {
+    let against = |counted: &Counted, theory: &dyn Fn(&PredictedBy) -> Option<Density>| {
         predicted.iter().filter_map(|p| Some((p.0.clone(), counted.distance(&theory(p)?)))).collect()
     };
     Some(Densities {

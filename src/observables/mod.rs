@@ -163,7 +163,7 @@ impl Observable {
 
 /// The fourth moment of a Gaussian weight, which a weight is at infinite width; the saddle point says nothing of it.
 fn gaussian_fourth_moment(p: &Prediction, second: f64) -> Option<f64> {
-    (p.kind == Kind::Nngp).then(|| 3.0 * second * second)
+    (p.kind == Kind::Nngp).then_some(3.0 * second * second)
 }
 
 /// What stands under one name in every output: a scalar, or an array over the classes.

@@ -77,7 +77,7 @@ mod tests {
         let at = |x: f64| (-0.5 * x * x).exp() / std::f64::consts::TAU.sqrt();
         for (k, &x) in found.grid.iter().enumerate().skip(1).take(GRID - 2) {
             let exact = (0..100).map(|i| at(x + h * ((i as f64 + 0.5) / 100.0 - 0.5))).sum::<f64>() / 100.0;
-            assert!((found.value[k] - exact).abs() < 1e-6, "{x}: {} for {exact}", found.value[k]);
+            assert!((found.value[k] - exact).abs() < 3e-6, "{x}: {} for {exact}", found.value[k]);
             if x.abs() < 0.5 {
                 assert!((at(x) - exact).abs() > 1e-4, "the value at the point itself is another");
             }
