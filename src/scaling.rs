@@ -109,7 +109,7 @@ pub fn measure(
         return Err(RunError::Config(ConfigError::Impossible {
             setting: "widths",
             value: widths.iter().map(usize::to_string).collect::<Vec<_>>().join(","),
-            requirement: format!("a line in 1/N1 needs at least three different widths, none of them zero"),
+            requirement: "a line in 1/N1 needs at least three different widths, none of them zero".into(),
         }));
     }
     // All sizes are known to be possible, data and all, before the first is run.

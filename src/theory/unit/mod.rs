@@ -75,7 +75,7 @@ pub enum Method {
 #[derive(Debug, Clone, PartialEq, Error)]
 pub enum UnitError {
     #[error(
-        "the {} theory loses stability near T = {near}: a unit begins to fit the data alone, so there is no prediction at T = {temperature}; \
+        "the {} theory loses stability near T = {near:.3e}: a unit begins to fit the data alone, so there is no prediction at T = {temperature:.3e}; \
          stay above it, or widen the network", kind.name()
     )]
     Unstable { kind: Kind, temperature: f64, near: f64 },
