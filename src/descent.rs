@@ -24,7 +24,7 @@ const ROUNDING: f64 = 1e-4;
 /// What descent is asked to do beside the experiment, whose chains are the starts.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Plan {
-    /// η; a tenth of the largest stable one at the start when `None`, by [`largest_stable_rate`].
+    /// η; when `None`, a tenth of 2/λ_max for a bound on the largest eigenvalue of the tangent kernel at the start.
     pub learning_rate: Option<f64>,
     /// Steps in all.
     pub steps: u32,
