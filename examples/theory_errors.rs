@@ -1,7 +1,7 @@
 //! The error of every theory against samples over a grid of problems that was fixed beforehand.
 //!
 //!     cargo run --release --example theory_errors -- sample > docs/theory-errors.csv      (most of an hour on two cores)
-//!     cargo run --release --example theory_errors -- table docs/theory-errors.csv > docs/theory-errors.md
+//!     cargo run --release --example theory_errors -- table docs/theory-errors.csv   (the tables of docs/theory-errors.md)
 //!
 //! Needs Fashion-MNIST (Debian: dataset-fashion-mnist). Data: Fashion-MNIST 2/4 and 0/6, digits 3/8 (which has 357 points: 350 stand for the 400 of its
 //! largest problem); erf, relu, tanh; N1 = 25, 50, 100, 200; P = N1/2 and 2 N1; T = 10, 1, 0.5, 0.1.
