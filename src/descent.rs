@@ -225,8 +225,9 @@ fn follow(
         let outcomes = backend.run(&moves, &[round]).map_err(RunError::from)?;
         let measurements = &outcomes[0].measurements;
         for (start, (measurement, &before)) in measurements.iter().zip(&losses).enumerate() {
-            let after = measurement.loss;
-            if measurement.lost || after.is_nan() || after > before * (1.0 + ROUNDING) {
+            // A lost chain stays where it was last finite.
+            let after = if measurement.lost { f64::INFINITY } else { measurement.loss };
+            if after.is_nan() || after > before * (1.0 + ROUNDING) {
                 return Err(DescentError::Unstable { start, before, after, from: done, to: step, rate });
             }
         }

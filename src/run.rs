@@ -16,7 +16,7 @@ use crate::data::{self, DataError};
 use crate::memory::{self, NotEnough};
 use crate::model::{Problem, ProblemError};
 use crate::observables::{self, Recorded, Recorder};
-use crate::report::{Document, Timing};
+use crate::report::{Document, Signatures, Timing};
 use crate::sampler::{Course, Phase, Plan, Progress, SamplerError, Tuning, informed_mass, superchains};
 use crate::stats::ShapeError;
 use crate::store::StoreError;
@@ -366,8 +366,9 @@ impl<'a> Job<'a> {
         };
         let sampled = recorder.finish();
         let accumulated = backend.accumulated()?;
-        let rows = self.rows(&entries, &sampled, &accumulated)?;
-        let document = self.document(&plan, &report, backend, timing, rows, (&sampled, &accumulated));
+        let signatures: Vec<Signatures> = (0..sampled.len()).map(|t| self.signatures_at(t, &accumulated)).collect();
+        let rows = self.rows(&entries, &sampled, &accumulated, &signatures)?;
+        let document = self.document(&plan, &report, backend, timing, rows, (&sampled, signatures));
         let (predictions, units) = (std::mem::take(&mut self.predictions), std::mem::take(&mut self.units));
         Ok(Run { document, accumulated, predictions, units, kept })
     }

@@ -100,7 +100,7 @@ pub fn measure(
     experiment: &Experiment,
     hold: Hold,
     widths: &[usize],
-    mut progress: impl FnMut(usize, Progress) -> ControlFlow<()>,
+    mut progress: impl FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<Scaling, RunError> {
     let mut widths = widths.to_vec();
     widths.sort_unstable();
@@ -118,10 +118,7 @@ pub fn measure(
     for one in &experiments {
         load(one)?;
     }
-    let documents: Vec<Document> = experiments
-        .iter()
-        .map(|one| whole(one, |state| progress(one.network.width, state)))
-        .collect::<Result<_, _>>()?;
+    let documents: Vec<Document> = experiments.iter().map(|one| whole(one, &mut progress)).collect::<Result<_, _>>()?;
     let sizes = (widths.iter().zip(&documents))
         .map(|(&width, d)| Size { width, train: d.data.train_points, dimension: d.data.dimension })
         .collect();
@@ -208,7 +205,7 @@ mod tests {
         assert!(at_width(&digits, 25, Hold::LoadAndDimension).unwrap_err().to_string().contains("teacher"));
         let ran = std::cell::Cell::new(false);
         let refused = |widths: &[usize]| {
-            let result = measure(&teacher(), Hold::Train, widths, |_, _| {
+            let result = measure(&teacher(), Hold::Train, widths, |_| {
                 ran.set(true);
                 ControlFlow::Continue(())
             });

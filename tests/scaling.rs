@@ -25,7 +25,7 @@ fn line(scaling: &Scaling, observable: &str, theory: &str) -> Line {
 #[test]
 fn at_fixed_load_the_saddle_point_is_the_limit_and_infinite_width_is_not() {
     let scaling =
-        measure(&experiment(), Hold::LoadAndDimension, &[10, 20, 40, 80], |_, _| ControlFlow::Continue(())).unwrap();
+        measure(&experiment(), Hold::LoadAndDimension, &[10, 20, 40, 80], |_| ControlFlow::Continue(())).unwrap();
     let sizes: Vec<_> = scaling.sizes.iter().map(|s| (s.width, s.train, s.dimension)).collect();
     assert_eq!(sizes, [(10, 20, 20), (20, 40, 40), (40, 80, 80), (80, 160, 160)]);
     for observable in ["centroid_distance_sq", "weight_second_moment_along_u"] {

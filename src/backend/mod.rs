@@ -56,30 +56,6 @@ pub struct Ensemble {
     pub batches: usize,
 }
 
-impl PredictiveBatch {
-    /// Whether both are of as many test points.
-    pub(crate) fn alike(&self, other: &Self) -> bool {
-        self.sum.len() == other.sum.len() && self.sum_of_squares.len() == other.sum_of_squares.len()
-    }
-
-    /// Merges batches two by two, in place; there are as many as before, the last ones empty.
-    pub fn merge_pairs(batches: &mut [Self]) {
-        for target in 0..batches.len() {
-            let mut merged = Self { draws: 0, sum: Vec::new(), sum_of_squares: Vec::new() };
-            let size = batches[target].sum.len();
-            merged.sum.resize(size, 0.0);
-            merged.sum_of_squares.resize(size, 0.0);
-            for source in batches.iter_mut().skip(2 * target).take(2) {
-                let add = |a: &mut [f64], b: &[f64]| a.iter_mut().zip(b).for_each(|(a, b)| *a += b);
-                merged.draws += source.draws;
-                add(&mut merged.sum, &source.sum);
-                add(&mut merged.sum_of_squares, &source.sum_of_squares);
-            }
-            batches[target] = merged;
-        }
-    }
-}
-
 impl Ensemble {
     /// Chains in all.
     pub fn chains(&self) -> usize {
@@ -285,6 +261,30 @@ pub struct PredictiveBatch {
     pub draws: usize,
     pub sum: Vec<f64>,
     pub sum_of_squares: Vec<f64>,
+}
+
+impl PredictiveBatch {
+    /// Whether both are of as many test points.
+    pub(crate) fn alike(&self, other: &Self) -> bool {
+        self.sum.len() == other.sum.len() && self.sum_of_squares.len() == other.sum_of_squares.len()
+    }
+
+    /// Merges batches two by two, in place; there are as many as before, the last ones empty.
+    pub fn merge_pairs(batches: &mut [Self]) {
+        for target in 0..batches.len() {
+            let mut merged = Self { draws: 0, sum: Vec::new(), sum_of_squares: Vec::new() };
+            let size = batches[target].sum.len();
+            merged.sum.resize(size, 0.0);
+            merged.sum_of_squares.resize(size, 0.0);
+            for source in batches.iter_mut().skip(2 * target).take(2) {
+                let add = |a: &mut [f64], b: &[f64]| a.iter_mut().zip(b).for_each(|(a, b)| *a += b);
+                merged.draws += source.draws;
+                add(&mut merged.sum, &source.sum);
+                add(&mut merged.sum_of_squares, &source.sum_of_squares);
+            }
+            batches[target] = merged;
+        }
+    }
 }
 
 /// What a backend accumulated over all observed draws.

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::args::{BenchCommand, BiasArgs};
 use super::progress::Display;
-use super::{Failure, print};
+use super::{Failure, print, print_json};
 use crate::bias::{BiasRow, measure};
 
 pub fn bench(command: &BenchCommand) -> Result<(), Failure> {
@@ -22,13 +22,9 @@ fn bias(arguments: &BiasArgs) -> Result<(), Failure> {
     display.finish();
     let rows = rows?;
     if arguments.json {
-        let document = json!({ "schema": "featherm.bias/1", "rows": rows });
-        let text = serde_json::to_string_pretty(&document)
-            .map_err(|error| Failure::Failed(format!("the biases cannot be written as JSON: {error}")))?;
-        print(&format!("{text}\n"));
-    } else {
-        print(&table(&rows));
+        return print_json("featherm.bias/1", &json!({ "rows": rows }));
     }
+    print(&table(&rows));
     Ok(())
 }
 

@@ -2,42 +2,23 @@
 
 use std::fmt::Write;
 
-use serde::Serialize;
-
 use super::args::DescendArgs;
 use super::progress::Display;
-use super::{Failure, print};
+use super::{Failure, print, print_json};
 use crate::descent::{Descent, DescentError, Spread, Track, descend as follow};
-use crate::sampler::{Phase, Progress};
-
-#[derive(Serialize)]
-struct Document<'a> {
-    schema: &'static str,
-    #[serde(flatten)]
-    descent: &'a Descent,
-}
 
 pub fn descend(arguments: &DescendArgs) -> Result<(), Failure> {
     let experiment = arguments.experiment.experiment()?;
     let plan = arguments.plan()?;
     let mut display = Display::new(None);
-    let mut gradients = 0;
-    let starts = experiment.sampler.chains as u64;
-    let found = follow(&experiment, plan, |done| {
-        gradients = u64::from(done) * starts;
-        let (done, total) = (done as usize, plan.steps as usize);
-        display.update(Progress { phase: Phase::Sampling, done, total, gradients })
-    });
+    let found = follow(&experiment, plan, |done| display.show("descent", "steps", done as usize, plan.steps as usize));
     display.finish();
     let found = found.map_err(|error| match error {
         DescentError::Run(error) => Failure::from(error),
         unstable @ DescentError::Unstable { .. } => Failure::Failed(unstable.to_string()),
     })?;
     if arguments.json {
-        let document = Document { schema: "featherm.descent/1", descent: &found };
-        let text = serde_json::to_string_pretty(&document)
-            .map_err(|error| Failure::Failed(format!("the descent cannot be written as JSON: {error}")))?;
-        print(&format!("{text}\n"));
+        print_json("featherm.descent/1", &found)?;
     } else {
         print(&table(&found));
     }

@@ -15,6 +15,7 @@ mod theory;
 use std::process::ExitCode;
 
 use clap::Parser;
+use serde::Serialize;
 
 use self::args::{Cli, Command};
 use crate::config::ConfigError;
@@ -102,6 +103,20 @@ fn quiet_device_selection() {
         // SAFETY: the process has one thread here, so nobody reads the environment at the same time.
         unsafe { std::env::set_var("NODEVICE_SELECT", "1") };
     }
+}
+
+/// Prints a result as JSON: its schema, then its fields.
+fn print_json(schema: &str, result: &impl Serialize) -> Result<(), Failure> {
+    #[derive(Serialize)]
+    struct Document<'a, T> {
+        schema: &'a str,
+        #[serde(flatten)]
+        result: &'a T,
+    }
+    let text = serde_json::to_string_pretty(&Document { schema, result })
+        .map_err(|error| Failure::Failed(format!("the result cannot be written as JSON: {error}")))?;
+    print(&format!("{text}\n"));
+    Ok(())
 }
 
 /// Prints a result; a reader that closed the pipe has what it wanted.

@@ -12,7 +12,7 @@ use crate::store::{Claim, Remains};
 /// Shows where a run stands and carries the wish to end it. Nothing is drawn when stderr is not a terminal.
 pub struct Display {
     bar: ProgressBar,
-    phase: Option<Phase>,
+    label: Option<&'static str>,
     stop: Arc<AtomicBool>,
 }
 
@@ -38,25 +38,31 @@ impl Display {
             }
             eprintln!("interrupted: ending after the current trajectories; Ctrl-C again ends at once");
         });
-        Self { bar: ProgressBar::no_length(), phase: None, stop }
+        Self { bar: ProgressBar::no_length(), label: None, stop }
     }
 
     pub fn update(&mut self, state: Progress) -> ControlFlow<()> {
-        if self.phase != Some(state.phase) {
-            self.phase = Some(state.phase);
-            let label = match state.phase {
-                Phase::WarmUp => "warm-up ",
-                Phase::Sampling => "sampling",
-            };
+        let label = match state.phase {
+            Phase::WarmUp => "warm-up ",
+            Phase::Sampling => "sampling",
+        };
+        self.show(label, "trajectories", state.done, state.total)
+    }
+
+    /// `done` of `total` `units` of what `label` names.
+    pub fn show(&mut self, label: &'static str, units: &str, done: usize, total: usize) -> ControlFlow<()> {
+        if self.label != Some(label) {
+            self.label = Some(label);
             self.bar.reset();
-            self.bar.set_length(state.total as u64);
+            self.bar.set_length(total as u64);
+            let template = format!("{{msg}} [{{bar:40}}] {{pos}}/{{len}} {units}, {{eta}} left");
             // A malformed template would only cost the bar its looks.
-            if let Ok(style) = ProgressStyle::with_template("{msg} [{bar:40}] {pos}/{len} trajectories, {eta} left") {
+            if let Ok(style) = ProgressStyle::with_template(&template) {
                 self.bar.set_style(style.progress_chars("=> "));
             }
             self.bar.set_message(label);
         }
-        self.bar.set_position(state.done as u64);
+        self.bar.set_position(done as u64);
         if self.stop.load(Ordering::SeqCst) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 

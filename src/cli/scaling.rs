@@ -2,37 +2,24 @@
 
 use std::fmt::Write;
 
-use serde::Serialize;
-
 use super::args::ScalingArgs;
 use super::progress::Display;
-use super::{Failure, print};
+use super::{Failure, print, print_json};
 use crate::scaling::{Scaling, measure};
 
 /// Limits below this many errors are called zero.
 const SIGNIFICANT: f64 = 3.0;
 
-#[derive(Serialize)]
-struct Document<'a> {
-    schema: &'static str,
-    #[serde(flatten)]
-    scaling: &'a Scaling,
-}
-
 pub fn scaling(arguments: &ScalingArgs) -> Result<(), Failure> {
     let experiment = arguments.experiment.experiment()?;
     let mut display = Display::new(None);
-    let found = measure(&experiment, arguments.hold, &arguments.widths, |_, state| display.update(state));
+    let found = measure(&experiment, arguments.hold, &arguments.widths, |state| display.update(state));
     display.finish();
     let found = found?;
     if arguments.json {
-        let document = Document { schema: "featherm.scaling/1", scaling: &found };
-        let text = serde_json::to_string_pretty(&document)
-            .map_err(|error| Failure::Failed(format!("the ladder of widths cannot be written as JSON: {error}")))?;
-        print(&format!("{text}\n"));
-    } else {
-        print(&table(&found));
+        return print_json("featherm.scaling/1", &found);
     }
+    print(&table(&found));
     Ok(())
 }
 

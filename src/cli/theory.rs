@@ -5,7 +5,7 @@ use std::fmt::Write;
 use serde_json::{Map, Value, json};
 
 use super::args::TheoryArgs;
-use super::{Failure, print};
+use super::{Failure, print, print_json};
 use crate::observables::{Entry, Observable, entries};
 use crate::report::UnitReport;
 use crate::run::prepare;
@@ -43,10 +43,7 @@ pub fn theory(arguments: &TheoryArgs) -> Result<(), Failure> {
     }
     if arguments.json {
         let points: Vec<Value> = forecasts.iter().map(|p| p.point(&entries)).collect();
-        let document = json!({ "schema": "featherm.theory/1", "points": points });
-        let text = serde_json::to_string_pretty(&document)
-            .map_err(|error| Failure::Failed(format!("the predictions cannot be written as JSON: {error}")))?;
-        print(&format!("{text}\n"));
+        print_json("featherm.theory/1", &json!({ "points": points }))?;
     } else {
         print(&table(&forecasts, &entries));
     }

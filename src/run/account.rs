@@ -7,7 +7,9 @@ use crate::backend::{Accumulated, Backend};
 use crate::compare::{self, DistanceCurve, LogEvidence, Losses, Row};
 use crate::observables::{self, Observable, SampledTemperature, class_pairs};
 use crate::report::verdict::{judge, warnings};
-use crate::report::{DataSummary, Document, LogEvidenceReport, SCHEMA, SamplerReport, TemperatureReport, Timing};
+use crate::report::{
+    DataSummary, Document, LogEvidenceReport, SCHEMA, SamplerReport, Signatures, TemperatureReport, Timing,
+};
 use crate::sampler::{Plan, RunReport, superchains};
 use crate::theory::{Kind, Prediction};
 
@@ -21,6 +23,7 @@ impl Job<'_> {
         entries: &[observables::Entry],
         sampled: &[SampledTemperature],
         accumulated: &Accumulated,
+        signatures: &[Signatures],
     ) -> Result<Vec<Vec<Row>>, RunError> {
         let mut rows = Vec::new();
         for (t, sampled) in sampled.iter().enumerate() {
@@ -31,7 +34,7 @@ impl Job<'_> {
                 // Measured along a û of length zero they read 0, which is no measurement.
                 at.retain(|row| !entries.iter().any(|e| e.name == row.name && e.members.iter().any(|o| o.along_u())));
             }
-            at.extend(self.derived_rows(t, sampled, accumulated));
+            at.extend(self.derived_rows(t, sampled, signatures[t].predictor.as_ref()));
             at.extend(compare::predictive_rows(&accumulated.predictive[t], predictions, superchains)?);
             rows.push(at);
         }
@@ -69,7 +72,7 @@ impl Job<'_> {
         backend: &dyn Backend,
         timing: Timing,
         rows: Vec<Vec<Row>>,
-        (sampled, accumulated): (&[SampledTemperature], &Accumulated),
+        (sampled, at): (&[SampledTemperature], Vec<Signatures>),
     ) -> Document {
         let (experiment, problem) = (self.experiment, &self.prepared.problem);
         let signatures = self.signatures(&rows, sampled);
@@ -77,8 +80,9 @@ impl Job<'_> {
         let evidence = self.log_evidence(sampled);
         let mut temperatures: Vec<TemperatureReport> = rows
             .iter()
+            .zip(at)
             .enumerate()
-            .map(|(t, rows)| {
+            .map(|(t, (rows, signatures))| {
                 let (chains, predictions) = (&report.chains[t], &self.predictions[t]);
                 let found = evidence.as_ref().and_then(|evidence| evidence.get(t));
                 TemperatureReport {
@@ -96,7 +100,7 @@ impl Job<'_> {
                     log_evidence: found.map(|found| LogEvidenceReport::new(found, predictions)),
                     theory: predictions.iter().map(|p| (p.kind.name().to_string(), p.into())).collect(),
                     units: self.units[t].iter().map(|p| (p.kind.name().to_string(), p.into())).collect(),
-                    signatures: self.signatures_at(t, accumulated),
+                    signatures,
                 }
             })
             .collect();

@@ -60,9 +60,14 @@ impl Job<'_> {
     }
 
     /// Rows of scalars that are functions of means and not means of draws: their errors are from the jackknife over chains.
-    pub(super) fn derived_rows(&self, t: usize, sampled: &SampledTemperature, accumulated: &Accumulated) -> Vec<Row> {
+    pub(super) fn derived_rows(
+        &self,
+        t: usize,
+        sampled: &SampledTemperature,
+        predictor: Option<&PredictorReport>,
+    ) -> Vec<Row> {
         let mut rows = self.normalised_distances(t, sampled);
-        if let Some(found) = self.predictor(t, accumulated) {
+        if let Some(found) = predictor {
             let parts = [("test_bias_squared", found.bias_squared), ("test_variance", found.variance)];
             rows.extend(parts.into_iter().enumerate().map(|(part, (name, measured))| {
                 let theory = Kind::PROCESSES.into_iter().filter_map(|k| Some((k, found.predicted(k)?[part])));

@@ -75,7 +75,7 @@ pub fn ensemble(problem: &Problem, network: Network, setting: &Setting, directio
         replicas: setting.replicas,
         directions: vec![rotated; setting.temperatures.len()],
         reaches: vec![[4.5; 2]; setting.temperatures.len()],
-        // At least half of these are filled: with fewer, the errors of predictions come out too small.
+        // Between ten and twenty of these are filled.
         batches: 20,
     }
 }
