@@ -34,6 +34,7 @@ Examples:
   featherm                                                    the quick preset
   featherm run --data fashion-mnist --classes 2,4 --train 100 --width 50 --temperatures 10,1,0.1
   featherm run --config experiment.toml --out results/first   settings from a file; flags override it
+  featherm run --preset paper --out results/paper             six runs on Fashion-MNIST, and the page of them all
   featherm theory --temperature-range 0.001:10:30 --json      theory only, no sampling
   featherm resume runs/quick-1                                go on where a run was interrupted
   featherm report runs/quick-1                                the table, the page and the figures of a finished run
@@ -199,9 +200,12 @@ pub struct SourceArgs {
     /// Settings from a TOML file with the sections [data] [network] [temperature] [sampler] [output].
     #[arg(long, value_name = "FILE", conflicts_with = "preset", help_heading = "Settings")]
     pub config: Option<PathBuf>,
-    /// Settings of a ready-made run: quick.
+    /// Ready-made settings: quick, or paper (six runs on Fashion-MNIST).
     #[arg(long, value_name = "NAME", help_heading = "Settings")]
     pub preset: Option<String>,
+    /// One run of a preset or file that has several, by the name of its [[case]].
+    #[arg(long, value_name = "NAME", help_heading = "Settings")]
+    case: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -357,6 +361,14 @@ impl SamplerArgs {
 impl SourceArgs {
     /// The settings below the flags, and the name under which runs of them are filed. A file stands alone; otherwise there is a preset.
     fn base(&self) -> Result<(Settings, String), Failure> {
+        let (settings, name) = self.all()?;
+        match &self.case {
+            Some(case) => Ok((settings.only(case)?, format!("{name}-{case}"))),
+            None => Ok((settings, name)),
+        }
+    }
+
+    fn all(&self) -> Result<(Settings, String), Failure> {
         let Some(path) = &self.config else {
             let name = self.preset.as_deref().unwrap_or("quick");
             return Ok((preset(name)?, name.into()));
@@ -383,13 +395,13 @@ impl ExperimentArgs {
 }
 
 impl RunArgs {
-    /// The experiment, and the name under which its run is filed.
-    pub fn experiment(&self) -> Result<(Experiment, String), Failure> {
+    /// The settings, and the name under which runs of them are filed.
+    pub fn settings(&self) -> Result<(Settings, String), Failure> {
         let (mut settings, name) = self.experiment.settings()?;
         let dir = self.out.as_deref().map(path_text).transpose()?;
         let output = OutputSettings { dir, checkpoint_every: self.checkpoint_every };
         settings.override_with(Settings { output, ..Settings::default() });
-        Ok((resolve(settings)?, name))
+        Ok((settings, name))
     }
 }
 
@@ -403,7 +415,7 @@ impl TheoryArgs {
 }
 
 /// A source of data that does not exist is named before anything that it would need beside it.
-fn resolve(settings: Settings) -> Result<Experiment, Failure> {
+pub fn resolve(settings: Settings) -> Result<Experiment, Failure> {
     if let Some(source) = settings.data.source.as_deref().filter(|source| !source.trim().is_empty()) {
         recognise(source).map_err(|error| Failure::BadInput(error.to_string()))?;
     }

@@ -5,11 +5,13 @@ mod bench;
 mod descend;
 mod devices;
 mod doctor;
+mod interrupt;
 mod progress;
 mod report;
 mod resume;
 mod run;
 mod scaling;
+mod study;
 mod theory;
 
 use std::process::ExitCode;

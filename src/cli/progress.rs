@@ -1,44 +1,24 @@
-//! A progress bar on a terminal, and Ctrl-C as a request to stop.
+//! A progress bar on a terminal, which also carries the wish to stop.
 
 use std::ops::ControlFlow;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::interrupt;
 use crate::sampler::{Phase, Progress};
-use crate::store::{Claim, Remains};
+use crate::store::Claim;
 
 /// Shows where a run stands and carries the wish to end it. Nothing is drawn when stderr is not a terminal.
 pub struct Display {
     bar: ProgressBar,
     label: Option<&'static str>,
-    stop: Arc<AtomicBool>,
 }
 
 impl Display {
-    /// Takes over Ctrl-C, SIGTERM and SIGHUP: the first asks the run to end after its current trajectories, the second ends the process. A run that
-    /// has a directory and nothing in it to go on from is undone.
+    /// A display of the run that begins now; takes over the signals as [`interrupt::watch`].
     pub fn new(claim: Option<Claim>) -> Self {
-        let stop = Arc::new(AtomicBool::new(false));
-        let flag = Arc::clone(&stop);
-        // Without a handler Ctrl-C simply ends the process, which is no reason not to run.
-        let _ = ctrlc::set_handler(move || {
-            if flag.swap(true, Ordering::SeqCst) {
-                match claim.as_ref().map(|claim| (claim.abandon(), claim.path())) {
-                    None | Some((Remains::Nothing, _)) => {
-                        eprintln!("error: interrupted twice: nothing of this run was kept");
-                    }
-                    Some((Remains::Run, path)) => {
-                        let path = path.display();
-                        eprintln!("error: interrupted twice: `featherm resume {path}` goes on from what was last kept");
-                    }
-                }
-                std::process::exit(3);
-            }
-            eprintln!("interrupted: ending after the current trajectories; Ctrl-C again ends at once");
-        });
-        Self { bar: ProgressBar::no_length(), label: None, stop }
+        interrupt::watch(claim);
+        Self { bar: ProgressBar::no_length(), label: None }
     }
 
     pub fn update(&mut self, state: Progress) -> ControlFlow<()> {
@@ -63,7 +43,7 @@ impl Display {
             self.bar.set_message(label);
         }
         self.bar.set_position(done as u64);
-        if self.stop.load(Ordering::SeqCst) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        if interrupt::asked() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
     pub fn finish(&self) {

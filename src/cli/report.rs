@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::args::ReportArgs;
-use super::{Failure, print};
+use super::{Failure, print, study};
 use crate::report::figure::shown_temperature;
 use crate::report::page::{Named, overlay, page};
 use crate::report::{Document, plots, table};
@@ -21,6 +21,9 @@ pub fn report(arguments: &ReportArgs) -> Result<(), Failure> {
                 dir.join(PAGE).display()
             )));
         }
+        if let Some(settings) = study::cases(dir) {
+            return study::publish(dir, &settings);
+        }
         let document = read_report(dir)?;
         print(&table(&document));
         print(&plots(&document));
@@ -34,7 +37,7 @@ pub fn report(arguments: &ReportArgs) -> Result<(), Failure> {
         .map(|(dir, document)| Named { name: name(dir, &arguments.dirs), document })
         .collect();
     let out = arguments.out.clone().unwrap_or_else(|| OVERLAY.into());
-    write_overlay(&out, &overlay(&runs))?;
+    write_overlay(&out, &overlay(&runs).html)?;
     print(&format!("report: {}\n", out.display()));
     Ok(())
 }

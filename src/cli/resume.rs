@@ -1,19 +1,27 @@
 //! `featherm resume`: goes on with a run from its directory, from whatever an interruption, a kill or a loss of power left there.
 
 use super::args::ResumeArgs;
-use super::run::{carry_out, record};
-use super::{Failure, print};
+use super::run::{admit, carry_out, record};
+use super::{Failure, print, study};
 use crate::config::{Experiment, Settings};
-use crate::run::{Prepared, load, memory_need};
+use crate::run::Prepared;
 use crate::store::{Checkpoint, RunDir};
 
 pub fn resume(arguments: &ResumeArgs) -> Result<(), Failure> {
     let dir = RunDir::open(&arguments.dir)?;
-    let name = arguments.dir.display();
     let settings = Settings::from_toml(&dir.read_config()?, &dir.path().join("config.toml").display().to_string())?;
+    if !settings.case.is_empty() {
+        return study::resume(&dir, settings, arguments.draws.as_deref());
+    }
+    go_on(&dir, settings, arguments.draws.as_deref())
+}
+
+/// Goes on with one run, with another number of draws if that is wished.
+pub fn go_on(dir: &RunDir, settings: Settings, wish: Option<&str>) -> Result<(), Failure> {
+    let name = dir.path().display();
     let mut experiment = Experiment::resolve(settings)?;
     let planned = experiment.sampler.draws;
-    if let Some(wish) = &arguments.draws {
+    if let Some(wish) = wish {
         experiment = with_draws(&experiment, draws(wish, planned)?)?;
     }
     let draws = experiment.sampler.draws;
@@ -21,22 +29,19 @@ pub fn resume(arguments: &ResumeArgs) -> Result<(), Failure> {
         print(&format!("{name} is finished: {draws} draws are taken; --draws +N takes more\n"));
         return Ok(());
     }
-    let checkpoint = Checkpoint::read(&dir, &experiment)?;
-    let problem = load(&experiment)?;
-    let (_, fits) = memory_need(&experiment, &problem).map_err(|error| Failure::Failed(error.to_string()))?;
-    fits.map_err(|error| Failure::BadInput(error.to_string()))?;
-    let prepared = Prepared::new(&experiment, problem)?;
+    let checkpoint = Checkpoint::read(dir, &experiment)?;
+    let prepared = Prepared::new(&experiment, admit(&experiment, false)?)?;
     if draws != planned {
-        dir.write_config(&record(&experiment)?)?;
+        dir.write_config(&record(&experiment.settings())?)?;
     }
     if checkpoint.is_none() {
         eprintln!("{name} has no checkpoint: the run starts again from its config.toml");
     }
-    carry_out(&experiment, &prepared, &dir, checkpoint)
+    carry_out(&experiment, &prepared, dir, checkpoint)
 }
 
 /// The number of draws that `wish` asks for, where `planned` were asked for before.
-fn draws(wish: &str, planned: usize) -> Result<usize, Failure> {
+pub fn draws(wish: &str, planned: usize) -> Result<usize, Failure> {
     let total = match wish.strip_prefix('+') {
         Some(more) => more.parse().ok().and_then(|more| planned.checked_add(more)),
         None => wish.parse().ok(),

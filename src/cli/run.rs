@@ -1,46 +1,66 @@
 //! `featherm run`: samples, compares, writes the run directory, prints the table.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::args::RunArgs;
+use super::args::{RunArgs, resolve};
 use super::progress::Display;
 use super::report::publish;
-use super::{Failure, print};
-use crate::config::Experiment;
+use super::{Failure, print, study};
+use crate::config::{Experiment, Settings};
+use crate::model::Problem;
 use crate::report::{plots, table};
 use crate::run::{Checkpoints, Job, Prepared, Run, RunError, load, memory_need};
 use crate::sampler::SamplerError;
 use crate::store::{Checkpoint, Origin, PAGE, RunDir, read_report, write_arrays};
 
 pub fn run(arguments: &RunArgs) -> Result<(), Failure> {
-    let (mut experiment, name) = arguments.experiment()?;
-    if let Some(dir) = &experiment.dir {
+    let (settings, name) = arguments.settings()?;
+    if let Some(dir) = &settings.output.dir {
         RunDir::check(Path::new(dir))?;
     }
-    // Data is loaded before anything is written, so that bad input leaves no trace.
-    let problem = load(&experiment)?;
-    let (need, fits) = memory_need(&experiment, &problem).map_err(|error| Failure::Failed(error.to_string()))?;
-    if arguments.dry_run {
-        print(&format!("{}\n{need}", record(&experiment)?));
+    if !settings.case.is_empty() {
+        return study::run(settings, &name, arguments.dry_run);
     }
-    fits.map_err(|error| Failure::BadInput(error.to_string()))?;
+    let mut experiment = resolve(settings)?;
+    // Data is loaded before anything is written, so that bad input leaves no trace.
+    let problem = admit(&experiment, arguments.dry_run)?;
     if arguments.dry_run {
         return Ok(());
     }
     let prepared = Prepared::new(&experiment, problem)?;
-    let dir = match &experiment.dir {
-        Some(dir) => RunDir::create(Path::new(dir))?,
-        None => RunDir::next(&name)?,
-    };
+    let dir = create(&experiment.dir, &name)?;
     experiment.dir = Some(dir.path().display().to_string());
-    // Before anything is sampled: it is what a run that is killed starts again from.
-    let begun = record(&experiment).and_then(|record| Ok(dir.write_config(&record)?));
-    if let Err(failure) = begun {
-        dir.claim().abandon();
-        return Err(failure);
-    }
+    begin(&dir, &experiment.settings())?;
     carry_out(&experiment, &prepared, &dir, None)
+}
+
+/// Loads the data of an experiment and makes sure that its run fits into memory; `show` prints the settings and the need.
+pub fn admit(experiment: &Experiment, show: bool) -> Result<Arc<Problem>, Failure> {
+    let problem = load(experiment)?;
+    let (need, fits) = memory_need(experiment, &problem).map_err(|error| Failure::Failed(error.to_string()))?;
+    if show {
+        print(&format!("{}\n{need}", record(&experiment.settings())?));
+    }
+    fits.map_err(|error| Failure::BadInput(error.to_string()))?;
+    Ok(problem)
+}
+
+/// Takes the directory that was named, else the next free one of `name`.
+pub fn create(dir: &Option<String>, name: &str) -> Result<RunDir, Failure> {
+    Ok(match dir {
+        Some(dir) => RunDir::create(Path::new(dir))?,
+        None => RunDir::next(name)?,
+    })
+}
+
+/// Writes the settings before anything is sampled: they are what a run that is killed starts again from.
+pub fn begin(dir: &RunDir, settings: &Settings) -> Result<(), Failure> {
+    let begun = record(settings).and_then(|record| Ok(dir.write_config(&record)?));
+    begun.inspect_err(|_| {
+        dir.claim().abandon();
+    })
 }
 
 /// Samples an experiment, from its beginning or from a checkpoint, and writes its results.
@@ -124,7 +144,7 @@ fn sample(
 }
 
 /// The resolved settings as TOML.
-pub fn record(experiment: &Experiment) -> Result<String, Failure> {
-    toml::to_string(&experiment.settings())
+pub fn record(settings: &Settings) -> Result<String, Failure> {
+    toml::to_string(settings)
         .map_err(|error| Failure::Failed(format!("the configuration cannot be written as TOML: {error}")))
 }

@@ -11,6 +11,12 @@ pub enum ConfigError {
     Impossible { setting: &'static str, value: String, requirement: String },
     #[error("there is no preset '{name}': choose one of {known}")]
     UnknownPreset { name: String, known: String },
+    #[error("there is no case '{name}' in these settings: the cases are {known}")]
+    UnknownCase { name: String, known: String },
+    #[error(
+        "these settings are of several runs ({known}): choose one with --case NAME, or let `featherm run` take them all"
+    )]
+    SeveralCases { known: String },
     #[error("{origin}: {message}")]
     Syntax { origin: String, message: String },
 }

@@ -171,7 +171,11 @@ impl Experiment {
     /// # Errors
     /// [`ConfigError`] naming the first setting that is missing or impossible.
     pub fn resolve(settings: Settings) -> Result<Self, ConfigError> {
-        let Settings { data, network, temperature, theory, sampler, output } = settings;
+        let Settings { data, network, temperature, theory, sampler, output, case } = settings;
+        if !case.is_empty() {
+            let known = case.into_iter().map(|case| case.name).collect::<Vec<_>>().join(", ");
+            return Err(ConfigError::SeveralCases { known });
+        }
         let source = data
             .source
             .filter(|source| !source.trim().is_empty())
@@ -329,6 +333,7 @@ impl Experiment {
                 precision: Some(sampler.precision),
             },
             output: OutputSettings { dir: dir.clone(), checkpoint_every: Some(*checkpoint_every) },
+            case: Vec::new(),
         }
     }
 }

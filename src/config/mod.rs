@@ -6,11 +6,14 @@ mod experiment;
 mod parse;
 mod presets;
 mod settings;
+mod study;
 
 pub use data::{ClassGroup, DataConfig, Order, Standardize, Teacher, TeacherKind};
 pub use error::ConfigError;
 pub use experiment::{BackendChoice, Experiment, Precision, Readout, SamplerConfig, SamplerKind};
 pub use presets::preset;
 pub use settings::{
-    DataSettings, NetworkSettings, OutputSettings, SamplerSettings, Settings, TemperatureSettings, TheorySettings,
+    CaseSettings, DataSettings, NetworkSettings, OutputSettings, SamplerSettings, Settings, TemperatureSettings,
+    TheorySettings,
 };
+pub use study::Case;

@@ -2,7 +2,8 @@
 
 use super::{ConfigError, Settings};
 
-const PRESETS: [(&str, &str); 1] = [("quick", include_str!("presets/quick.toml"))];
+const PRESETS: [(&str, &str); 2] =
+    [("quick", include_str!("presets/quick.toml")), ("paper", include_str!("presets/paper.toml"))];
 
 /// The settings of the preset `name`.
 ///
@@ -24,7 +25,11 @@ mod tests {
     #[test]
     fn every_preset_resolves() {
         for (name, _) in PRESETS {
-            assert!(Experiment::resolve(preset(name).unwrap()).is_ok(), "{name}");
+            let settings = preset(name).unwrap();
+            let cases: Vec<_> = settings.cases().unwrap().into_iter().map(|case| case.settings).collect();
+            for settings in if cases.is_empty() { vec![settings] } else { cases } {
+                assert!(Experiment::resolve(settings).is_ok(), "{name}");
+            }
         }
         assert!(preset("no-such").unwrap_err().to_string().contains("quick"));
     }

@@ -16,6 +16,21 @@ pub struct Settings {
     pub theory: TheorySettings,
     pub sampler: SamplerSettings,
     pub output: OutputSettings,
+    /// `[[case]]`: several runs that share what the sections above say.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub case: Vec<CaseSettings>,
+}
+
+/// One `[[case]]`: its name, and what it says differently.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CaseSettings {
+    pub name: String,
+    pub data: DataSettings,
+    pub network: NetworkSettings,
+    pub temperature: TemperatureSettings,
+    pub theory: TheorySettings,
+    pub sampler: SamplerSettings,
 }
 
 macro_rules! section {
@@ -120,9 +135,12 @@ section! {
 }
 
 impl Settings {
-    /// Takes from `other` everything that it sets. Naming another source of data forgets what was said of the first, its classes
-    /// above all; setting the temperatures in one form forgets the other form.
+    /// Takes from `other` everything that it sets, over what the cases say too. Naming another source of data forgets what was said of the
+    /// first, its classes above all; setting the temperatures in one form forgets the other form.
     pub fn override_with(&mut self, other: Self) {
+        for case in &mut self.case {
+            case.override_with(&other, self.data.source.as_ref());
+        }
         if other.data.source.is_some() && other.data.source != self.data.source {
             self.data = DataSettings::default();
         }

@@ -2,6 +2,7 @@
 
 mod document;
 pub mod figure;
+pub mod findings;
 pub mod page;
 mod table;
 mod terminal;

@@ -46,9 +46,10 @@ impl Origin {
 
 /// The settings that decide what the chains do, as TOML.
 fn config(experiment: &Experiment) -> String {
-    let Settings { mut sampler, data, network, temperature, theory, output: _ } = experiment.settings();
+    let Settings { mut sampler, data, network, temperature, theory, output: _, case: _ } = experiment.settings();
     sampler.draws = None;
-    let settings = Settings { sampler, data, network, temperature, theory, output: Default::default() };
+    let settings =
+        Settings { sampler, data, network, temperature, theory, output: Default::default(), case: Vec::new() };
     // Settings are tables of plain values, which TOML can hold; Debug tells two of them apart as well.
     toml::to_string(&settings).unwrap_or_else(|_| format!("{settings:?}"))
 }

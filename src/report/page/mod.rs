@@ -4,6 +4,8 @@ mod html;
 mod overlay;
 mod run;
 
+use super::figure::{Figure, png};
+
 pub use overlay::{Named, OVERLAY_MARK, overlay};
 pub use run::page;
 
@@ -21,4 +23,17 @@ pub struct Page {
 pub struct FigureFile {
     pub name: String,
     pub bytes: Vec<u8>,
+}
+
+/// Figures as SVG and PNG; one that cannot be rasterised is noted and has no PNG.
+fn files<'a>(figures: impl IntoIterator<Item = &'a Figure>, notes: &mut Vec<String>) -> Vec<FigureFile> {
+    let mut files = Vec::new();
+    for figure in figures {
+        files.push(FigureFile { name: format!("{}.svg", figure.name), bytes: figure.file().into_bytes() });
+        match png(figure) {
+            Ok(bytes) => files.push(FigureFile { name: format!("{}.png", figure.name), bytes }),
+            Err(error) => notes.push(error.to_string()),
+        }
+    }
+    files
 }

@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 
 use super::html::{document, figures, table};
+use super::{Page, files};
 use crate::report::Document;
 use crate::report::figure::canvas::escape;
 use crate::report::figure::ink::Ink;
 use crate::report::figure::ladder::{Quantity, horizontal, vertical};
 use crate::report::figure::plot::{Look, Panel, Plot, Series};
 use crate::report::figure::{Figure, Numbers, distance_quantities, radius_quantities, readout_quantity};
+use crate::report::findings::{COLDEST, MANIFOLDS, findings};
 use crate::report::table::{header, short};
 use crate::theory::Kind;
 
@@ -28,7 +30,7 @@ pub struct Named<'a> {
 }
 
 /// The page that compares runs, in the order given.
-pub fn overlay(runs: &[Named]) -> String {
+pub fn overlay(runs: &[Named]) -> Page {
     let title = format!("{} runs over each other", runs.len());
     let mut body = format!("<header>\n<h1>{title}</h1>\n</header>\n<main>\n<ul>\n");
     for run in runs {
@@ -38,8 +40,14 @@ pub fn overlay(runs: &[Named]) -> String {
             escape(&header(run.document))
         );
     }
-    body += "</ul>\n<h2>Curves</h2>\n";
-    body += &figures(&curves(runs));
+    body += "</ul>\n<h2>Findings</h2>\n<div class=\"box\">";
+    let [manifolds, coldest] = findings(runs);
+    body += &format!("<p>{MANIFOLDS}</p>{}<p>{COLDEST}</p>{}</div>\n", table(&manifolds), table(&coldest));
+    body += "<h2>Curves</h2>\n";
+    let curves = curves(runs);
+    let mut notes = Vec::new();
+    let files = files(&curves, &mut notes);
+    body += &figures(&curves);
     body += "<h2>Differences</h2>\n<div class=\"box\">";
     let found = differences(runs);
     body += &if found.rows.is_empty() {
@@ -54,7 +62,7 @@ pub fn overlay(runs: &[Named]) -> String {
     body +=
         &if settings.rows.is_empty() { "<p>Nothing but where they were written.</p>".into() } else { table(&settings) };
     body += "</div>\n</main>\n";
-    document(&title, OVERLAY_MARK, &body)
+    Page { html: document(&title, OVERLAY_MARK, &body), files, notes }
 }
 
 /// Every quantity that is drawn and compared, once for all runs.

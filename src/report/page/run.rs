@@ -1,10 +1,10 @@
 //! The page of one run.
 
 use super::html::{block, document, figures, list, table};
-use super::{FigureFile, Page};
+use super::{Page, files};
 use crate::report::figure::canvas::escape;
 use crate::report::figure::ladder::Quantity;
-use crate::report::figure::{Numbers, distance_quantities, png, readout_quantity, sections};
+use crate::report::figure::{Numbers, distance_quantities, readout_quantity, sections};
 use crate::report::table::{header, maxima, short, with_error};
 use crate::report::{Document, TemperatureReport};
 use crate::store::GramAt;
@@ -20,14 +20,7 @@ pub fn page(run: &Document, gram: Result<GramAt, String>) -> Page {
     let mut notes = Vec::new();
     let gram = gram.map_err(|reason| notes.push(format!("the figures of the Gram matrix are left out: {reason}"))).ok();
     let sections = sections(run, gram.as_ref());
-    let mut files = Vec::new();
-    for figure in sections.iter().flat_map(|section| &section.figures) {
-        files.push(FigureFile { name: format!("{}.svg", figure.name), bytes: figure.file().into_bytes() });
-        match png(figure) {
-            Ok(bytes) => files.push(FigureFile { name: format!("{}.png", figure.name), bytes }),
-            Err(error) => notes.push(error.to_string()),
-        }
-    }
+    let files = files(sections.iter().flat_map(|section| &section.figures), &mut notes);
 
     let mut body = format!(
         "<header>\n<h1>{}</h1>\n<p class=\"soft\">{}</p>\n</header>\n<main>\n",
