@@ -1,6 +1,8 @@
 //! The whole job, from an [`Experiment`] to its [`Document`]: data, theory, samples, comparison.
 
 mod account;
+#[cfg(fuzzing)]
+pub mod fuzz;
 mod signatures;
 
 use std::ops::ControlFlow;

@@ -57,7 +57,11 @@ pub enum Command {
     /// Follow noiseless gradient descent from prior draws and record how the class manifolds move.
     Descend(DescendArgs),
     /// Measure the samplers themselves.
+    #[command(arg_required_else_help = false)]
     Bench(BenchArgs),
+    /// Known data sets: what there is, where it is looked for, and how to get it.
+    #[command(arg_required_else_help = false)]
+    Data(DataArgs),
     /// List the graphics devices that can run the chains.
     Devices,
     /// Hold every device against float64 on the CPU, stage by stage, on a small bundled problem.
@@ -159,6 +163,33 @@ pub struct BiasArgs {
     /// Print JSON (schema featherm.bias/1) instead of a table.
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct DataArgs {
+    #[command(subcommand)]
+    pub command: DataCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum DataCommand {
+    /// List the data sets and where each is found.
+    List,
+    /// What a data set is, its files with their SHA-256, and where they are looked for.
+    Info { name: String },
+    /// Download a data set to where --data NAME finds it. The only command that uses the network.
+    Fetch(FetchArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct FetchArgs {
+    pub name: String,
+    /// Folder of a server to take the files from; their SHA-256 must be the published ones nevertheless.
+    #[arg(long, value_name = "URL")]
+    pub mirror: Option<String>,
+    /// Folder to put NAME into, in place of $FEATHERM_DATA or the XDG data directory; set FEATHERM_DATA to it to use it by name.
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
