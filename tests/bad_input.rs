@@ -160,6 +160,11 @@ fn other_commands() {
         row(&["bench"], &["bias"]),
         row(&["bench", "speed"], &["speed"]),
         row(&["bench", "bias", "--chains", "0"], &["chains = 0"]),
+        row(&["data"], &["subcommand", "fetch"]),
+        row(&["data", "info"], &["<name>"]),
+        row(&["data", "info", "imagenet"], &["imagenet", "cifar-10"]),
+        row(&["data", "fetch", "digits"], &["digits", "fashion-mnist"]),
+        row(&["run", "--progress", "loud"], &["--progress", "loud", "json"]),
         row(&["devices", "all"], &["all"]),
         row(&["doctor", "--fast"], &["--fast"]),
         row(&["report"], &["<dir>"]),
@@ -553,4 +558,23 @@ fn a_row_that_does_not_hold_is_found() {
     let before = snapshot(dir.path());
     fs::write(dir.path().join("new"), "").unwrap();
     assert_ne!(snapshot(dir.path()), before);
+}
+
+#[cfg(feature = "fetch")]
+#[test]
+fn mirrors() {
+    check(vec![
+        row(&["data", "fetch", "mnist", "--mirror", "ftp://example.org"], &["--mirror ftp://example.org", "https://"]),
+        row(&["data", "fetch", "mnist", "--mirror", ""], &["--mirror", "https://"]),
+        with(
+            &["data", "fetch", "mnist", "--dir", "sets", "--mirror", "http://127.0.0.1:9"],
+            vec![("sets", Content::Text("precious"))],
+            &["sets/mnist", "writable --dir"],
+        ),
+        with(
+            &["data", "fetch", "mnist", "--dir", "sets", "--mirror", "http://127.0.0.1:9"],
+            vec![("sets/mnist/train-images-idx3-ubyte.gz", Content::Text("precious"))],
+            &["is there", "440fcabf", "move it away"],
+        ),
+    ]);
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Parser, Subcommand};
 
 use super::Failure;
+use super::progress::Style;
 use crate::config::{
     BackendChoice, DataSettings, Experiment, NetworkSettings, Order, OutputSettings, Precision, Readout, SamplerKind,
     SamplerSettings, Settings, Standardize, TemperatureSettings, TheorySettings, preset,
@@ -89,6 +90,9 @@ pub struct RunArgs {
     /// Seconds between two checkpoints, from which featherm resume goes on; 0 writes one only at the end or when interrupted (default 60).
     #[arg(long, value_name = "SECONDS", help_heading = "Output", allow_negative_numbers = true)]
     pub checkpoint_every: Option<f64>,
+    /// How progress is told on stderr: a bar where that is a terminal, or JSON lines for programs.
+    #[arg(long, value_enum, default_value = "bar", help_heading = "Output")]
+    pub progress: Style,
     /// Print the resolved settings and the memory that the run would take, and stop.
     #[arg(long, help_heading = "Output")]
     pub dry_run: bool,
@@ -213,6 +217,9 @@ pub struct ResumeArgs {
     /// More draws than were planned: +N of them, or N in all. The result is that of a run planned so from the start.
     #[arg(long, value_name = "+N|N", allow_hyphen_values = true)]
     pub draws: Option<String>,
+    /// How progress is told on stderr: a bar where that is a terminal, or JSON lines for programs.
+    #[arg(long, value_enum, default_value = "bar")]
+    pub progress: Style,
 }
 
 #[derive(Debug, Args)]

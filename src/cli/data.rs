@@ -87,7 +87,10 @@ fn fetch(set: &Set, arguments: &FetchArgs) -> Result<(), Failure> {
         bar.set_position(done);
     });
     bar.finish_and_clear();
-    fetched.map_err(|error| Failure::Failed(error.to_string()))?;
+    fetched.map_err(|error| match error {
+        error if error.is_bad_input() => Failure::BadInput(error.to_string()),
+        error => Failure::Failed(error.to_string()),
+    })?;
     print(&format!("{} is in {}\n", set.name, folder.display()));
     if find(set.name).is_ok_and(|found| found != folder) && arguments.dir.is_some() || find(set.name).is_err() {
         let dir = arguments.dir.as_deref().unwrap_or(&folder).display();

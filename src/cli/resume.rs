@@ -30,9 +30,9 @@ pub fn resume(arguments: &ResumeArgs) -> Result<(), Failure> {
         dir.write_config(&record(&experiment)?)?;
     }
     if checkpoint.is_none() {
-        eprintln!("{name} has no checkpoint: the run starts again from its config.toml");
+        arguments.progress.say(&format!("{name} has no checkpoint: the run starts again from its config.toml"));
     }
-    carry_out(&experiment, &prepared, &dir, checkpoint)
+    carry_out(&experiment, &prepared, &dir, checkpoint, arguments.progress)
 }
 
 /// The number of draws that `wish` asks for, where `planned` were asked for before.

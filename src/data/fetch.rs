@@ -47,6 +47,13 @@ pub enum FetchError {
     Disk { path: PathBuf, source: io::Error },
 }
 
+impl FetchError {
+    /// Whether what is on this machine is at fault, rather than the network or the server.
+    pub fn is_bad_input(&self) -> bool {
+        matches!(self, Self::Occupied { .. } | Self::InUse { .. } | Self::Disk { .. })
+    }
+}
+
 /// What downloads, with the time limits of this program.
 pub fn agent() -> Agent {
     let config = Agent::config_builder()
