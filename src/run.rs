@@ -1,6 +1,9 @@
 //! The whole job, from an [`Experiment`] to its [`Document`]: data, theory, samples, comparison.
 
 mod account;
+#[cfg(fuzzing)]
+pub mod fuzz;
+mod live;
 mod signatures;
 
 use std::ops::ControlFlow;
@@ -22,6 +25,8 @@ use crate::stats::ShapeError;
 use crate::store::StoreError;
 use crate::theory::unit::{self, UnitPrediction};
 use crate::theory::{self, Kind, Prediction, Theory, TheoryError};
+
+pub use live::{Live, live};
 
 /// Batches into which a chain's test predictions are accumulated, at most; from the fortieth draw on there are half as many at least.
 const BATCHES: usize = 40;
@@ -161,14 +166,14 @@ pub struct Run {
 ///
 /// # Examples
 /// See `examples/library.rs`.
-pub fn run(experiment: &Experiment, progress: impl FnMut(Progress) -> ControlFlow<()>) -> Result<Run, RunError> {
+pub fn run(experiment: &Experiment, mut progress: impl FnMut(Progress) -> ControlFlow<()>) -> Result<Run, RunError> {
     let problem = load(experiment)?;
     // Before the theory, whose cost grows as P³.
     memory_need(experiment, &problem)?.1?;
     let prepared = Prepared::new(experiment, problem)?;
     let job = Job::new(experiment, &prepared);
     let mut opened = job.open()?;
-    job.sample(opened.backend.as_mut(), progress, None)
+    job.sample(opened.backend.as_mut(), |state, _| progress(state), None)
 }
 
 /// How a run keeps its state, and what it goes on from.
@@ -310,14 +315,14 @@ impl<'a> Job<'a> {
         })
     }
 
-    /// Samples on a backend that holds [`Job::ensemble`], and compares.
+    /// Samples on a backend that holds [`Job::ensemble`], and compares. `progress` sees the draws taken so far, too.
     ///
     /// # Errors
     /// As [`run`]; also when what is to be gone on from is not of this run, or a checkpoint cannot be written.
     pub fn sample(
         mut self,
         backend: &mut dyn Backend,
-        mut progress: impl FnMut(Progress) -> ControlFlow<()>,
+        mut progress: impl FnMut(Progress, &Recorder) -> ControlFlow<()>,
         mut checkpoints: Option<Checkpoints>,
     ) -> Result<Run, RunError> {
         let problem = &self.prepared.problem;
@@ -338,7 +343,7 @@ impl<'a> Job<'a> {
                 Phase::Sampling => &mut seconds.sampling,
             };
             *spent += start.elapsed().as_secs_f64();
-            if progress(state).is_break() {
+            if progress(state, &recorder).is_break() {
                 break;
             }
             let due = |c: &&mut Checkpoints| !c.every.is_zero() && last.elapsed() >= c.every;
@@ -437,7 +442,7 @@ mod tests {
         job.predictions[1].clear();
         job.ensemble.directions[1].fill(0.0);
         let mut opened = job.open().unwrap();
-        let run = job.sample(opened.backend.as_mut(), |_| ControlFlow::Continue(()), None).unwrap();
+        let run = job.sample(opened.backend.as_mut(), |_, _| ControlFlow::Continue(()), None).unwrap();
         let [hot, cold] = &run.document.temperatures[..] else { panic!("two temperatures") };
         for name in ["readout_weight_correlation_norm", "weight_second_moment_along_u"] {
             assert!(hot.observables.contains_key(name) && !cold.observables.contains_key(name), "{name}");

@@ -1,4 +1,4 @@
-//! The command line as a user meets it: outputs, exit codes, and nothing left behind by bad input.
+//! The command line as a user meets it: outputs and exit codes. Bad input has a file of its own.
 
 use std::fs;
 use std::path::Path;
@@ -139,6 +139,46 @@ fn the_recorded_configuration_repeats_the_run_bit_for_bit() {
     assert_ne!(first["temperatures"], report(&dir.path().join("third"))["temperatures"], "another seed");
 }
 
+/// Lines of JSON for programs, on stderr alone; the result is that of a run that was not watched.
+#[test]
+fn progress_is_told_as_json_and_changes_no_bit() {
+    let dir = TempDir::new().unwrap();
+    let plain = featherm(dir.path(), &[&TINY[..], &["--out", "plain"]].concat());
+    let watched = featherm(dir.path(), &[&TINY[..], &["--progress", "json", "--out", "watched"]].concat());
+    assert!(plain.status.success() && watched.status.success(), "{}", stderr(&watched));
+    assert_eq!(stderr(&plain).lines().count(), 1, "quiet when piped: {}", stderr(&plain));
+    assert_eq!(stdout(&plain).replace("plain", "watched"), stdout(&watched), "stdout is the table and nothing else");
+    let [a, b] = ["plain", "watched"].map(|out| report(&dir.path().join(out))["temperatures"].take());
+    assert_eq!(a, b);
+    let lines: Vec<Value> = stderr(&watched).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(lines.iter().all(|line| line["schema"] == "featherm.progress/1"));
+    assert!(lines[0]["message"].as_str().unwrap().starts_with("running on "));
+    for (phase, total) in [("warm-up", 30), ("sampling", 20)] {
+        let last = lines.iter().rfind(|line| line["phase"] == phase).unwrap();
+        assert_eq!(
+            (&last["done"], &last["total"], &last["eta_s"]),
+            (&total.into(), &total.into(), &0.0.into()),
+            "{last}"
+        );
+        for field in ["elapsed_s", "chain_steps_per_s"] {
+            assert!(last[field].as_f64().unwrap() > 0.0, "{field}: {last}");
+        }
+        assert!(last["gradients"].as_u64().unwrap() > 0, "{last}");
+        let found = last["centroid_distance_sq"].as_array().unwrap();
+        assert_eq!(found.len(), if phase == "sampling" { 2 } else { 0 }, "{last}");
+        for (live, temperature) in found.iter().zip([1.0, 0.2]) {
+            assert_eq!((&live["temperature"], &live["draws"]), (&temperature.into(), &20.into()));
+        }
+    }
+    // The last look is at all the draws, as the report is.
+    let last = &lines.iter().rfind(|line| line["phase"] == "sampling").unwrap()["centroid_distance_sq"][1];
+    let reported = &report(&dir.path().join("watched"))["temperatures"][1]["observables"]["centroid_distance_sq"];
+    for field in ["rhat", "nested_rhat", "ess"] {
+        let difference = last[field].as_f64().unwrap() - reported[field].as_f64().unwrap();
+        assert!(difference.abs() < 1e-9, "{field}: {last} {reported}");
+    }
+}
+
 #[test]
 fn more_than_two_classes_have_named_entries() {
     let dir = TempDir::new().unwrap();
@@ -189,10 +229,6 @@ fn the_readout_is_integrated_out_where_it_can_be() {
         let document = report(&dir.path().join("runs/quick-1"));
         assert_eq!(document["temperatures"][0]["sampler"]["readout"], expected);
     }
-    let dir = TempDir::new().unwrap();
-    let output = featherm(dir.path(), &[&TINY[..], &["--sampler", "baoab", "--readout", "integrated"]].concat());
-    assert_eq!(output.status.code(), Some(2));
-    assert!(stderr(&output).contains("readout"), "{}", stderr(&output));
 }
 
 #[test]
@@ -271,94 +307,6 @@ fn theories_of_one_unit_stand_beside_the_samples() {
         assert!(at["units"][kind]["readout_density"]["value"].is_array(), "{kind}");
     }
     assert!(at["observables"]["train_loss"]["theory_error"].get("saddle").is_none(), "the saddle point is exact");
-    let refused = featherm(dir.path(), &["theory", "--theories", "mean-field"]);
-    assert_eq!(refused.status.code(), Some(2));
-}
-
-#[test]
-fn bad_input_is_one_line_exit_code_two_and_leaves_nothing() {
-    let cases: [(&[&str], &str); 28] = [
-        (&["--temperatures", "0"], "temperature"),
-        (&["--temperatures", "-1"], "temperature"),
-        (&["--temperatures", "NaN"], "temperature"),
-        (&["--temperatures", "1,x"], "temperatures"),
-        (&["--temperatures", "1,1"], "temperature"),
-        (&["--temperature-range", "1:2"], "LO:HI:COUNT"),
-        (&["--width", "0"], "width"),
-        (&["--width", "-3"], "width"),
-        (&["--width", "many"], "width"),
-        (&["--chains", "0"], "chains"),
-        (&["--draws", "1"], "draws"),
-        (&["--lambda0", "0"], "lambda0"),
-        (&["--lambda1", "inf"], "lambda1"),
-        (&["--step-size", "-1"], "step-size"),
-        (&["--sampler", "ula"], "step-size"),
-        (&["--sampler", "gibbs"], "sampler"),
-        (&["--activation", "sine"], "activation"),
-        (&["--train", "100000"], "train"),
-        (&["--classes", "3,3"], "classes"),
-        (&["--classes", "3,11"], "11"),
-        (&["--data", "mnist", "--train", "5"], "classes"),
-        (&["--data", "no-such-set", "--classes", "1,2", "--train", "5"], "no-such-set"),
-        (&["--data", "no-such-set"], "unknown data source `no-such-set`"),
-        (&["--backend", "cpu", "--chains", "100000", "--width", "100000"], "MiB"),
-        (&["--data", "teacher:oracle", "--train", "5"], "oracle"),
-        (&["--preset", "slow"], "quick"),
-        (&["--config", "absent.toml"], "absent.toml"),
-        (&["--no-such-flag"], "no-such-flag"),
-    ];
-    let dir = TempDir::new().unwrap();
-    for (arguments, named) in cases {
-        let output = featherm(dir.path(), arguments);
-        let message = stderr(&output);
-        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {message}");
-        assert_eq!(message.trim_end().lines().count(), 1, "{arguments:?}: {message}");
-        assert!(message.to_lowercase().contains(&named.to_lowercase()), "{arguments:?}: {message}");
-        assert!(output.stdout.is_empty());
-        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "{arguments:?} left something behind");
-    }
-}
-
-#[test]
-fn configuration_files_are_checked() {
-    let dir = TempDir::new().unwrap();
-    let cases = [
-        ("[network]\nwidht = 3\n", "widht"),
-        ("[network]\nwidth = -3\n", "width"),
-        ("[network\n", "line 1"),
-        ("[data]\nsource = \"digits\"\n", "classes"),
-        ("temperature = 3\n", "temperature"),
-    ];
-    for (text, named) in cases {
-        fs::write(dir.path().join("run.toml"), text).unwrap();
-        let output = featherm(dir.path(), &["--config", "run.toml"]);
-        assert_eq!(output.status.code(), Some(2), "{text}");
-        assert!(stderr(&output).contains(named), "{text}: {}", stderr(&output));
-        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "{text}");
-    }
-}
-
-#[test]
-fn a_used_output_directory_is_refused_and_untouched() {
-    let dir = TempDir::new().unwrap();
-    fs::create_dir(dir.path().join("used")).unwrap();
-    fs::write(dir.path().join("used/thesis.tex"), "precious").unwrap();
-    fs::write(dir.path().join("file"), "precious").unwrap();
-    for out in ["used", "file", "file/below"] {
-        let output = featherm(dir.path(), &[&TINY[..], &["--out", out]].concat());
-        assert_eq!(output.status.code(), Some(2), "{out}: {}", stderr(&output));
-        assert!(stderr(&output).contains(out));
-    }
-    assert_eq!(fs::read_dir(dir.path().join("used")).unwrap().count(), 1);
-    for (report, text) in [("empty", None), ("broken", Some("{")), ("other", Some("{\"schema\":\"x\"}"))] {
-        fs::create_dir(dir.path().join(report)).unwrap();
-        if let Some(text) = text {
-            fs::write(dir.path().join(report).join("report.json"), text).unwrap();
-        }
-        let output = featherm(dir.path(), &["report", report]);
-        assert_eq!(output.status.code(), Some(2), "{report}");
-        assert!(stderr(&output).contains("report.json"));
-    }
 }
 
 /// A run that fails after it has begun removes what it created, and nothing else.
@@ -466,19 +414,8 @@ fn help_and_version_never_fail() {
 }
 
 #[test]
-fn a_ladder_of_widths_that_cannot_be_had_is_bad_input() {
+fn a_ladder_of_widths_is_extrapolated() {
     let dir = TempDir::new().unwrap();
-    for (arguments, part) in [
-        (&["--widths", "5,10"][..], "three different widths"),
-        (&["--widths", "5,10,x"], "'x'"),
-        (&["--widths", "5,10,20", "--hold", "load-and-dimension"], "teacher"),
-        (&["--widths", "5,10,2000", "--hold", "load"], "lower --train"),
-    ] {
-        let output = featherm(dir.path(), &[&["scaling"], &TINY[..], arguments].concat());
-        let message = stderr(&output);
-        assert_eq!(output.status.code(), Some(2), "{message}");
-        assert!(message.contains(part) && message.lines().count() == 1, "{message}");
-    }
     let output = featherm(dir.path(), &[&["scaling"], &TINY[..], &["--widths", "5,10,20", "--json"]].concat());
     let found: Value = serde_json::from_str(&stdout(&output)).unwrap();
     assert_eq!(found["schema"], "featherm.scaling/1");
@@ -489,7 +426,7 @@ fn a_ladder_of_widths_that_cannot_be_had_is_bad_input() {
 }
 
 #[test]
-fn descent_prints_its_path_and_refuses_what_cannot_be() {
+fn descent_prints_its_path_and_fails_where_it_diverges() {
     let dir = TempDir::new().unwrap();
     let all = |arguments: &[&str]| featherm(dir.path(), &[&["descend"], &TINY[..], arguments].concat());
     let output = all(&["--descent-steps", "50", "--json"]);
@@ -501,10 +438,6 @@ fn descent_prints_its_path_and_refuses_what_cannot_be() {
         assert!(values.len() == records && values.iter().all(|v| v["mean"].is_number() && v["sd"].is_number()));
     }
     assert!(stdout(&all(&["--descent-steps", "50"])).contains("in equilibrium"));
-    for (arguments, code) in
-        [(&["--learning-rate", "-1"][..], 2), (&["--descent-steps", "0"], 2), (&["--learning-rate", "10"], 1)]
-    {
-        let output = all(arguments);
-        assert_eq!((output.status.code(), stderr(&output).lines().count()), (Some(code), 1), "{}", stderr(&output));
-    }
+    let output = all(&["--learning-rate", "10"]);
+    assert_eq!((output.status.code(), stderr(&output).lines().count()), (Some(1), 1), "{}", stderr(&output));
 }

@@ -7,7 +7,7 @@ use featherm::scaling::{Hold, Line, Scaling, measure};
 
 fn experiment() -> Experiment {
     let mut settings = Settings { data: DataSettings::default(), ..preset("quick").unwrap() };
-    settings.data.source = Some("teacher:linear".into());
+    (settings.data.source, settings.data.classes) = (Some("teacher:linear".into()), None);
     (settings.data.train, settings.data.teacher_dimension, settings.network.width) = (Some(20), Some(20), Some(10));
     settings.temperature.range = None;
     settings.temperature.values = Some(vec![0.5]);

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Parser, Subcommand};
 
 use super::Failure;
+use super::progress::Style;
 use crate::config::{
     BackendChoice, DataSettings, Experiment, NetworkSettings, Order, OutputSettings, Precision, Readout, SamplerKind,
     SamplerSettings, Settings, Standardize, TemperatureSettings, TheorySettings, preset,
@@ -58,7 +59,11 @@ pub enum Command {
     /// Follow noiseless gradient descent from prior draws and record how the class manifolds move.
     Descend(DescendArgs),
     /// Measure the samplers themselves.
+    #[command(arg_required_else_help = false)]
     Bench(BenchArgs),
+    /// Known data sets: what there is, where it is looked for, and how to get it.
+    #[command(arg_required_else_help = false)]
+    Data(DataArgs),
     /// List the graphics devices that can run the chains.
     Devices,
     /// Hold every device against float64 on the CPU, stage by stage, on a small bundled problem.
@@ -86,6 +91,9 @@ pub struct RunArgs {
     /// Seconds between two checkpoints, from which featherm resume goes on; 0 writes one only at the end or when interrupted (default 60).
     #[arg(long, value_name = "SECONDS", help_heading = "Output", allow_negative_numbers = true)]
     pub checkpoint_every: Option<f64>,
+    /// How progress is told on stderr: a bar where that is a terminal, or JSON lines for programs.
+    #[arg(long, value_enum, default_value = "bar", help_heading = "Output")]
+    pub progress: Style,
     /// Print the resolved settings and the memory that the run would take, and stop.
     #[arg(long, help_heading = "Output")]
     pub dry_run: bool,
@@ -163,6 +171,33 @@ pub struct BiasArgs {
 }
 
 #[derive(Debug, Args)]
+pub struct DataArgs {
+    #[command(subcommand)]
+    pub command: DataCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum DataCommand {
+    /// List the data sets and where each is found.
+    List,
+    /// What a data set is, its files with their SHA-256, and where they are looked for.
+    Info { name: String },
+    /// Download a data set to where --data NAME finds it. The only command that uses the network.
+    Fetch(FetchArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct FetchArgs {
+    pub name: String,
+    /// Folder of a server to take the files from; their SHA-256 must be the published ones nevertheless.
+    #[arg(long, value_name = "URL")]
+    pub mirror: Option<String>,
+    /// Folder to put NAME into, in place of $FEATHERM_DATA or the XDG data directory; set FEATHERM_DATA to it to use it by name.
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
 pub struct TheoryArgs {
     #[command(flatten)]
     pub source: SourceArgs,
@@ -183,6 +218,9 @@ pub struct ResumeArgs {
     /// More draws than were planned: +N of them, or N in all. The result is that of a run planned so from the start.
     #[arg(long, value_name = "+N|N", allow_hyphen_values = true)]
     pub draws: Option<String>,
+    /// How progress is told on stderr: a bar where that is a terminal, or JSON lines for programs.
+    #[arg(long, value_enum, default_value = "bar")]
+    pub progress: Style,
 }
 
 #[derive(Debug, Args)]

@@ -17,7 +17,7 @@ pub fn bench(command: &BenchCommand) -> Result<(), Failure> {
 
 fn bias(arguments: &BiasArgs) -> Result<(), Failure> {
     let experiment = arguments.experiment.experiment()?;
-    let mut display = Display::new(None);
+    let mut display = Display::bar();
     let rows = measure(&experiment, |state| display.update(state));
     display.finish();
     let rows = rows?;

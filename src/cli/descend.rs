@@ -10,7 +10,7 @@ use crate::descent::{Descent, DescentError, Spread, Track, descend as follow};
 pub fn descend(arguments: &DescendArgs) -> Result<(), Failure> {
     let experiment = arguments.experiment.experiment()?;
     let plan = arguments.plan()?;
-    let mut display = Display::new(None);
+    let mut display = Display::bar();
     let found = follow(&experiment, plan, |done| display.show("descent", "steps", done as usize, plan.steps as usize));
     display.finish();
     let found = found.map_err(|error| match error {

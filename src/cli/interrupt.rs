@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use super::progress::Style;
 use crate::store::{Claim, Remains};
 
 static STOP: AtomicBool = AtomicBool::new(false);
@@ -12,10 +13,10 @@ static CLAIM: Mutex<Option<Claim>> = Mutex::new(None);
 
 /// Takes over the signals, once in a process: the first asks the run to end after its current trajectories, the second ends the process. A run
 /// that has a directory and nothing in it to go on from is then undone; `claim` is that of the run that begins now.
-pub fn watch(claim: Option<Claim>) {
+pub fn watch(claim: Option<Claim>, style: Style) {
     *CLAIM.lock().unwrap_or_else(PoisonError::into_inner) = claim;
     // Without a handler Ctrl-C simply ends the process, which is no reason not to run; and the handler of an earlier run serves.
-    let _ = ctrlc::set_handler(|| {
+    let _ = ctrlc::set_handler(move || {
         if STOP.swap(true, Ordering::SeqCst) {
             let claim = CLAIM.lock().unwrap_or_else(PoisonError::into_inner);
             match claim.as_ref().map(|claim| (claim.abandon(), claim.path())) {
@@ -29,7 +30,7 @@ pub fn watch(claim: Option<Claim>) {
             }
             std::process::exit(3);
         }
-        eprintln!("interrupted: ending after the current trajectories; Ctrl-C again ends at once");
+        style.say("interrupted: ending after the current trajectories; Ctrl-C again ends at once");
     });
 }
 

@@ -2,6 +2,7 @@
 
 mod args;
 mod bench;
+mod data;
 mod descend;
 mod devices;
 mod doctor;
@@ -67,7 +68,7 @@ pub fn main() -> ExitCode {
             let text = error.to_string();
             let first = text.split("\n\n").next().unwrap_or(&text);
             let line = first.lines().map(str::trim).collect::<Vec<_>>().join(" ");
-            eprintln!("{line} (see featherm --help)");
+            eprintln!("{} (see featherm --help)", one_line(&line));
             return ExitCode::from(2);
         }
         Err(help) => {
@@ -85,6 +86,7 @@ pub fn main() -> ExitCode {
         Some(Command::Scaling(arguments)) => scaling::scaling(&arguments),
         Some(Command::Descend(arguments)) => descend::descend(&arguments),
         Some(Command::Bench(command)) => bench::bench(&command.command),
+        Some(Command::Data(command)) => data::data(&command.command),
         Some(Command::Devices) => devices::devices(),
         Some(Command::Doctor) => doctor::doctor(),
     };
@@ -94,8 +96,14 @@ pub fn main() -> ExitCode {
         Err(Failure::BadInput(message)) => (2, message),
         Err(Failure::Interrupted(message)) => (3, message),
     };
-    eprintln!("error: {message}");
+    eprintln!("error: {}", one_line(&message));
     ExitCode::from(code)
+}
+
+/// The message with whatever a file or an argument brought in that is no plain text, as an escape sequence of the terminal, written out.
+fn one_line(message: &str) -> String {
+    let plain = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    message.chars().map(plain).collect()
 }
 
 /// Mesa's device-selection layer asks the display server for its favourite GPU and, where there is none, writes an error to stderr at

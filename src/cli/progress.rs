@@ -1,52 +1,229 @@
-//! A progress bar on a terminal, which also carries the wish to stop.
+//! Where a run stands, as a bar on a terminal or as lines of JSON; it also carries the wish to stop.
 
 use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use clap::ValueEnum;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde::Serialize;
+use serde_json::{Value, json};
 
 use super::interrupt;
+use crate::observables::Recorder;
+use crate::run::{Live, live};
 use crate::sampler::{Phase, Progress};
 use crate::store::Claim;
 
-/// Shows where a run stands and carries the wish to end it. Nothing is drawn when stderr is not a terminal.
+const SCHEMA: &str = "featherm.progress/1";
+
+/// Time between two looks at the draws, at least; and the part of the time that they may take.
+const EVERY: Duration = Duration::from_secs(1);
+const COST: u32 = 100;
+
+/// Temperatures on the line below the bar: those with the largest R̂.
+const SHOWN: usize = 6;
+
+/// How progress is told on stderr.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Style {
+    /// A bar on a terminal; nothing when stderr is piped.
+    #[default]
+    Bar,
+    /// One JSON object per line (schema featherm.progress/1), wherever stderr goes.
+    Json,
+}
+
+impl Style {
+    /// Says something beside the progress: a line of text, or an object with a `message`.
+    pub fn say(self, message: &str) {
+        match self {
+            Self::Bar => eprintln!("{message}"),
+            Self::Json => eprintln!("{}", json!({ "schema": SCHEMA, "message": message })),
+        }
+    }
+}
+
+/// Shows where a run stands and carries the wish to end it.
 pub struct Display {
+    style: Style,
     bar: ProgressBar,
-    label: Option<&'static str>,
+    stretch: Option<Stretch>,
+}
+
+/// What goes under one label.
+struct Stretch {
+    label: &'static str,
+    begun: Instant,
+    /// Where it began in this process.
+    first: Progress,
+    /// When the draws were last looked at, and how long that took.
+    looked: Option<(Instant, Duration)>,
+}
+
+/// A line of `--progress json`.
+#[derive(Serialize)]
+struct Line<'a> {
+    schema: &'static str,
+    phase: &'static str,
+    done: usize,
+    total: usize,
+    /// Since this phase began in this process.
+    elapsed_s: f64,
+    /// Until this phase ends.
+    eta_s: Option<f64>,
+    /// Gradients of one chain, summed over chains, since the run began.
+    gradients: u64,
+    chain_steps_per_s: Option<f64>,
+    centroid_distance_sq: &'a [Live],
 }
 
 impl Display {
+    /// A bar, for work that has no run directory.
+    pub fn bar() -> Self {
+        Self::new(None, Style::Bar)
+    }
+
     /// A display of the run that begins now; takes over the signals as [`interrupt::watch`].
-    pub fn new(claim: Option<Claim>) -> Self {
-        interrupt::watch(claim);
-        Self { bar: ProgressBar::no_length(), label: None }
+    pub fn new(claim: Option<Claim>, style: Style) -> Self {
+        interrupt::watch(claim, style);
+        let bar = ProgressBar::no_length();
+        if style == Style::Json {
+            bar.set_draw_target(ProgressDrawTarget::hidden());
+        }
+        Self { style, bar, stretch: None }
     }
 
     pub fn update(&mut self, state: Progress) -> ControlFlow<()> {
-        let label = match state.phase {
-            Phase::WarmUp => "warm-up ",
-            Phase::Sampling => "sampling",
-        };
-        self.show(label, "trajectories", state.done, state.total)
+        self.show(label(state.phase), "trajectories", state.done, state.total)
+    }
+
+    /// As [`Display::update`], with the speed of the chains and, now and then, what the draws say of themselves. Reading them changes no result.
+    pub fn watch(&mut self, state: Progress, recorder: &Recorder, temperatures: &[f64]) -> ControlFlow<()> {
+        let label = label(state.phase);
+        if self.stretch.as_ref().is_none_or(|stretch| stretch.label != label) {
+            let below = if state.phase == Phase::Sampling { "\n{wide_msg}" } else { "" };
+            let template = format!("{label} [{{bar:40}}] {{pos}}/{{len}} trajectories, {{prefix}}{{eta}} left{below}");
+            self.begin(label, state, &template);
+            self.bar.set_message("");
+        }
+        let Self { style, bar, stretch: Some(stretch), .. } = self else { return self.go_on() };
+        bar.set_position(state.done as u64);
+        let now = Instant::now();
+        let due = stretch.looked.is_none_or(|(at, cost)| now - at >= EVERY.max(cost * COST));
+        if (due || state.done == state.total) && (*style == Style::Json || !bar.is_hidden()) {
+            let found = live(recorder, temperatures);
+            stretch.looked = Some((Instant::now(), now.elapsed()));
+            let line = stretch.line(state, now, &found);
+            match style {
+                Style::Json => eprintln!("{}", serde_json::to_value(&line).unwrap_or(Value::Null)),
+                Style::Bar => {
+                    bar.set_prefix(
+                        line.chain_steps_per_s.map_or_else(String::new, |r| format!("{r:.2e} chain-steps/s, ")),
+                    );
+                    bar.set_message(summary(&found));
+                }
+            }
+        }
+        self.go_on()
     }
 
     /// `done` of `total` `units` of what `label` names.
     pub fn show(&mut self, label: &'static str, units: &str, done: usize, total: usize) -> ControlFlow<()> {
-        if self.label != Some(label) {
-            self.label = Some(label);
-            self.bar.reset();
-            self.bar.set_length(total as u64);
-            let template = format!("{{msg}} [{{bar:40}}] {{pos}}/{{len}} {units}, {{eta}} left");
-            // A malformed template would only cost the bar its looks.
-            if let Ok(style) = ProgressStyle::with_template(&template) {
-                self.bar.set_style(style.progress_chars("=> "));
-            }
+        if self.stretch.as_ref().is_none_or(|stretch| stretch.label != label) {
+            let first = Progress { phase: Phase::WarmUp, done, total, gradients: 0 };
+            self.begin(label, first, &format!("{{msg}} [{{bar:40}}] {{pos}}/{{len}} {units}, {{eta}} left"));
             self.bar.set_message(label);
         }
         self.bar.set_position(done as u64);
+        self.go_on()
+    }
+
+    fn begin(&mut self, label: &'static str, first: Progress, template: &str) {
+        self.stretch = Some(Stretch { label, begun: Instant::now(), first, looked: None });
+        self.bar.reset();
+        self.bar.set_length(first.total as u64);
+        // A malformed template would only cost the bar its looks.
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            self.bar.set_style(style.progress_chars("=> "));
+        }
+    }
+
+    fn go_on(&self) -> ControlFlow<()> {
         if interrupt::asked() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
     pub fn finish(&self) {
         self.bar.finish_and_clear();
+    }
+}
+
+fn label(phase: Phase) -> &'static str {
+    match phase {
+        Phase::WarmUp => "warm-up ",
+        Phase::Sampling => "sampling",
+    }
+}
+
+impl Stretch {
+    fn line<'a>(&self, state: Progress, now: Instant, found: &'a [Live]) -> Line<'a> {
+        let elapsed_s = (now - self.begun).as_secs_f64();
+        let done = state.done - self.first.done;
+        Line {
+            schema: SCHEMA,
+            phase: self.label.trim_end(),
+            done: state.done,
+            total: state.total,
+            elapsed_s,
+            eta_s: (done > 0).then(|| elapsed_s / done as f64 * (state.total - state.done) as f64),
+            gradients: state.gradients,
+            chain_steps_per_s: (done > 0).then(|| (state.gradients - self.first.gradients) as f64 / elapsed_s),
+            centroid_distance_sq: found,
+        }
+    }
+}
+
+/// R̂ and ESS of the temperatures that are worst, hottest first.
+fn summary(found: &[Live]) -> String {
+    let mut worst: Vec<&Live> = found.iter().filter(|live| live.decisive_rhat().is_finite()).collect();
+    if worst.is_empty() {
+        return String::new();
+    }
+    worst.sort_by(|a, b| b.decisive_rhat().total_cmp(&a.decisive_rhat()));
+    worst.truncate(SHOWN);
+    worst.sort_by(|a, b| b.temperature.total_cmp(&a.temperature));
+    let one = |live: &&Live| format!("T={} {:.3} ({:.0})", live.temperature, live.decisive_rhat(), live.ess);
+    format!("R̂ (ESS) of D²: {}", worst.iter().map(one).collect::<Vec<_>>().join("  "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(temperature: f64, nested_rhat: f64, ess: f64) -> Live {
+        Live { temperature, draws: 10, rhat: 3.0, nested_rhat, ess }
+    }
+
+    #[test]
+    fn the_line_below_the_bar_shows_the_worst_hottest_first() {
+        assert_eq!(
+            summary(&[at(1.0, 1.01, 400.0), at(0.1, 1.2, 31.4)]),
+            "R̂ (ESS) of D²: T=1 1.010 (400)  T=0.1 1.200 (31)"
+        );
+        let many: Vec<Live> = (1..=9).map(|t| at(f64::from(10 - t), 1.0 + 0.1 * f64::from(t), 5.0)).collect();
+        let text = summary(&many);
+        assert!(text.contains("T=6 ") && text.contains("T=1 ") && !text.contains("T=7 "), "{text}");
+        assert!(text.find("T=6 ") < text.find("T=1 "));
+        assert_eq!(summary(&[Live { rhat: f64::NAN, ..at(1.0, f64::NAN, f64::NAN) }]), "");
+    }
+
+    #[test]
+    fn speed_and_time_left_are_those_of_this_process() {
+        let now = Instant::now();
+        let first = Progress { phase: Phase::Sampling, done: 10, total: 50, gradients: 1000 };
+        let stretch = Stretch { label: "sampling", begun: now - Duration::from_secs(2), first, looked: None };
+        let line = stretch.line(Progress { done: 20, gradients: 5000, ..first }, now, &[]);
+        assert_eq!((line.eta_s, line.chain_steps_per_s), (Some(6.0), Some(2000.0)));
+        let line = stretch.line(first, now, &[]);
+        assert_eq!((line.eta_s, line.chain_steps_per_s), (None, None));
     }
 }

@@ -1,6 +1,7 @@
 //! `featherm resume`: goes on with a run from its directory, from whatever an interruption, a kill or a loss of power left there.
 
 use super::args::ResumeArgs;
+use super::progress::Style;
 use super::run::{admit, carry_out, record};
 use super::{Failure, print, study};
 use crate::config::{Experiment, Settings};
@@ -11,13 +12,13 @@ pub fn resume(arguments: &ResumeArgs) -> Result<(), Failure> {
     let dir = RunDir::open(&arguments.dir)?;
     let settings = Settings::from_toml(&dir.read_config()?, &dir.path().join("config.toml").display().to_string())?;
     if !settings.case.is_empty() {
-        return study::resume(&dir, settings, arguments.draws.as_deref());
+        return study::resume(&dir, settings, arguments.draws.as_deref(), arguments.progress);
     }
-    go_on(&dir, settings, arguments.draws.as_deref())
+    go_on(&dir, settings, arguments.draws.as_deref(), arguments.progress)
 }
 
 /// Goes on with one run, with another number of draws if that is wished.
-pub fn go_on(dir: &RunDir, settings: Settings, wish: Option<&str>) -> Result<(), Failure> {
+pub fn go_on(dir: &RunDir, settings: Settings, wish: Option<&str>, progress: Style) -> Result<(), Failure> {
     let name = dir.path().display();
     let mut experiment = Experiment::resolve(settings)?;
     let planned = experiment.sampler.draws;
@@ -35,9 +36,9 @@ pub fn go_on(dir: &RunDir, settings: Settings, wish: Option<&str>) -> Result<(),
         dir.write_config(&record(&experiment.settings())?)?;
     }
     if checkpoint.is_none() {
-        eprintln!("{name} has no checkpoint: the run starts again from its config.toml");
+        progress.say(&format!("{name} has no checkpoint: the run starts again from its config.toml"));
     }
-    carry_out(&experiment, &prepared, dir, checkpoint)
+    carry_out(&experiment, &prepared, dir, checkpoint, progress)
 }
 
 /// The number of draws that `wish` asks for, where `planned` were asked for before.

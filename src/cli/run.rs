@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::args::{RunArgs, resolve};
-use super::progress::Display;
+use super::progress::{Display, Style};
 use super::report::publish;
 use super::{Failure, print, study};
 use crate::config::{Experiment, Settings};
 use crate::model::Problem;
+use crate::observables::Recorder;
 use crate::report::{plots, table};
 use crate::run::{Checkpoints, Job, Prepared, Run, RunError, load, memory_need};
 use crate::sampler::SamplerError;
@@ -21,7 +22,7 @@ pub fn run(arguments: &RunArgs) -> Result<(), Failure> {
         RunDir::check(Path::new(dir))?;
     }
     if !settings.case.is_empty() {
-        return study::run(settings, &name, arguments.dry_run);
+        return study::run(settings, &name, arguments);
     }
     let mut experiment = resolve(settings)?;
     // Data is loaded before anything is written, so that bad input leaves no trace.
@@ -33,7 +34,7 @@ pub fn run(arguments: &RunArgs) -> Result<(), Failure> {
     let dir = create(&experiment.dir, &name)?;
     experiment.dir = Some(dir.path().display().to_string());
     begin(&dir, &experiment.settings())?;
-    carry_out(&experiment, &prepared, &dir, None)
+    carry_out(&experiment, &prepared, &dir, None, arguments.progress)
 }
 
 /// Loads the data of an experiment and makes sure that its run fits into memory; `show` prints the settings and the need.
@@ -69,13 +70,14 @@ pub fn carry_out(
     prepared: &Prepared,
     dir: &RunDir,
     from: Option<Checkpoint>,
+    style: Style,
 ) -> Result<(), Failure> {
-    let run = sample(experiment, prepared, dir, from).map_err(|error| abandon(dir, error))?;
+    let run = sample(experiment, prepared, dir, from, style).map_err(|error| abandon(dir, error))?;
     let written = write_arrays(dir, prepared, &run).and_then(|()| dir.write_report(&run.document));
     print(&table(&run.document));
     print(&plots(&run.document));
     written.and(run.kept).map_err(|error| Failure::Failed(error.to_string()))?;
-    print(&format!("report: {}\n", dir.path().join(written_page(dir.path())).display()));
+    print(&format!("report: {}\n", dir.path().join(written_page(dir.path(), style)).display()));
     if run.document.interrupted {
         let dir = dir.path().display();
         let message = format!("interrupted; what was measured is in {dir}, and `featherm resume {dir}` goes on");
@@ -104,14 +106,14 @@ fn abandon(dir: &RunDir, error: RunError) -> Failure {
 /// Writes the page and the figures, from the disk as `featherm report` does, so that both give the same; the name of the file to look at.
 ///
 /// The numbers are safe in `report.json`: what goes wrong here is said, and does not fail the run.
-fn written_page(dir: &Path) -> &'static str {
+fn written_page(dir: &Path, style: Style) -> &'static str {
     match read_report(dir).and_then(|document| publish(dir, &document)) {
         Ok(notes) => {
-            notes.iter().for_each(|note| eprintln!("warning: {note}"));
+            notes.iter().for_each(|note| style.say(&format!("warning: {note}")));
             PAGE
         }
         Err(error) => {
-            eprintln!("warning: the page and the figures are not complete: {error}");
+            style.say(&format!("warning: the page and the figures are not complete: {error}"));
             "report.json"
         }
     }
@@ -122,20 +124,22 @@ fn sample(
     prepared: &Prepared,
     dir: &RunDir,
     from: Option<Checkpoint>,
+    style: Style,
 ) -> Result<Run, RunError> {
     // Before the theory, which may take its time: a Ctrl-C there is answered too.
-    let mut display = Display::new(Some(dir.claim().clone()));
+    let mut display = Display::new(Some(dir.claim().clone()), style);
     let job = Job::new(experiment, prepared);
     let mut opened = job.open()?;
     let origin = Origin::new(experiment, &prepared.problem, &opened.backend.device());
     let from = from.map(|checkpoint| checkpoint.into_state(&origin)).transpose()?;
     if let Some(note) = &opened.note {
-        eprintln!("{note}");
+        style.say(note);
     }
     let every = Duration::from_secs_f64(experiment.checkpoint_every);
     let mut keep = |state: &[u8]| Checkpoint::write(dir, &origin, state);
     let checkpoints = Checkpoints { from, every, keep: &mut keep };
-    let result = job.sample(opened.backend.as_mut(), |state| display.update(state), Some(checkpoints));
+    let watch = |state, recorder: &Recorder| display.watch(state, recorder, &experiment.temperatures);
+    let result = job.sample(opened.backend.as_mut(), watch, Some(checkpoints));
     display.finish();
     result.map_err(|error| match error {
         RunError::Saved(reason) => Checkpoint::refusal(dir, &reason).into(),

@@ -12,7 +12,7 @@ const SIGNIFICANT: f64 = 3.0;
 
 pub fn scaling(arguments: &ScalingArgs) -> Result<(), Failure> {
     let experiment = arguments.experiment.experiment()?;
-    let mut display = Display::new(None);
+    let mut display = Display::bar();
     let found = measure(&experiment, arguments.hold, &arguments.widths, |state| display.update(state));
     display.finish();
     let found = found?;

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use super::args::{RunArgs, resolve};
+use super::progress::Style;
 use super::resume::{draws, go_on};
 use super::run::{admit, begin, carry_out, create};
 use super::{Failure, print};
@@ -12,25 +14,25 @@ use crate::run::Prepared;
 use crate::store::{PAGE, RunDir, read_report, write_page};
 
 /// Runs every case of `settings`, one after the other. Bad input in any of them is found before anything is written.
-pub fn run(mut settings: Settings, name: &str, dry_run: bool) -> Result<(), Failure> {
+pub fn run(mut settings: Settings, name: &str, arguments: &RunArgs) -> Result<(), Failure> {
     for case in settings.cases()? {
-        let experiment = super::args::resolve(case.settings)?;
-        if dry_run {
+        let experiment = resolve(case.settings)?;
+        if arguments.dry_run {
             print(&format!("# {}\n", case.name));
         }
-        admit(&experiment, dry_run)?;
+        admit(&experiment, arguments.dry_run)?;
     }
-    if dry_run {
+    if arguments.dry_run {
         return Ok(());
     }
     let dir = create(&settings.output.dir, name)?;
     settings.output.dir = Some(dir.path().display().to_string());
     begin(&dir, &settings)?;
-    carry_on(&dir, settings)
+    carry_on(&dir, settings, arguments.progress)
 }
 
 /// Goes on with the cases that are not finished; with more draws for all of them if that is wished.
-pub fn resume(dir: &RunDir, mut settings: Settings, wish: Option<&str>) -> Result<(), Failure> {
+pub fn resume(dir: &RunDir, mut settings: Settings, wish: Option<&str>, progress: Style) -> Result<(), Failure> {
     // The directory may have been moved since.
     settings.output.dir = Some(dir.path().display().to_string());
     if let Some(wish) = wish {
@@ -44,23 +46,23 @@ pub fn resume(dir: &RunDir, mut settings: Settings, wish: Option<&str>) -> Resul
         }
         dir.write_config(&super::run::record(&settings)?)?;
     }
-    carry_on(dir, settings)
+    carry_on(dir, settings, progress)
 }
 
-fn carry_on(dir: &RunDir, settings: Settings) -> Result<(), Failure> {
+fn carry_on(dir: &RunDir, settings: Settings, progress: Style) -> Result<(), Failure> {
     let cases = settings.cases()?;
     let count = cases.len();
     for (k, case) in cases.into_iter().enumerate() {
         let name = case.name.clone();
         print(&format!("{}{name}, {} of {count}\n", if k == 0 { "" } else { "\n" }, k + 1));
-        one(dir, case).map_err(|failure| stopped(dir, &name, failure))?;
+        one(dir, case, progress).map_err(|failure| stopped(dir, &name, failure))?;
     }
     print("\n");
     publish(dir.path(), &settings)
 }
 
 /// Runs a case from where it stands.
-fn one(dir: &RunDir, case: Case) -> Result<(), Failure> {
+fn one(dir: &RunDir, case: Case, progress: Style) -> Result<(), Failure> {
     let path = dir.path().join(&case.name);
     let planned = Experiment::resolve(case.settings.clone())?.sampler.draws;
     // A case that was killed before it had written its settings has not begun.
@@ -68,13 +70,13 @@ fn one(dir: &RunDir, case: Case) -> Result<(), Failure> {
         let begun = RunDir::open(&path)?;
         let origin = begun.path().join("config.toml").display().to_string();
         let own = Settings::from_toml(&begun.read_config()?, &origin)?;
-        return go_on(&begun, own, Some(&planned.to_string()));
+        return go_on(&begun, own, Some(&planned.to_string()), progress);
     }
     let experiment = Experiment::resolve(case.settings)?;
     let prepared = Prepared::new(&experiment, admit(&experiment, false)?)?;
     let begun = RunDir::create(&path)?;
     begin(&begun, &experiment.settings())?;
-    carry_out(&experiment, &prepared, &begun, None)
+    carry_out(&experiment, &prepared, &begun, None, progress)
 }
 
 /// What to say when a case did not end well: the others are safe, and there is one command to go on with them all.

@@ -123,6 +123,10 @@ impl Settings {
                 let before = &text[..span.start.min(text.len())];
                 let number = before.matches('\n').count();
                 let content = text.lines().nth(number).unwrap_or_default().trim();
+                let content = match content.char_indices().nth(LONGEST_EXCERPT) {
+                    Some((end, _)) => format!("{}…", &content[..end]),
+                    None => content.into(),
+                };
                 format!(" line {} ({content})", number + 1)
             });
             // The parser's own message may run over several lines; the first says what is wrong.
@@ -131,6 +135,9 @@ impl Settings {
         })
     }
 }
+
+/// Most characters of a refused line that a message repeats.
+const LONGEST_EXCERPT: usize = 80;
 
 /// The theories that cost little beside a run; `adaptive` takes seconds for each temperature.
 const DEFAULT_THEORIES: [Kind; 3] = [Kind::Nngp, Kind::Saddle, Kind::SingleUnit];
@@ -190,7 +197,11 @@ impl Experiment {
                     example: "--classes 2,4 (two original labels)",
                 });
             }
-            (_, false) => Vec::new(),
+            (Some(text), false) => {
+                let requirement = format!("{source} brings its own labels: leave --classes out");
+                return Err(ConfigError::impossible("classes", format!("\"{text}\""), requirement));
+            }
+            (None, false) => Vec::new(),
         };
         let train = match (data.train, is_npz) {
             (None, true) => None,

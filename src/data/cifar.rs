@@ -44,7 +44,7 @@ fn read(file: &Path) -> Result<Vec<u8>, DataError> {
 }
 
 /// Appends the records of one batch.
-fn append(images: &mut Images, bytes: &[u8], file: &Path) -> Result<(), DataError> {
+pub(super) fn append(images: &mut Images, bytes: &[u8], file: &Path) -> Result<(), DataError> {
     let (records, rest) = bytes.as_chunks::<{ 1 + DIMENSION }>();
     if records.is_empty() || !rest.is_empty() {
         let problem = format!("is {} bytes long, not a whole number of {}-byte records", bytes.len(), 1 + DIMENSION);

@@ -13,13 +13,14 @@ const GZIP_MAGIC: &[u8] = &[0x1f, 0x8b];
 
 /// A reader of the file's content, inflated where the content, whatever the name, is gzip.
 pub(super) fn open(file: &Path) -> Result<Box<dyn Read>, DataError> {
-    let unreadable = |cause| DataError::Unreadable { file: file.into(), cause };
-    let mut reader = BufReader::new(File::open(file).map_err(unreadable)?);
-    Ok(if reader.fill_buf().map_err(unreadable)?.starts_with(GZIP_MAGIC) {
-        Box::new(MultiGzDecoder::new(reader))
-    } else {
-        Box::new(reader)
-    })
+    let opened = File::open(file).map_err(|cause| DataError::Unreadable { file: file.into(), cause })?;
+    inflated(BufReader::new(opened), file)
+}
+
+/// What the reader holds, inflated where it is gzip.
+pub(super) fn inflated<'a>(mut reader: impl BufRead + 'a, file: &Path) -> Result<Box<dyn Read + 'a>, DataError> {
+    let start = reader.fill_buf().map_err(|cause| DataError::Unreadable { file: file.into(), cause })?;
+    Ok(if start.starts_with(GZIP_MAGIC) { Box::new(MultiGzDecoder::new(reader)) } else { Box::new(reader) })
 }
 
 /// A file that is not what its format says.

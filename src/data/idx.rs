@@ -67,12 +67,13 @@ fn find(folder: &Path, stem: &str, rank: usize) -> Result<PathBuf, DataError> {
 
 /// An array of unsigned bytes.
 #[derive(Debug)]
-struct Idx<const RANK: usize> {
-    sizes: [u32; RANK],
-    body: Vec<u8>,
+pub(super) struct Idx<const RANK: usize> {
+    pub sizes: [u32; RANK],
+    pub body: Vec<u8>,
 }
 
-fn parse<const RANK: usize>(mut reader: impl Read, file: &Path) -> Result<Idx<RANK>, DataError> {
+/// The array that the reader holds from its beginning to its end.
+pub(super) fn parse<const RANK: usize>(mut reader: impl Read, file: &Path) -> Result<Idx<RANK>, DataError> {
     let mut word = || {
         let mut bytes = [0u8; 4];
         match reader.read_exact(&mut bytes) {

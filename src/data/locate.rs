@@ -43,12 +43,16 @@ impl Named {
 
     fn mend(self) -> &'static str {
         match self {
-            Self::Mnist => "put the four MNIST files (train-images-idx3-ubyte.gz and so on) into one of these folders",
+            Self::Mnist => {
+                "`featherm data fetch mnist`, or put the four MNIST files (train-images-idx3-ubyte.gz and so on) into one of these folders"
+            }
             Self::FashionMnist => {
-                "install Debian's package dataset-fashion-mnist, or put its four files (train-images-idx3-ubyte.gz and so on) \
+                "`featherm data fetch fashion-mnist`, or install Debian's package dataset-fashion-mnist, or put its four files (train-images-idx3-ubyte.gz and so on) \
                  into one of these folders"
             }
-            Self::Cifar10 => "unpack the binary version, cifar-10-binary.tar.gz, into one of these folders",
+            Self::Cifar10 => {
+                "`featherm data fetch cifar-10`, or unpack the binary version, cifar-10-binary.tar.gz, into one of these folders"
+            }
         }
     }
 }
@@ -71,6 +75,18 @@ impl Environment {
         }
     }
 
+    /// Where a set goes that is fetched: `$FEATHERM_DATA/NAME`, else the XDG folder; nowhere without either and HOME.
+    pub fn destination(&self, name: &str) -> Option<PathBuf> {
+        let own = self.featherm_data.as_ref().map(|own| Path::new(own).join(name));
+        own.or_else(|| self.data_home().map(|data_home| data_home.join("featherm").join(name)))
+    }
+
+    fn data_home(&self) -> Option<PathBuf> {
+        // The XDG base directory specification has relative paths ignored.
+        let xdg = self.xdg_data_home.as_ref().map(PathBuf::from).filter(|path| path.is_absolute());
+        xdg.or_else(|| self.home.as_ref().map(|home| Path::new(home).join(".local/share")))
+    }
+
     /// Every folder that may hold the data set, in search order.
     fn places(&self, named: Named) -> Vec<PathBuf> {
         let mut places = Vec::new();
@@ -78,10 +94,7 @@ impl Environment {
             places.push(own.join(named.name()));
             places.push(own);
         }
-        // The XDG base directory specification has relative paths ignored.
-        let xdg = self.xdg_data_home.as_ref().map(PathBuf::from).filter(|path| path.is_absolute());
-        let default = || self.home.as_ref().map(|home| Path::new(home).join(".local/share"));
-        if let Some(data_home) = xdg.or_else(default) {
+        if let Some(data_home) = self.data_home() {
             places.push(data_home.join("featherm").join(named.name()));
         }
         match named {

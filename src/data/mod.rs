@@ -11,11 +11,16 @@
 //! Names win over paths: `./digits` is a folder, `digits` is not. Images stay bytes until `select` has picked the points;
 //! `standardize` then centres and scales. Every random choice is a function of the seed through `draw`.
 
+pub mod catalog;
 mod cifar;
 mod digits;
 mod draw;
 mod error;
+#[cfg(feature = "fetch")]
+pub mod fetch;
 mod files;
+#[cfg(fuzzing)]
+pub mod fuzz;
 mod idx;
 mod labels;
 mod locate;
@@ -24,7 +29,7 @@ mod select;
 mod standardize;
 mod teacher;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ndarray::{Array, Array1, Array2, Dimension};
 
@@ -82,6 +87,23 @@ pub fn recognise(name: &str) -> Result<(), DataError> {
         return Ok(());
     }
     Err(DataError::UnknownSource { name: name.into() })
+}
+
+/// The folder in which the files of a named set are found.
+///
+/// # Errors
+/// [`DataError::NotFound`] with the places looked at; [`DataError::UnknownSource`] when there is no such set.
+pub fn find(name: &str) -> Result<PathBuf, DataError> {
+    let named = Named::from_name(name).ok_or_else(|| DataError::UnknownSource { name: name.into() })?;
+    locate::find(named, &Environment::of_process())
+}
+
+/// The folder into which a named set is put: inside `own`, else the first that is looked into.
+pub fn destination(name: &str, own: Option<&Path>) -> Option<PathBuf> {
+    match own {
+        Some(own) => Some(own.join(name)),
+        None => Environment::of_process().destination(name),
+    }
 }
 
 /// The task before standardisation.

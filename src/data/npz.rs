@@ -83,7 +83,7 @@ fn subset(
 }
 
 /// Everything the archive holds.
-fn read(archive: impl Read + Seek, file: &Path) -> Result<Task, DataError> {
+pub(super) fn read(archive: impl Read + Seek, file: &Path) -> Result<Task, DataError> {
     let name = file.display().to_string();
     let mut archive = Archive {
         zip: ZipArchive::new(archive).map_err(|e| malformed(file, format!("is no npz archive: {e}")))?,
@@ -211,7 +211,7 @@ impl<R: Read + Seek> Archive<'_, R> {
 /// The numbers of one `.npy` file; the error completes "x_train …".
 ///
 /// The header is held against the bytes that are there before anything is allocated by it.
-fn decode<D: Dimension>(bytes: &[u8]) -> Result<Array<f64, D>, String> {
+pub(super) fn decode<D: Dimension>(bytes: &[u8]) -> Result<Array<f64, D>, String> {
     let (header, body) = header(bytes).ok_or("has no NumPy header that can be read")?;
     let shape = header.shape;
     if D::NDIM.is_some_and(|expected| shape.len() != expected) {

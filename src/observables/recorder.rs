@@ -55,6 +55,19 @@ impl Recorder {
         self.recorded = recorded;
     }
 
+    pub fn observables(&self) -> &[Observable] {
+        &self.observables
+    }
+
+    /// The draws so far of one observable at one temperature, chain after chain, without the chains that were lost; and the number of chains.
+    pub fn column(&self, column: usize, temperature: usize) -> (Vec<f64>, usize) {
+        let Recorded { chains, lost } = &self.recorded;
+        let replicas = chains.len() / self.temperatures.max(1);
+        let members = temperature * replicas..(temperature + 1) * replicas;
+        let kept: Vec<usize> = members.filter(|&chain| !lost[chain]).collect();
+        (kept.iter().flat_map(|&chain| chains[chain][column].iter().copied()).collect(), kept.len())
+    }
+
     /// Adds one draw of every chain.
     pub fn record(&mut self, measurements: &[Measurement]) {
         let Recorded { chains, lost } = &mut self.recorded;

@@ -118,19 +118,19 @@ impl Checkpoint {
     /// When it is not whole, or of another version of featherm or another configuration than `experiment`.
     pub fn read(dir: &RunDir, experiment: &Experiment) -> Result<Option<Self>, StoreError> {
         let path = dir.path().join(CHECKPOINT);
+        let unreadable = |source| StoreError::Unreadable { path: path.clone(), source };
         let file = match File::open(&path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(source) => return Err(StoreError::Unreadable { path, source }),
+            Err(source) => return Err(unreadable(source)),
         };
-        let bytes = whole(file).map_err(|error| match error {
-            Damage::Unreadable(source) => StoreError::Unreadable { path: path.clone(), source },
+        let size = file.metadata().map_err(unreadable)?.len();
+        let damaged = |error| match error {
+            Damage::Unreadable(source) => unreadable(source),
             Damage::Found(what) => refused(&path, what),
-        })?;
-        let payload = &bytes[START..];
-        let (origin, rest) = postcard::take_from_bytes::<Origin>(payload)
-            .map_err(|_| refused(&path, "this file is damaged: its beginning makes no sense"))?;
-        let state = bytes.len() - rest.len();
+        };
+        let bytes = whole(file, size).map_err(damaged)?;
+        let (origin, state) = origin(&bytes).map_err(damaged)?;
         let checkpoint = Self { path, origin, bytes, state };
         let version = env!("CARGO_PKG_VERSION");
         if checkpoint.origin.version != version {
@@ -187,9 +187,16 @@ enum Damage {
     Found(&'static str),
 }
 
-/// The bytes of a file that is as it was written. No more is reserved than the file has.
-fn whole(mut file: File) -> Result<Vec<u8>, Damage> {
-    let size = file.metadata().map_err(Damage::Unreadable)?.len();
+/// What a whole checkpoint belongs to, and where its state begins.
+fn origin(bytes: &[u8]) -> Result<(Origin, usize), Damage> {
+    let payload = &bytes[START..];
+    let (origin, rest) = postcard::take_from_bytes::<Origin>(payload)
+        .map_err(|_| Damage::Found("this file is damaged: its beginning makes no sense"))?;
+    Ok((origin, bytes.len() - rest.len()))
+}
+
+/// The bytes of a file of `size` bytes that is as it was written. No more is reserved than the file has.
+fn whole(mut file: impl Read, size: u64) -> Result<Vec<u8>, Damage> {
     let mut bytes = vec![0; START];
     if size < START as u64 || file.read_exact(&mut bytes).is_err() {
         return Err(Damage::Found("this file is cut short"));
@@ -217,4 +224,17 @@ fn whole(mut file: File) -> Result<Vec<u8>, Damage> {
         return Err(Damage::Found("this file is damaged: its checksum does not fit"));
     }
     Ok(bytes)
+}
+
+/// What the fuzz target calls: a file from memory, and its beginning with the checksum left out.
+#[cfg(fuzzing)]
+pub fn fuzz(bytes: &[u8]) {
+    if let Ok(whole) = whole(bytes, bytes.len() as u64) {
+        assert_eq!(whole, bytes);
+    }
+    if bytes.len() >= START
+        && let Ok((_, state)) = origin(bytes)
+    {
+        assert!((START..=bytes.len()).contains(&state));
+    }
 }

@@ -16,6 +16,8 @@ use thiserror::Error;
 use crate::report::{Document, SCHEMA};
 
 pub use arrays::write_arrays;
+#[cfg(fuzzing)]
+pub use checkpoint::fuzz as fuzz_checkpoint;
 pub use checkpoint::{Checkpoint, Origin};
 pub use claim::{Claim, Remains};
 pub use gram::{GramAt, read_gram};
@@ -239,10 +241,14 @@ fn partial(dir: &Path, name: &str) -> PathBuf {
 pub fn read_report(dir: &Path) -> Result<Document, StoreError> {
     let path = dir.join(REPORT);
     let text = fs::read(&path).map_err(|source| StoreError::Unreadable { path: path.clone(), source })?;
-    let document: Document = serde_json::from_slice(&text)
-        .map_err(|error| StoreError::NotAReport { path: path.clone(), reason: error.to_string() })?;
-    if document.schema != SCHEMA {
-        return Err(StoreError::NotAReport { path, reason: format!("its schema is {:?}", document.schema) });
-    }
-    Ok(document)
+    parse_report(&text).map_err(|reason| StoreError::NotAReport { path, reason })
+}
+
+/// The report that a text is; the error says why it is none.
+///
+/// # Errors
+/// When it is not JSON, or not of this version's schema.
+pub fn parse_report(text: &[u8]) -> Result<Document, String> {
+    let document: Document = serde_json::from_slice(text).map_err(|error| error.to_string())?;
+    if document.schema == SCHEMA { Ok(document) } else { Err(format!("its schema is {:?}", document.schema)) }
 }
