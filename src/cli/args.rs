@@ -85,6 +85,9 @@ pub struct RunArgs {
     /// Seconds between two checkpoints, from which featherm resume goes on; 0 writes one only at the end or when interrupted (default 60).
     #[arg(long, value_name = "SECONDS", help_heading = "Output", allow_negative_numbers = true)]
     pub checkpoint_every: Option<f64>,
+    /// Keep every trajectory of the warm-up too, in the groups warmup_posterior and warmup_sample_stats of draws.zarr.
+    #[arg(long, help_heading = "Output")]
+    pub save_warmup: bool,
     /// Print the resolved settings and the memory that the run would take, and stop.
     #[arg(long, help_heading = "Output")]
     pub dry_run: bool,
@@ -387,7 +390,8 @@ impl RunArgs {
     pub fn experiment(&self) -> Result<(Experiment, String), Failure> {
         let (mut settings, name) = self.experiment.settings()?;
         let dir = self.out.as_deref().map(path_text).transpose()?;
-        let output = OutputSettings { dir, checkpoint_every: self.checkpoint_every };
+        let save_warmup = self.save_warmup.then_some(true);
+        let output = OutputSettings { dir, checkpoint_every: self.checkpoint_every, save_warmup };
         settings.override_with(Settings { output, ..Settings::default() });
         Ok((resolve(settings)?, name))
     }
