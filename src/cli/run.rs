@@ -11,7 +11,9 @@ use crate::config::Experiment;
 use crate::report::{plots, table};
 use crate::run::{Checkpoints, Job, Prepared, Run, RunError, load, memory_need};
 use crate::sampler::SamplerError;
-use crate::store::{Checkpoint, Origin, PAGE, RunDir, read_report, write_arrays};
+use crate::store::{
+    Checkpoint, Origin, PAGE, RunDir, StoreError, read_report, write_arrays, write_draws, write_table,
+};
 
 pub fn run(arguments: &RunArgs) -> Result<(), Failure> {
     let (mut experiment, name) = arguments.experiment()?;
@@ -51,7 +53,7 @@ pub fn carry_out(
     from: Option<Checkpoint>,
 ) -> Result<(), Failure> {
     let run = sample(experiment, prepared, dir, from).map_err(|error| abandon(dir, error))?;
-    let written = write_arrays(dir, prepared, &run).and_then(|()| dir.write_report(&run.document));
+    let written = write_results(dir, prepared, &run);
     print(&table(&run.document));
     print(&plots(&run.document));
     written.and(run.kept).map_err(|error| Failure::Failed(error.to_string()))?;
@@ -62,6 +64,14 @@ pub fn carry_out(
         return Err(Failure::Interrupted(message));
     }
     Ok(())
+}
+
+/// Writes what a run measured; the report, which marks the end, comes last.
+fn write_results(dir: &RunDir, prepared: &Prepared, run: &Run) -> Result<(), StoreError> {
+    write_arrays(dir, prepared, run)?;
+    write_draws(dir, prepared, run)?;
+    write_table(dir, &run.document)?;
+    dir.write_report(&run.document)
 }
 
 /// Clears away what came to nothing, and says where there is something to go on from.
