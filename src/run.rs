@@ -120,7 +120,8 @@ pub fn memory_need(
 ) -> Result<(String, Result<(), NotEnough>), BackendError> {
     let sampler = &experiment.sampler;
     let ensemble = ensemble(experiment, problem, &[]);
-    let need = memory_plan(sampler.backend, sampler.adapter.as_deref(), sampler.precision, &ensemble, sampler.draws)?;
+    let kept = sampler.draws.saturating_add(if experiment.save_warmup { sampler.warmup } else { 0 });
+    let need = memory_plan(sampler.backend, sampler.adapter.as_deref(), sampler.precision, &ensemble, kept)?;
     Ok((need.to_string(), need.check()))
 }
 
