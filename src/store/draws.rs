@@ -16,7 +16,7 @@ use serde_json::json;
 
 use super::zarr::{Attributes, Values, Variable, Writer};
 use super::{DRAWS, RunDir, StoreError, partial, replaced, sync_directory};
-use crate::config::SamplerKind;
+use crate::config::{OutputSettings, SamplerKind, Settings};
 use crate::model::Problem;
 use crate::observables::{self, ChainSeries, Entry, Series};
 use crate::report::{Document, Field};
@@ -119,7 +119,9 @@ impl<'a> Store<'a> {
         self.observed_data()?;
         self.constant_data()?;
         self.theory()?;
-        let config = toml::to_string(&self.document.config).map_err(io::Error::other)?;
+        // Where a run is kept is no part of what was sampled.
+        let config = Settings { output: OutputSettings::default(), ..self.document.config.clone() };
+        let config = toml::to_string(&config).map_err(io::Error::other)?;
         let attributes = json!({"name": "featherm", "config": config, "device": self.document.device});
         self.writer.finish(object(attributes))
     }
