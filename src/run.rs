@@ -125,7 +125,8 @@ pub fn memory_need(
 ) -> Result<(String, Result<(), NotEnough>), BackendError> {
     let sampler = &experiment.sampler;
     let ensemble = ensemble(experiment, problem, &[]);
-    let need = memory_plan(sampler.backend, sampler.adapter.as_deref(), sampler.precision, &ensemble, sampler.draws)?;
+    let kept = sampler.draws.saturating_add(if experiment.save_warmup { sampler.warmup } else { 0 });
+    let need = memory_plan(sampler.backend, sampler.adapter.as_deref(), sampler.precision, &ensemble, kept)?;
     Ok((need.to_string(), need.check()))
 }
 
@@ -150,6 +151,10 @@ fn ensemble(experiment: &Experiment, problem: &Arc<Problem>, predictions: &[Vec<
 pub struct Run {
     pub document: Document,
     pub accumulated: Accumulated,
+    /// Every chain, draw by draw.
+    pub recorded: Recorded,
+    /// For every temperature whether there is a direction û along which its weights were measured.
+    pub directed: Vec<bool>,
     /// For every temperature the predictions of each theory.
     pub predictions: Vec<Vec<Prediction>>,
     pub units: Vec<Vec<UnitPrediction>>,
@@ -312,6 +317,7 @@ impl<'a> Job<'a> {
             tempering: sampler.tempering,
             superchains: superchains(sampler.chains),
             gram: true,
+            observe_warmup: self.experiment.save_warmup,
         })
     }
 
@@ -329,7 +335,8 @@ impl<'a> Job<'a> {
         let plan = self.plan(backend.integrates_readout())?;
         let entries = observables::entries(&problem.class_names, problem.test_points() > 0);
         let observables = entries.iter().flat_map(|entry| entry.members.iter().copied()).collect();
-        let mut recorder = Recorder::new(observables, problem.points(), plan.betas.len());
+        let shape = (problem.points(), problem.rank());
+        let mut recorder = Recorder::new(observables, shape, self.experiment.network, plan.betas.len());
         let (mut course, mut seconds) = match checkpoints.as_mut().and_then(|c| c.from.take()) {
             Some(state) => resume(&state, backend, &plan, &mut recorder)?,
             None => (Course::start(backend, &plan)?, Seconds::default()),
@@ -337,7 +344,11 @@ impl<'a> Job<'a> {
         let mut last = Instant::now();
         while !course.finished(&plan) {
             let start = Instant::now();
-            let state = course.advance(backend, &plan, |measurements| recorder.record(measurements))?;
+            let state = course.advance(backend, &plan, |played| {
+                if played.phase == Phase::Sampling || plan.observe_warmup {
+                    recorder.record(played);
+                }
+            })?;
             let spent = match state.phase {
                 Phase::WarmUp => &mut seconds.warm_up,
                 Phase::Sampling => &mut seconds.sampling,
@@ -369,13 +380,15 @@ impl<'a> Job<'a> {
             gradients: report.gradients,
             gflops: report.sampling_gradients as f64 * flops / seconds.sampling / 1e9,
         };
-        let sampled = recorder.finish();
+        let sampled = recorder.sampled();
+        let recorded = recorder.into_recorded();
         let accumulated = backend.accumulated()?;
         let signatures: Vec<Signatures> = (0..sampled.len()).map(|t| self.signatures_at(t, &accumulated)).collect();
         let rows = self.rows(&entries, &sampled, &accumulated, &signatures)?;
-        let document = self.document(&plan, &report, backend, timing, rows, (&sampled, signatures));
+        let document = self.document(&plan, &report, backend, timing, rows, (&sampled, &recorded, signatures));
         let (predictions, units) = (std::mem::take(&mut self.predictions), std::mem::take(&mut self.units));
-        Ok(Run { document, accumulated, predictions, units, kept })
+        let directed = (0..sampled.len()).map(|t| self.has_direction(t)).collect();
+        Ok(Run { document, accumulated, recorded, directed, predictions, units, kept })
     }
 }
 

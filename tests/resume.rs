@@ -65,6 +65,9 @@ fn killed() -> TempDir {
     child.wait().unwrap();
     // What a kill in the middle of writing leaves beside it.
     fs::write(dir.path().join("run/.checkpoint.partial"), "half").unwrap();
+    for half in [".draws.zarr.partial", ".draws.zarr.replaced"] {
+        fs::create_dir_all(dir.path().join("run").join(half).join("posterior")).unwrap();
+    }
     shorten(dir.path());
     dir
 }

@@ -47,6 +47,7 @@ fn tuned(
         tempering: true,
         superchains: 1,
         gram: false,
+        observe_warmup: false,
     };
     let mut warmed = 0;
     let report = sample(

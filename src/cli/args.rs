@@ -94,6 +94,9 @@ pub struct RunArgs {
     /// How progress is told on stderr: a bar where that is a terminal, or JSON lines for programs.
     #[arg(long, value_enum, default_value = "bar", help_heading = "Output")]
     pub progress: Style,
+    /// Keep every trajectory of the warm-up too, in the groups warmup_posterior and warmup_sample_stats of draws.zarr.
+    #[arg(long, help_heading = "Output")]
+    pub save_warmup: bool,
     /// Print the resolved settings and the memory that the run would take, and stop.
     #[arg(long, help_heading = "Output")]
     pub dry_run: bool,
@@ -437,7 +440,8 @@ impl RunArgs {
     pub fn settings(&self) -> Result<(Settings, String), Failure> {
         let (mut settings, name) = self.experiment.settings()?;
         let dir = self.out.as_deref().map(path_text).transpose()?;
-        let output = OutputSettings { dir, checkpoint_every: self.checkpoint_every };
+        let save_warmup = self.save_warmup.then_some(true);
+        let output = OutputSettings { dir, checkpoint_every: self.checkpoint_every, save_warmup };
         settings.override_with(Settings { output, ..Settings::default() });
         Ok((settings, name))
     }

@@ -14,7 +14,7 @@ use crate::observables::Recorder;
 use crate::report::{plots, table};
 use crate::run::{Checkpoints, Job, Prepared, Run, RunError, load, memory_need};
 use crate::sampler::SamplerError;
-use crate::store::{Checkpoint, Origin, PAGE, RunDir, read_report, write_arrays};
+use crate::store::{Checkpoint, Origin, PAGE, RunDir, StoreError, read_report, write_arrays, write_draws, write_table};
 
 pub fn run(arguments: &RunArgs) -> Result<(), Failure> {
     let (settings, name) = arguments.settings()?;
@@ -73,7 +73,7 @@ pub fn carry_out(
     style: Style,
 ) -> Result<(), Failure> {
     let run = sample(experiment, prepared, dir, from, style).map_err(|error| abandon(dir, error))?;
-    let written = write_arrays(dir, prepared, &run).and_then(|()| dir.write_report(&run.document));
+    let written = write_results(dir, prepared, &run);
     print(&table(&run.document));
     print(&plots(&run.document));
     written.and(run.kept).map_err(|error| Failure::Failed(error.to_string()))?;
@@ -84,6 +84,14 @@ pub fn carry_out(
         return Err(Failure::Interrupted(message));
     }
     Ok(())
+}
+
+/// Writes what a run measured; the report, which marks the end, comes last.
+fn write_results(dir: &RunDir, prepared: &Prepared, run: &Run) -> Result<(), StoreError> {
+    write_arrays(dir, prepared, run)?;
+    write_draws(dir, prepared, run)?;
+    write_table(dir, &run.document)?;
+    dir.write_report(&run.document)
 }
 
 /// Clears away what came to nothing, and says where there is something to go on from.

@@ -110,6 +110,8 @@ pub struct Experiment {
     pub dir: Option<String>,
     /// Seconds between two checkpoints; 0 leaves only the one at the end.
     pub checkpoint_every: f64,
+    /// Whether the warm-up is kept draw by draw.
+    pub save_warmup: bool,
 }
 
 impl Settings {
@@ -298,7 +300,8 @@ impl Experiment {
             let requirement = "it is a number of seconds from 0 (only at the end) to 1e9";
             return Err(ConfigError::impossible("checkpoint-every", checkpoint_every, requirement));
         }
-        Ok(Self { data, network, temperatures, theories, sampler, dir: output.dir, checkpoint_every })
+        let save_warmup = output.save_warmup.unwrap_or(false);
+        Ok(Self { data, network, temperatures, theories, sampler, dir: output.dir, checkpoint_every, save_warmup })
     }
 
     /// The settings that resolve to this experiment, complete: the record in every run directory.
@@ -306,7 +309,7 @@ impl Experiment {
         use super::{
             DataSettings, NetworkSettings, OutputSettings, SamplerSettings, TemperatureSettings, TheorySettings,
         };
-        let Self { data, network, temperatures, theories, sampler, dir, checkpoint_every } = self;
+        let Self { data, network, temperatures, theories, sampler, dir, checkpoint_every, save_warmup } = self;
         let is_teacher = data.source.starts_with("teacher:");
         Settings {
             data: DataSettings {
@@ -343,7 +346,11 @@ impl Experiment {
                 adapter: sampler.adapter.clone(),
                 precision: Some(sampler.precision),
             },
-            output: OutputSettings { dir: dir.clone(), checkpoint_every: Some(*checkpoint_every) },
+            output: OutputSettings {
+                dir: dir.clone(),
+                checkpoint_every: Some(*checkpoint_every),
+                save_warmup: Some(*save_warmup),
+            },
             case: Vec::new(),
         }
     }

@@ -131,6 +131,8 @@ section! {
         dir: String,
         /// Seconds between two checkpoints; 0 writes one only at the end.
         checkpoint_every: f64,
+        /// Whether `draws.zarr` holds the warm-up too.
+        save_warmup: bool,
     }
 }
 

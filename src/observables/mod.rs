@@ -7,7 +7,7 @@ use crate::backend::Measurement;
 use crate::theory::unit::{Estimate, UnitPrediction};
 use crate::theory::{Kind, Prediction};
 
-pub use recorder::{Recorded, Recorder, SampledTemperature};
+pub use recorder::{ChainSeries, Recorded, Recorder, SampledTemperature, Series};
 
 /// A scalar measured once per draw and chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,9 +1,11 @@
-//! Collects the draws of every observable, chain by chain.
+//! Collects the draws of every observable and the sampler's statistics, chain by chain.
 
 use serde::{Deserialize, Serialize};
 
 use super::Observable;
-use crate::backend::Measurement;
+use crate::backend::{Measurement, Move, Transition};
+use crate::model::Network;
+use crate::sampler::{Phase, Played};
 
 /// Draws of all observables at one temperature.
 #[derive(Debug, Clone, Default)]
@@ -28,6 +30,8 @@ impl SampledTemperature {
 pub struct Recorder {
     observables: Vec<Observable>,
     points: usize,
+    rank: usize,
+    network: Network,
     temperatures: usize,
     recorded: Recorded,
 }
@@ -35,14 +39,59 @@ pub struct Recorder {
 /// What was recorded so far.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Recorded {
-    /// [temperature · replica][observable][draw].
-    chains: Vec<Vec<Vec<f64>>>,
-    lost: Vec<bool>,
+    pub draws: Series,
+    /// Trajectories of the warm-up that were measured; none unless that was asked for.
+    pub warm_up: Series,
+    /// Chains that were lost, ordered by temperature, then replica.
+    pub lost: Vec<bool>,
+}
+
+/// Draw by draw what every chain did. A chain is a place on the ladder: where temperatures exchange states, it is the temperature that stays.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Series {
+    /// Ordered by temperature, then replica.
+    pub chains: Vec<ChainSeries>,
+    /// [temperature]\[draw\]: steps of the trajectories and their length.
+    pub steps: Vec<Vec<u32>>,
+    pub step_sizes: Vec<Vec<f64>>,
+}
+
+/// The draws of one chain.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct ChainSeries {
+    /// [observable]\[draw\].
+    pub observables: Vec<Vec<f64>>,
+    /// Log density of (v, W′) without its normalisation: −βL − ½λ0‖W′‖² − ½λ1‖v‖².
+    pub log_density: Vec<f64>,
+    pub acceptance: Vec<f64>,
+    /// See [`Transition::energy`]; after an exchange it is that of the state which left.
+    pub energy: Vec<f64>,
+    pub energy_error: Vec<f64>,
+    pub diverged: Vec<bool>,
+}
+
+impl Series {
+    /// Draws recorded.
+    pub fn draws(&self) -> usize {
+        self.steps.first().map_or(0, Vec::len)
+    }
+
+    /// The chains of one temperature.
+    pub fn at(&self, temperature: usize) -> &[ChainSeries] {
+        let replicas = self.chains.len() / self.steps.len().max(1);
+        self.chains.get(temperature * replicas..(temperature + 1) * replicas).unwrap_or_default()
+    }
 }
 
 impl Recorder {
-    pub fn new(observables: Vec<Observable>, points: usize, temperatures: usize) -> Self {
-        Self { observables, points, temperatures, recorded: Recorded::default() }
+    /// For `points` training points whose inputs have rank `rank`.
+    pub fn new(
+        observables: Vec<Observable>,
+        (points, rank): (usize, usize),
+        network: Network,
+        temperatures: usize,
+    ) -> Self {
+        Self { observables, points, rank, network, temperatures, recorded: Recorded::default() }
     }
 
     /// What was recorded so far, for a checkpoint.
@@ -61,40 +110,81 @@ impl Recorder {
 
     /// The draws so far of one observable at one temperature, chain after chain, without the chains that were lost; and the number of chains.
     pub fn column(&self, column: usize, temperature: usize) -> (Vec<f64>, usize) {
-        let Recorded { chains, lost } = &self.recorded;
+        let Recorded { draws, lost, .. } = &self.recorded;
+        let chains = &draws.chains;
         let replicas = chains.len() / self.temperatures.max(1);
         let members = temperature * replicas..(temperature + 1) * replicas;
         let kept: Vec<usize> = members.filter(|&chain| !lost[chain]).collect();
-        (kept.iter().flat_map(|&chain| chains[chain][column].iter().copied()).collect(), kept.len())
+        (kept.iter().flat_map(|&chain| chains[chain].observables[column].iter().copied()).collect(), kept.len())
     }
 
-    /// Adds one draw of every chain.
-    pub fn record(&mut self, measurements: &[Measurement]) {
-        let Recorded { chains, lost } = &mut self.recorded;
-        if chains.is_empty() {
-            *chains = vec![vec![Vec::new(); self.observables.len()]; measurements.len()];
-            *lost = vec![false; measurements.len()];
+    /// Adds one draw of every chain, or one measured trajectory of its warm-up.
+    pub fn record(&mut self, played: Played) {
+        let Played { phase, moves, round, outcome } = played;
+        let (temperatures, columns) = (self.temperatures, self.observables.len());
+        let series = match phase {
+            Phase::WarmUp => &mut self.recorded.warm_up,
+            Phase::Sampling => &mut self.recorded.draws,
+        };
+        if series.chains.is_empty() {
+            let empty = ChainSeries { observables: vec![Vec::new(); columns], ..ChainSeries::default() };
+            series.chains = vec![empty; outcome.measurements.len()];
+            (series.steps, series.step_sizes) = (vec![Vec::new(); temperatures], vec![Vec::new(); temperatures]);
         }
-        for ((chain, lost), measurement) in chains.iter_mut().zip(lost).zip(measurements) {
-            *lost |= measurement.lost;
-            for (column, observable) in chain.iter_mut().zip(&self.observables) {
+        for t in 0..temperatures {
+            series.steps[t].push(round.steps[t]);
+            series.step_sizes[t].push(moves[t].step_size);
+        }
+        let replicas = outcome.measurements.len() / temperatures.max(1);
+        let lost = &mut self.recorded.lost;
+        lost.resize(outcome.measurements.len(), false);
+        for (chain, (transition, measurement)) in outcome.transitions.iter().zip(&outcome.measurements).enumerate() {
+            lost[chain] |= measurement.lost;
+            let series = &mut series.chains[chain];
+            for (column, observable) in series.observables.iter_mut().zip(&self.observables) {
                 column.push(observable.measure(measurement, self.points));
             }
+            let log_density = log_density(measurement, &moves[chain / replicas], self.network, self.rank);
+            series.log_density.push(log_density);
+            series.add(transition);
         }
     }
 
-    /// What was recorded, per temperature; a lost chain is left out whole.
-    pub fn finish(self) -> Vec<SampledTemperature> {
-        let Recorded { chains, lost } = self.recorded;
-        let replicas = chains.len() / self.temperatures.max(1);
+    /// The draws of all observables, per temperature; a lost chain is left out whole.
+    pub fn sampled(&self) -> Vec<SampledTemperature> {
+        let Recorded { draws, lost, .. } = &self.recorded;
+        let replicas = lost.len() / self.temperatures.max(1);
         let mut sampled = Vec::new();
         for temperature in 0..self.temperatures {
             let members = temperature * replicas..(temperature + 1) * replicas;
             let kept: Vec<usize> = members.filter(|&chain| !lost[chain]).collect();
-            let column = |o: usize| kept.iter().flat_map(|&chain| chains[chain][o].iter().copied()).collect();
+            let column =
+                |o: usize| kept.iter().flat_map(|&chain| draws.chains[chain].observables[o].iter().copied()).collect();
             let draws = (0..self.observables.len()).map(column).collect();
             sampled.push(SampledTemperature { draws, chains: kept.len() });
         }
         sampled
     }
+
+    /// All that was recorded.
+    pub fn into_recorded(self) -> Recorded {
+        self.recorded
+    }
+}
+
+impl ChainSeries {
+    fn add(&mut self, transition: &Transition) {
+        self.acceptance.push(transition.acceptance);
+        self.energy.push(transition.energy);
+        self.energy_error.push(transition.energy_error);
+        self.diverged.push(transition.diverged);
+    }
+}
+
+/// See [`ChainSeries::log_density`].
+fn log_density(m: &Measurement, at: &Move, network: Network, rank: usize) -> f64 {
+    let width = network.width as f64;
+    let weights = network.lambda0 * width * rank as f64 * m.weight_second_moment;
+    let readout = network.lambda1 * width * m.readout_second_moment;
+    -at.beta * m.loss - 0.5 * (weights + readout)
 }

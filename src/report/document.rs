@@ -9,6 +9,7 @@ use crate::compare::{
     Cell, CentroidDistanceMaximum, Densities, GramDisplacement, LogEvidence, PredictorReport, ReadoutWeightVector, Row,
 };
 use crate::config::{Readout, Settings};
+use crate::observables::ChainSeries;
 use crate::sampler::{ChainReport, ExchangeReport, Plan};
 use crate::stats::{Chains, QUANTILES, bfmi, bfmi_pooled};
 use crate::theory::unit::{Density, Estimate, Method, UnitPrediction};
@@ -181,13 +182,13 @@ pub struct SamplerReport {
 impl SamplerReport {
     /// The sampler's account of temperature `index` of the ladder, whose chains form `superchains`.
     pub fn new(
-        chains: &ChainReport,
+        (chains, series): (&ChainReport, &[ChainSeries]),
         plan: &Plan,
         (replicas, superchains): (usize, usize),
         draws: usize,
         (index, exchange): (usize, Option<&ExchangeReport>),
     ) -> Self {
-        let (e_bfmi, e_bfmi_min) = energy_diagnostics(&chains.energy);
+        let (e_bfmi, e_bfmi_min) = energy_diagnostics(series);
         let rate = |gap: Option<usize>| exchange?.rates.get(gap?).copied();
         Self {
             step_size: chains.tuning.step_size,
@@ -214,9 +215,12 @@ impl SamplerReport {
 }
 
 /// E-BFMI over all chains and the smallest of one; lost chains, whose energies are not numbers, are left out.
-fn energy_diagnostics(energies: &[Vec<f64>]) -> (Option<f64>, Option<f64>) {
-    let whole: Vec<&[f64]> =
-        energies.iter().map(Vec::as_slice).filter(|chain| chain.iter().all(|e| e.is_finite())).collect();
+fn energy_diagnostics(series: &[ChainSeries]) -> (Option<f64>, Option<f64>) {
+    let whole: Vec<&[f64]> = series
+        .iter()
+        .map(|chain| chain.energy.as_slice())
+        .filter(|chain| chain.iter().all(|e| e.is_finite()))
+        .collect();
     let values = whole.concat();
     let Ok(chains) = Chains::new(&values, whole.len()) else { return (None, None) };
     let finite = |x: f64| Some(x).filter(|x| x.is_finite());

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{Job, RunError};
 use crate::backend::{Accumulated, Backend};
 use crate::compare::{self, DistanceCurve, LogEvidence, Losses, Row};
-use crate::observables::{self, Observable, SampledTemperature, class_pairs};
+use crate::observables::{self, Observable, Recorded, SampledTemperature, class_pairs};
 use crate::report::verdict::{judge, warnings};
 use crate::report::{
     DataSummary, Document, LogEvidenceReport, SCHEMA, SamplerReport, Signatures, TemperatureReport, Timing,
@@ -72,7 +72,7 @@ impl Job<'_> {
         backend: &dyn Backend,
         timing: Timing,
         rows: Vec<Vec<Row>>,
-        (sampled, at): (&[SampledTemperature], Vec<Signatures>),
+        (sampled, recorded, at): (&[SampledTemperature], &Recorded, Vec<Signatures>),
     ) -> Document {
         let (experiment, problem) = (self.experiment, &self.prepared.problem);
         let signatures = self.signatures(&rows, sampled);
@@ -90,7 +90,7 @@ impl Job<'_> {
                     converged: false,
                     advice: Vec::new(),
                     sampler: SamplerReport::new(
-                        chains,
+                        (chains, recorded.draws.at(t)),
                         plan,
                         (experiment.sampler.chains, self.judged_superchains(&sampled[t])),
                         report.draws,

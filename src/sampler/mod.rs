@@ -41,6 +41,18 @@ pub struct Plan {
     pub superchains: usize,
     /// Whether ⟨G⟩ is accumulated.
     pub gram: bool,
+    /// Whether the warm-up is measured in every trajectory, and not only where it learns from that. It changes no result.
+    pub observe_warmup: bool,
+}
+
+/// One trajectory of every chain, as a recorder is shown it.
+#[derive(Debug, Clone, Copy)]
+pub struct Played<'a> {
+    pub phase: Phase,
+    /// How the chains of every temperature moved.
+    pub moves: &'a [Move],
+    pub round: &'a Round,
+    pub outcome: &'a Outcome,
 }
 
 /// Where the loop stands, for a progress display.
@@ -89,8 +101,6 @@ pub struct ChainReport {
     pub divergences: usize,
     /// Chains left out because they were lost.
     pub lost_chains: usize,
-    /// Hamiltonian at the start of every trajectory, one list per chain; for the E-BFMI.
-    pub energy: Vec<Vec<f64>>,
 }
 
 /// What the loop leaves beside the measurements handed to its recorder.
@@ -120,7 +130,12 @@ pub fn sample(
     mut progress: impl FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<RunReport, SamplerError> {
     let mut course = Course::start(backend, plan)?;
-    while !course.finished(plan) && progress(course.advance(backend, plan, &mut record)?).is_continue() {}
+    let mut draws = |played: Played| {
+        if played.phase == Phase::Sampling {
+            record(&played.outcome.measurements);
+        }
+    };
+    while !course.finished(plan) && progress(course.advance(backend, plan, &mut draws)?).is_continue() {}
     Ok(course.report(plan))
 }
 
@@ -194,7 +209,7 @@ impl Course {
         matches!(&self.stage, Stage::Draws(draws) if draws.taken >= plan.draws)
     }
 
-    /// Plays the next few trajectories; measurements of draws go to `record`.
+    /// Plays the next few trajectories and shows each to `record`.
     ///
     /// # Errors
     /// When the device fails or too many chains of a temperature are lost.
@@ -202,7 +217,7 @@ impl Course {
         &mut self,
         backend: &mut dyn Backend,
         plan: &Plan,
-        record: impl FnMut(&[Measurement]),
+        mut record: impl FnMut(Played),
     ) -> Result<Progress, SamplerError> {
         match &mut self.stage {
             Stage::WarmUp(warm_up) => {
@@ -212,6 +227,9 @@ impl Course {
                 self.gradients += rounds.iter().map(|round| gradients_of(plan, &round.steps, &outcomes)).sum::<u64>();
                 self.ladder.record(&outcomes, false);
                 warm_up.learn(plan, &outcomes, backend)?;
+                for (round, outcome) in rounds.iter().zip(&outcomes) {
+                    record(Played { phase: Phase::WarmUp, moves: &moves, round, outcome });
+                }
                 let (phase, done, total) = (Phase::WarmUp, warm_up.done(), plan.warmup);
                 self.freeze(plan);
                 Ok(Progress { phase, done, total, gradients: self.gradients })
@@ -221,11 +239,15 @@ impl Course {
                 if batches::merges(draws.taken, plan.batches) {
                     backend.merge_batches()?;
                 }
-                let outcomes = backend.run(&draws.moves(plan), &rounds)?;
+                let moves = draws.moves(plan);
+                let outcomes = backend.run(&moves, &rounds)?;
                 self.trajectory += rounds.len() as u32;
                 self.gradients += rounds.iter().map(|round| gradients_of(plan, &round.steps, &outcomes)).sum::<u64>();
                 self.ladder.record(&outcomes, true);
-                draws.take(plan, &outcomes, record)?;
+                for (round, outcome) in rounds.iter().zip(&outcomes) {
+                    record(Played { phase: Phase::Sampling, moves: &moves, round, outcome });
+                }
+                draws.take(plan, &outcomes)?;
                 let (phase, done, total) = (Phase::Sampling, draws.taken, plan.draws);
                 Ok(Progress { phase, done, total, gradients: self.gradients })
             }
@@ -274,12 +296,7 @@ impl Draws {
             .collect()
     }
 
-    fn take(
-        &mut self,
-        plan: &Plan,
-        outcomes: &[Outcome],
-        mut record: impl FnMut(&[Measurement]),
-    ) -> Result<(), SamplerError> {
+    fn take(&mut self, plan: &Plan, outcomes: &[Outcome]) -> Result<(), SamplerError> {
         for outcome in outcomes {
             let replicas = outcome.transitions.len() / self.tallies.len();
             let transitions = outcome.transitions.chunks_exact(replicas);
@@ -287,7 +304,6 @@ impl Draws {
             for (tally, (transitions, measurements)) in self.tallies.iter_mut().zip(transitions.zip(measurements)) {
                 tally.add(transitions, measurements);
             }
-            record(&outcome.measurements);
         }
         self.taken += outcomes.len();
         refuse_lost(plan, &self.tunings, outcomes)
@@ -357,15 +373,13 @@ struct Tally {
     squared_error: f64,
     divergences: usize,
     lost_chains: usize,
-    energy: Vec<Vec<f64>>,
 }
 
 impl Tally {
     fn add(&mut self, transitions: &[Transition], measurements: &[Measurement]) {
-        self.energy.resize(transitions.len(), Vec::new());
         // A lost chain stays lost, so the last draw counts them all.
         self.lost_chains = measurements.iter().filter(|measurement| measurement.lost).count();
-        for (transition, energy) in transitions.iter().zip(&mut self.energy) {
+        for transition in transitions {
             self.transitions += 1;
             self.acceptance += transition.acceptance;
             if transition.diverged {
@@ -373,7 +387,6 @@ impl Tally {
             } else {
                 self.squared_error += transition.energy_error.powi(2);
             }
-            energy.push(transition.energy);
         }
     }
 
@@ -385,7 +398,6 @@ impl Tally {
             energy_error: (self.squared_error / (n - self.divergences as f64).max(1.0)).sqrt(),
             divergences: self.divergences,
             lost_chains: self.lost_chains,
-            energy: self.energy,
         }
     }
 }

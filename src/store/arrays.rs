@@ -1,4 +1,4 @@
-//! `arrays.npz`: the matrices that are too large for the report.
+//! `arrays.npz`: matrices, histograms and the moments of the predictor as arrays, some of them too large for the report.
 
 use std::io;
 
@@ -6,14 +6,20 @@ use ndarray::{Array1, Array2, Array3, ArrayView1, ArrayView2, Axis};
 use ndarray_npy::{NpzWriter, WriteNpzError};
 
 use super::{ARRAYS, RunDir, StoreError};
-use crate::compare::in_input_space;
+use crate::compare::{Densities, in_input_space};
+use crate::report::{Document, Field, ObservableReport, TemperatureReport, UnitReport};
 use crate::run::{Prepared, Run};
 use crate::theory::Kind;
+use crate::theory::unit::Density;
 
 /// Writes `temperature` (n), `gram` and `gram_mcse` (n, P, P), `gram_nngp` (P, P) and `gram_saddle` (n, P, P): the sampled ⟨G⟩ with
 /// its error from independent blocks of chains, and the theories' Gram matrices on the training points; `gram_single_unit` and `gram_adaptive` (n, P, P)
 /// where these theories were asked for, NaN at temperatures where they have no solution; `readout_weight_vector`, its standard error
 /// `readout_weight_vector_mcse` and the theory's `readout_weight_vector_saddle` (n, N0): ⟨v w⟩ in input space; `class_train` (P), the index of every point's class.
+///
+/// Histograms, each (n, cells): `readout_density` and `weight_density_along_u` with their standard errors `*_error` at the middles `*_grid` of their cells,
+/// and `*_single_unit`, `*_adaptive` of these theories where they were asked for. At n temperatures and P* test points, (n, P*): `predictive_mean` and
+/// `predictive_variance` over draws of f, their `*_mcse`, and `*_nngp` and `*_saddle`; `y_test` and `class_test` (P*). NaN stands for what is not known.
 ///
 /// # Errors
 /// When the disk refuses.
@@ -64,6 +70,10 @@ pub fn write_arrays(dir: &RunDir, prepared: &Prepared, run: &Run) -> Result<(), 
         }
     }
     let temperature: Array1<f64> = run.document.temperatures.iter().map(|t| t.temperature).collect();
+    let more: Vec<(String, Array2<f64>)> =
+        histograms(&run.document).into_iter().chain(predictor(&run.document)).collect();
+    let y_test = Array1::from(prepared.problem.y_test.clone());
+    let class_test: Array1<i64> = prepared.problem.class_test.iter().map(|&class| class as i64).collect();
     let class_train: Array1<i64> = prepared.problem.class_train.iter().map(|&class| class as i64).collect();
     dir.write(ARRAYS, |file| {
         let mut npz = NpzWriter::new(file);
@@ -80,11 +90,75 @@ pub fn write_arrays(dir: &RunDir, prepared: &Prepared, run: &Run) -> Result<(), 
             for (kind, grams) in &units {
                 npz.add_array(format!("gram_{}", kind.name().replace('-', "_")), grams)?;
             }
+            if !y_test.is_empty() {
+                npz.add_array("y_test", &y_test)?;
+                npz.add_array("class_test", &class_test)?;
+            }
+            for (name, array) in &more {
+                npz.add_array(name.as_str(), array)?;
+            }
             Ok(())
         };
         add().map_err(io::Error::other)?;
         npz.finish().map(drop).map_err(io::Error::other)
     })
+}
+
+/// One row per temperature of what is known at some of them; `None` where it is known nowhere.
+fn stack(rows: Vec<Option<Vec<f64>>>) -> Option<Array2<f64>> {
+    let size = rows.iter().flatten().map(Vec::len).max().filter(|&size| size > 0)?;
+    let mut stacked = Array2::from_elem((rows.len(), size), f64::NAN);
+    for (mut to, row) in stacked.outer_iter_mut().zip(&rows) {
+        if let Some(row) = row.as_ref().filter(|row| row.len() == size) {
+            to.assign(&ArrayView1::from(row));
+        }
+    }
+    Some(stacked)
+}
+
+/// The densities of v and of w·û, sampled and of the theories of one unit.
+fn histograms(document: &Document) -> Vec<(String, Array2<f64>)> {
+    type Sampled = fn(&Densities) -> Option<&Density>;
+    type Predicted = fn(&UnitReport) -> Option<&Density>;
+    let kinds: [(&str, Sampled, Predicted); 2] = [
+        ("readout_density", |d| Some(&d.readout), |u| Some(&u.readout_density)),
+        ("weight_density_along_u", |d| d.weight_along_u.as_ref(), |u| u.weight_density_along_u.as_ref()),
+    ];
+    let temperatures = &document.temperatures;
+    let mut found = Vec::new();
+    for (name, sampled, predicted) in kinds {
+        let rows = |part: fn(&Density) -> &[f64]| {
+            let at = |t: &TemperatureReport| Some(part(sampled(t.signatures.densities.as_ref()?)?).to_vec());
+            stack(temperatures.iter().map(at).collect())
+        };
+        found.push((name.to_string(), rows(|d| &d.value)));
+        found.push((format!("{name}_error"), rows(|d| &d.error)));
+        found.push((format!("{name}_grid"), rows(|d| &d.grid)));
+        for kind in Kind::UNITS {
+            let at = |t: &TemperatureReport| Some(predicted(t.units.get(kind.name())?)?.value.clone());
+            let values = stack(temperatures.iter().map(at).collect());
+            found.push((format!("{name}_{}", kind.name().replace('-', "_")), values));
+        }
+    }
+    found.into_iter().filter_map(|(name, values)| Some((name, values?))).collect()
+}
+
+/// Mean and variance of f at the test points, sampled and predicted.
+fn predictor(document: &Document) -> Vec<(String, Array2<f64>)> {
+    let mut found = Vec::new();
+    for name in ["predictive_mean", "predictive_variance"] {
+        let rows = |field: &dyn Fn(&ObservableReport) -> Option<Field>| {
+            let numbers = |field: Field| field.values().iter().map(|x| x.unwrap_or(f64::NAN)).collect();
+            let at = |t: &TemperatureReport| Some(numbers(field(t.observables.get(name)?)?));
+            stack(document.temperatures.iter().map(at).collect())
+        };
+        found.push((name.to_string(), rows(&|o| Some(o.mean.clone()))));
+        found.push((format!("{name}_mcse"), rows(&|o| Some(o.mcse.clone()))));
+        for kind in Kind::PROCESSES {
+            found.push((format!("{name}_{}", kind.name()), rows(&|o| o.theory.get(kind.name()).cloned())));
+        }
+    }
+    found.into_iter().filter_map(|(name, values)| Some((name, values?))).collect()
 }
 
 /// Mean over blocks, and the standard error of that mean from their spread; NaN with fewer than two blocks.

@@ -11,11 +11,11 @@ use serde::{Deserialize, Serialize};
 
 use super::{CHECKPOINT, RunDir, StoreError};
 use crate::backend::Device;
-use crate::config::{Experiment, Settings};
+use crate::config::{Experiment, OutputSettings};
 use crate::model::Problem;
 
 const MAGIC: &[u8; 20] = b"featherm checkpoint\n";
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 /// Bytes of magic, format and length, and then of the checksum.
 const HEAD: usize = MAGIC.len() + 4 + 8;
 const START: usize = HEAD + 4;
@@ -46,10 +46,11 @@ impl Origin {
 
 /// The settings that decide what the chains do, as TOML.
 fn config(experiment: &Experiment) -> String {
-    let Settings { mut sampler, data, network, temperature, theory, output: _, case: _ } = experiment.settings();
-    sampler.draws = None;
-    let settings =
-        Settings { sampler, data, network, temperature, theory, output: Default::default(), case: Vec::new() };
+    let mut settings = experiment.settings();
+    settings.sampler.draws = None;
+    // What is kept of the chains is part of what they do.
+    let OutputSettings { save_warmup, .. } = settings.output;
+    settings.output = OutputSettings { save_warmup, ..OutputSettings::default() };
     // Settings are tables of plain values, which TOML can hold; Debug tells two of them apart as well.
     toml::to_string(&settings).unwrap_or_else(|_| format!("{settings:?}"))
 }

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::lock::Lock;
-use super::{ARRAYS, CHECKPOINT, CONFIG, REPORT, partial};
+use super::{ARRAYS, CHECKPOINT, CONFIG, DRAWS, REPORT, TABLE, partial, replaced};
 
 /// A run directory with every directory that was created to have it.
 #[derive(Debug, Clone)]
@@ -79,15 +79,19 @@ impl Claim {
     /// report is, or an earlier process began the run, everything stays but half-written files.
     pub fn abandon(&self) -> Remains {
         // What is not there need not be removed, and what cannot be removed is no worse for the attempt.
-        for name in [CONFIG, REPORT, ARRAYS, CHECKPOINT] {
+        for name in [CONFIG, REPORT, ARRAYS, TABLE, CHECKPOINT] {
             let _ = fs::remove_file(partial(&self.path, name));
+        }
+        for store in [partial(&self.path, DRAWS), replaced(&self.path, DRAWS)] {
+            let _ = fs::remove_dir_all(store);
         }
         if self.resumed || self.has_checkpoint() || self.path.join(REPORT).is_file() {
             return Remains::Run;
         }
-        for name in [CONFIG, ARRAYS] {
+        for name in [CONFIG, ARRAYS, TABLE] {
             let _ = fs::remove_file(self.path.join(name));
         }
+        let _ = fs::remove_dir_all(self.path.join(DRAWS));
         Lock::remove(&self.path);
         for directory in self.created.iter().rev() {
             if fs::remove_dir(directory).is_err() {

@@ -3,9 +3,12 @@
 mod arrays;
 mod checkpoint;
 mod claim;
+mod draws;
 mod gram;
 mod lock;
 mod page;
+mod table;
+mod zarr;
 
 use std::fs;
 use std::io::{self, Write};
@@ -20,15 +23,19 @@ pub use arrays::write_arrays;
 pub use checkpoint::fuzz as fuzz_checkpoint;
 pub use checkpoint::{Checkpoint, Origin};
 pub use claim::{Claim, Remains};
+pub use draws::write_draws;
 pub use gram::{GramAt, read_gram};
 pub use page::{write_overlay, write_page};
+pub use table::write_table;
 
 use lock::Lock;
 
 const ARRAYS: &str = "arrays.npz";
 const CHECKPOINT: &str = "checkpoint";
 const CONFIG: &str = "config.toml";
+const DRAWS: &str = "draws.zarr";
 const REPORT: &str = "report.json";
+const TABLE: &str = "table.csv";
 /// Directory of the figures inside a run directory.
 const FIGURES: &str = "figures";
 /// The report as a page.
@@ -175,7 +182,8 @@ impl RunDir {
     pub fn finished(&self, draws: usize) -> Option<Document> {
         let report = read_report(self.path()).ok()?;
         let whole = !report.interrupted && report.config.sampler.draws == Some(draws);
-        (whole && self.path().join(ARRAYS).is_file()).then_some(report)
+        let there = self.path().join(DRAWS).is_dir() && [ARRAYS, TABLE].iter().all(|n| self.path().join(n).is_file());
+        (whole && there).then_some(report)
     }
 
     /// Writes `report.json`. It is the mark of a finished run, so it is written last.
@@ -232,6 +240,11 @@ fn sync_directory(path: &Path) {
 /// The name under which a file is written until it is complete.
 fn partial(dir: &Path, name: &str) -> PathBuf {
     dir.join(format!(".{name}.partial"))
+}
+
+/// The name of a directory whose place another is taking.
+fn replaced(dir: &Path, name: &str) -> PathBuf {
+    dir.join(format!(".{name}.replaced"))
 }
 
 /// Reads the report of a run directory.

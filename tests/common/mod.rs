@@ -104,6 +104,7 @@ pub fn plan(ensemble: &Ensemble, setting: &Setting) -> Plan {
         tempering: setting.tempering,
         superchains: 1,
         gram: true,
+        observe_warmup: false,
     }
 }
 

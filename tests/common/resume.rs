@@ -43,6 +43,8 @@ pub const RUN: [&str; 27] = [
 pub fn featherm(cwd: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(assert_cmd::cargo::cargo_bin!("featherm"));
     command.args(arguments).current_dir(cwd).stdout(Stdio::piped()).stderr(Stdio::piped());
+    // The store says when it was written, and this is how all of its bytes are held against another's.
+    command.env("SOURCE_DATE_EPOCH", "1764000000");
     command
 }
 
@@ -74,13 +76,33 @@ pub fn completed(arguments: &[&str]) -> tempfile::TempDir {
     dir
 }
 
-/// The report of the run in `cwd` without its timing, and the bytes of its arrays.
+/// The report of the run in `cwd` without its timing, and the bytes of its arrays, its table and every file of its store.
 pub fn result(cwd: &Path) -> (Value, Vec<u8>) {
     let mut report: Value = serde_json::from_slice(&fs::read(cwd.join("run/report.json")).unwrap()).unwrap();
     let timing = report.as_object_mut().unwrap().remove("timing").unwrap();
     // Counts, unlike seconds, must agree too.
     report["gradients"] = timing["gradients"].clone();
-    (report, fs::read(cwd.join("run/arrays.npz")).unwrap())
+    let mut bytes = Vec::new();
+    append(&cwd.join("run/arrays.npz"), &mut bytes);
+    append(&cwd.join("run/table.csv"), &mut bytes);
+    append(&cwd.join("run/draws.zarr"), &mut bytes);
+    for entry in fs::read_dir(cwd.join("run")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        assert!(!name.ends_with(".partial") && !name.ends_with(".replaced"), "{name} is left");
+    }
+    (report, bytes)
+}
+
+/// A file's bytes, or those of all that is below a directory, with the names.
+fn append(path: &Path, bytes: &mut Vec<u8>) {
+    bytes.extend(path.file_name().unwrap().as_encoded_bytes());
+    if path.is_dir() {
+        let mut entries: Vec<PathBuf> = fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()).collect();
+        entries.sort();
+        entries.iter().for_each(|entry| append(entry, bytes));
+    } else {
+        bytes.extend(fs::read(path).unwrap());
+    }
 }
 
 pub fn checkpoint(cwd: &Path) -> PathBuf {

@@ -27,11 +27,12 @@ const RESULT_MATRICES: f64 = 3.0;
 /// P×P float64 matrices that the theory makes at the end on its way to those, and lets go.
 const PASSING_MATRICES: f64 = 10.0;
 
-/// Observables kept of every draw, about: scalars of two classes, the energy, and the copy in which chains are brought together.
-const NUMBERS_PER_DRAW: f64 = 28.0;
+/// Numbers kept of every draw, about: scalars of two classes, the sampler's statistics, the copy in which chains are brought together, and one variable
+/// on its way into the store.
+const NUMBERS_PER_DRAW: f64 = 34.0;
 
 impl CpuMemory {
-    /// What a run of `draws` draws takes on the CPU.
+    /// What a run that keeps `draws` draws takes on the CPU.
     pub fn new(precision: Precision, ensemble: &Ensemble, draws: usize) -> Self {
         // In floating point, where counts that are typing errors do not overflow.
         let scalar = match precision {
