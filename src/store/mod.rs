@@ -19,7 +19,7 @@ pub use arrays::write_arrays;
 pub use checkpoint::{Checkpoint, Origin};
 pub use claim::{Claim, Remains};
 pub use gram::{GramAt, read_gram};
-pub use page::{write_overlay, write_page};
+pub use page::{write_descent, write_overlay, write_page};
 
 use lock::Lock;
 

@@ -10,6 +10,7 @@ mod evidence;
 mod gram;
 pub mod heat;
 pub mod ink;
+mod inversion;
 pub mod ladder;
 mod learning;
 pub mod plot;
@@ -27,6 +28,7 @@ use canvas::{coordinate, escape};
 use plot::{Drawn, Plot, WIDTH};
 
 pub use distance::quantities as distance_quantities;
+pub use inversion::figures as inversion_figures;
 pub use radius::quantities as radius_quantities;
 pub use raster::{RasterError, png};
 pub use readout::quantity as readout_quantity;
