@@ -19,6 +19,7 @@ mod radius;
 mod raster;
 mod readout;
 pub mod scale;
+mod spectrum;
 mod weights;
 
 use super::Document;
@@ -66,6 +67,7 @@ pub fn sections(document: &Document, gram: Option<&GramAt>) -> Vec<Section> {
     let section = |heading, figures| Section { heading, figures };
     let mut weights = readout::figures(document);
     weights.extend(weights::figures(document));
+    weights.extend(spectrum::figures(document));
     weights.extend(density::figures(document));
     let mut function = learning::figures(document);
     function.extend(predictor::figures(document));
