@@ -1,8 +1,9 @@
 // Stage forward, twin of src/backend/cpu/forward.rs: H = W′Zᵀ with σ, σ′ and the units' shares of the output in its epilogue. With
-// TEST the points are the test points, whose inputs also have a part outside the span of the training inputs; of them only the output is
-// kept. Rows of the product are points, columns are units.
+// TEST the points are the test points, whose inputs also have a part outside the span of the training inputs; of them the output is kept,
+// and the features until their manifolds are measured. Rows of the product are points, columns are units.
 
-// Features of a chain: Φ, then σ′(H), each (P, NV vectors); where test points are predicted, W⊥ (N, KV vectors) instead.
+// Features of a chain: Φ, then σ′(H), each (P, NV vectors); where test points are predicted, W⊥ (N, KV vectors) instead,
+// then their Φ.
 
 fn input(point: u32, k: u32) -> vec4<f32> {
     if TEST {
@@ -57,7 +58,13 @@ fn forward(at: Invocation) {
                         let activated = activate(block[g * COLUMN_GROUPS + h][b]);
                         // The readout is zero in the padding.
                         sum += dot(state[readout + units], activated.value);
-                        if !TEST {
+                        if TEST {
+                            // Behind W⊥, which other invocations still read.
+                            if TEST_MANIFOLDS {
+                                let at = chain * CHAIN_FEATURES + TEST_FEATURES + point * NV + units;
+                                store_feature(at, below(4u * units, UNITS) * activated.value);
+                            }
+                        } else {
                             let first = chain * CHAIN_FEATURES + point * NV + units;
                             let mask = below(4u * units, UNITS);
                             store_feature(first, mask * activated.value);

@@ -1,20 +1,5 @@
-// Stage gram, twin of src/backend/cpu/gram.rs: adds ΦᵀΦ/N1 of every chain to the double-single sum of its block of replicas. Rows and
-// columns of the product are points; by symmetry only blocks on and below the diagonal are computed.
-
-var<private> features_at: u32;
-
-fn feature(point: u32, k: u32) -> vec4<f32> {
-    return load_feature(features_at + min(point, POINTS - 1u) * NV + k);
-}
-
-fn left(group: u32, k: u32) -> mat4x4<f32> {
-    let point = 4u * group;
-    return mat4x4<f32>(feature(point, k), feature(point + 1u, k), feature(point + 2u, k), feature(point + 3u, k));
-}
-
-fn right(group: u32, k: u32) -> mat4x4<f32> {
-    return transpose(left(group, k));
-}
+// Stage gram, twin of src/backend/cpu/gram.rs: adds ΦᵀΦ/N1 of every chain, or W′ᵀW′/N1, to the double-single sum of its block of replicas. What
+// its operands are is in gram_features.wgsl and gram_weights.wgsl; by symmetry only blocks on and below the diagonal are computed.
 
 // First replica of a block: the inverse of `Ensemble::gram_block`.
 fn first_of(block_index: u32) -> u32 {
@@ -28,23 +13,23 @@ fn gram(at: Invocation) {
     let temperature = pair / GRAM_BLOCKS;
     let first = max(first_of(pair % GRAM_BLOCKS), call.first_replica) + call.step * GRAM_CHAINS;
     let end = min(first + GRAM_CHAINS, min(first_of(pair % GRAM_BLOCKS + 1u), call.first_replica + call.replicas));
-    locate(at.group.x, at.lane, POINTS);
+    locate(at.group.x, at.lane, ROWS);
     if above_diagonal() {
         return;
     }
     for (var replica = first; replica < end; replica++) {
         let chain = temperature * call.replicas + replica - call.first_replica;
-        features_at = chain * CHAIN_FEATURES;
+        locate_operands(chain);
         let block = multiply(at.lane, NV);
         // A lost chain stands at a finite state that must not count.
         let lost = state[base(GRADIENT, chain) + CHAIN_BODY].x != 0.0;
         let scale = select(1.0 / f32(UNITS), 0.0, lost);
         for (var g = 0u; g < passes(ROW_GROUPS); g++) {
             for (var b = 0u; b < 4u; b++) {
-                let point = 4u * row_group(g) + b;
+                let row = 4u * row_group(g) + b;
                 for (var h = 0u; h < COLUMN_GROUPS; h++) {
-                    if point < POINTS && column_group(h) < PV {
-                        accumulate((at.group.y * POINTS + point) * PV + column_group(h), scale * block[g * COLUMN_GROUPS + h][b]);
+                    if row < ROWS && column_group(h) < ROW_VECTORS {
+                        accumulate((at.group.y * ROWS + row) * ROW_VECTORS + column_group(h), scale * block[g * COLUMN_GROUPS + h][b]);
                     }
                 }
             }

@@ -1,6 +1,8 @@
 // Stage observe, twin of src/backend/cpu/observe.rs: the primitive statistics of every chain where it stands. `centroids` averages the
 // features over each class, `measure` sums over units, one workgroup per chain.
 
+// With TEST the points are the test points, whose features the TEST variant of forward.wgsl left.
+
 // Squared norms and centroids of a chain in scratch: [class][unit], the centroid in the first half of SCRATCH_CLASSES, the mean of φ² in
 // the second.
 
@@ -15,10 +17,13 @@ fn centroids(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_
     }
     var mean = vec4<f32>(0.0);
     var square = vec4<f32>(0.0);
-    for (var point = 0u; point < POINTS; point++) {
-        let share = scalar(DATA_CLASSES, category * POINTS + point);
+    let points = select(POINTS, TEST_POINTS, TEST);
+    let shares = select(DATA_CLASSES, DATA_TEST_CLASSES, TEST);
+    let first = chain * CHAIN_FEATURES + select(0u, TEST_FEATURES, TEST);
+    for (var point = 0u; point < points; point++) {
+        let share = scalar(shares, category * points + point);
         if share > 0.0 {
-            let phi = load_feature(chain * CHAIN_FEATURES + point * NV + units);
+            let phi = load_feature(first + point * NV + units);
             mean += share * phi;
             square += share * phi * phi;
         }
@@ -95,19 +100,31 @@ fn measure(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_in
     record(lane, at + 6u, square, units * f32(RANK));
     record(lane, at + 9u, v_fourth, units);
     record(lane, at + 10u, along_fourth, units);
+    record_manifolds(lane, chain, at + RESULT_NORMS);
+}
+
+// The same of the test points, from what `centroids` left of them.
+@compute @workgroup_size(LANES)
+fn measure_test(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    record_manifolds(lane, group.y, result_of(group.y) + RESULT_MEASUREMENT + RESULT_TEST_NORMS);
+}
+
+// The mean squared norm of every class, then the Gram matrix of the centroids.
+fn record_manifolds(lane: u32, chain: u32, at: u32) {
+    let units = f32(UNITS);
     let classes = chain * CHAIN_SCRATCH + SCRATCH_CLASSES;
     for (var a = 0u; a < CLASSES; a++) {
         var norm = vec2<f32>(0.0);
         for (var unit = lane; unit < UNITS; unit += LANES) {
             norm = plus(norm, scratch[classes + 4u * (CLASSES + a) * NV + unit]);
         }
-        record(lane, at + RESULT_NORMS + a, norm, units);
+        record(lane, at + a, norm, units);
         for (var b = 0u; b <= a; b++) {
             var product = vec2<f32>(0.0);
             for (var unit = lane; unit < UNITS; unit += LANES) {
                 product = plus(product, scratch[classes + 4u * a * NV + unit] * scratch[classes + 4u * b * NV + unit]);
             }
-            record(lane, at + RESULT_CENTROIDS + a * CLASSES + b, product, units);
+            record(lane, at + CLASSES + a * CLASSES + b, product, units);
         }
     }
 }

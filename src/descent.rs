@@ -9,7 +9,7 @@ use thiserror::Error;
 use crate::backend::{Backend, Ensemble, Mass, Move, Observation, Round, Scheme, open};
 use crate::config::Experiment;
 use crate::model::{Network, Problem};
-use crate::observables::{Entry, entries};
+use crate::observables::{Entry, TestSet, entries};
 use crate::run::{Prepared, RunError, load};
 use crate::theory::kernels::Kernels;
 use crate::theory::{Kind, Prediction};
@@ -170,7 +170,7 @@ fn record_steps(plan: Plan) -> Vec<u32> {
 
 /// What is followed: everything that is not measured along the direction of a theory.
 fn followed(problem: &Problem) -> impl Iterator<Item = Entry> {
-    entries(&problem.class_names, problem.test_points() > 0)
+    entries(&problem.class_names, TestSet::of(problem))
         .into_iter()
         .filter(|entry| !entry.members.iter().any(|member| member.along_u()))
 }
@@ -220,7 +220,7 @@ fn follow(
             trajectory: 1,
             steps: vec![step - done],
             exchange: None,
-            observe: Some(Observation { batch: Some(0), gram: false }),
+            observe: Some(Observation { batch: Some(0), gram: false, weights: false }),
         };
         let outcomes = backend.run(&moves, &[round]).map_err(RunError::from)?;
         let measurements = &outcomes[0].measurements;

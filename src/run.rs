@@ -18,7 +18,7 @@ use crate::config::{ConfigError, Experiment, Readout, SamplerKind};
 use crate::data::{self, DataError};
 use crate::memory::{self, NotEnough};
 use crate::model::{Problem, ProblemError};
-use crate::observables::{self, Recorded, Recorder};
+use crate::observables::{self, Recorded, Recorder, TestSet};
 use crate::report::{Document, Signatures, Timing};
 use crate::sampler::{Course, Phase, Plan, Progress, SamplerError, Tuning, informed_mass, superchains};
 use crate::stats::ShapeError;
@@ -333,7 +333,7 @@ impl<'a> Job<'a> {
     ) -> Result<Run, RunError> {
         let problem = &self.prepared.problem;
         let plan = self.plan(backend.integrates_readout())?;
-        let entries = observables::entries(&problem.class_names, problem.test_points() > 0);
+        let entries = observables::entries(&problem.class_names, TestSet::of(problem));
         let observables = entries.iter().flat_map(|entry| entry.members.iter().copied()).collect();
         let shape = (problem.points(), problem.rank());
         let mut recorder = Recorder::new(observables, shape, self.experiment.network, plan.betas.len());

@@ -31,9 +31,10 @@ fn main() {
         eprintln!("no Chromium: the report page is not looked at (FEATHERM_REQUIRE_CHROMIUM=1 makes this a failure)");
     }
     type Body = fn(&Path) -> Test;
-    let tests: [(&str, Body); 3] = [
+    let tests: [(&str, Body); 4] = [
         ("a_report_is_sound_at_every_width", a_report_is_sound_at_every_width),
         ("a_comparison_is_sound_on_a_phone", a_comparison_is_sound_on_a_phone),
+        ("a_descent_is_sound_on_a_phone", a_descent_is_sound_on_a_phone),
         ("broken_pages_are_caught", broken_pages_are_caught),
     ];
     let trials = tests.map(|(name, test)| {
@@ -178,6 +179,15 @@ fn a_comparison_is_sound_on_a_phone(browser: &Path) -> Test {
     let [one, two, out] = [&one, &two, &page].map(|path| path.display().to_string());
     featherm(&["report", &one, &two, "--out", &out])?;
     sound(browser, &page, PHONE)
+}
+
+fn a_descent_is_sound_on_a_phone(browser: &Path) -> Test {
+    let dir = TempDir::new()?;
+    let run = run(dir.path(), "run", &["--temperatures", "10,1,0.1"])?;
+    let (config, out) = (run.join("config.toml"), dir.path().join("descent"));
+    let [config, run, to] = [&config, &run, &out].map(|path| path.display().to_string());
+    featherm(&["descend", "--config", &config, "--descent-steps", "300", "--out", &to, "--run", &run])?;
+    sound(browser, &out.join("descent.html"), PHONE)
 }
 
 /// The control: a page that is too wide, one that asks for a script, and one with a label beyond the edge of its figure.

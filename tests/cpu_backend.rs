@@ -117,7 +117,7 @@ fn play(ensemble: Ensemble, scheme: Scheme, temperatures: &[f64]) -> (Vec<Weight
     let mass = Mass { weights: vec![1.0; ensemble.problem.rank()], readout: 1.0 };
     let moves: Vec<Move> =
         temperatures.iter().map(|t| Move { beta: 1.0 / t, scheme, step_size: 0.2, mass: mass.clone() }).collect();
-    let observe = Some(Observation { batch: Some(0), gram: true });
+    let observe = Some(Observation { batch: Some(0), gram: true, weights: true });
     let rounds: Vec<Round> = (0..6)
         .map(|trajectory| Round { trajectory, steps: vec![5; temperatures.len()], exchange: None, observe })
         .collect();
@@ -217,7 +217,7 @@ fn an_unadjusted_chain_that_blows_up_is_lost() {
     let mut backend = Cpu::<f32>::new(one_chain(&problem, Activation::Identity, 2, &[1.0]));
     let mass = Mass { weights: vec![1.0; problem.rank()], readout: 1.0 };
     let motion = Move { beta: 1.0, scheme: Scheme::Ula, step_size: 1e6, mass };
-    let observe = Some(Observation { batch: None, gram: false });
+    let observe = Some(Observation { batch: None, gram: false, weights: false });
     let outcome =
         backend.run(&[motion], &[Round { trajectory: 0, steps: vec![60], exchange: None, observe }]).unwrap().remove(0);
     assert!(outcome.transitions.iter().all(|t| t.diverged));
@@ -231,7 +231,7 @@ fn observed(ensemble: &Ensemble, count: u32) -> Vec<Round> {
         trajectory,
         steps: vec![3; ensemble.temperatures],
         exchange: Some(if trajectory.is_multiple_of(2) { Parity::Even } else { Parity::Odd }),
-        observe: Some(Observation { batch: Some(trajectory as usize % ensemble.batches), gram: true }),
+        observe: Some(Observation { batch: Some(trajectory as usize % ensemble.batches), gram: true, weights: true }),
     };
     (1..=count).map(round).collect()
 }

@@ -340,6 +340,11 @@ controls! {
     complement: Complement, "* PRIOR_DEVIATION" => "* 1.001 * PRIOR_DEVIATION", "predictions";
     test_outputs: ForwardTest, "sum += dot(" => "sum += 1.0001 * dot(", "predictions";
     test_error: Predict, "- scalar(DATA_TEST" => "- 1.001 * scalar(DATA_TEST", "observables";
+    test_features: ForwardTest, "UNITS) * activated.value" => "UNITS) * 1.001 * activated.value", "observables";
+    test_centroids: CentroidsTest, "mean += share" => "mean += 1.001 * share", "observables";
+    weight_moment: WeightMoment, "1.0 / f32(UNITS)" => "1.0001 / f32(UNITS)", "second moment of the weights";
+    padded_units: WeightMoment, "w, unit < UNITS" => "w, true", "second moment of the weights";
+    test_manifolds: MeasureTest, "norm, units" => "1.001 * norm, units", "observables";
     moments: Moments, "w * w)" => "1.0001 * w * w)", "moments";
     system: Assemble, "coupling * block" => "1.001 * coupling * block", "integrated energy";
     factor: Factorize, "c[3].w - l0.z" => "1.01 * c[3].w - l0.z", "beside the readout";
@@ -408,7 +413,7 @@ fn moves(ensemble: &Ensemble, scheme: Scheme, step_size: f64) -> Vec<Move> {
 }
 
 fn rounds(ensemble: &Ensemble, count: u32, observed: bool) -> Vec<Round> {
-    let observe = observed.then_some(Observation { batch: Some(1), gram: true });
+    let observe = observed.then_some(Observation { batch: Some(1), gram: true, weights: true });
     let steps = vec![3; ensemble.temperatures];
     (1..=count).map(|trajectory| Round { trajectory, steps: steps.clone(), exchange: None, observe }).collect()
 }
@@ -433,6 +438,7 @@ fn bits(gpu: &Gpu, outcomes: &[Outcome]) -> Result<Vec<Vec<u64>>, Failed> {
                 all.extend([t.acceptance, t.energy, t.energy_error]);
                 if let Some(m) = outcome.measurements.get(chain) {
                     all.extend(m.centroid_gram.iter().chain(&m.mean_square_norm));
+                    all.extend(m.test_manifolds.iter().flat_map(|(gram, norms)| gram.iter().chain(norms)));
                     all.extend([m.loss, m.readout_mean, m.readout_weight_along_u, m.weight_second_moment]);
                 }
             }
@@ -529,7 +535,11 @@ fn restored(device: &AdapterChoice) -> Test {
         let (moves, mut rounds) = (moves(&ensemble, scheme, 0.4), exchanging(&ensemble));
         rounds.truncate(count);
         for round in &mut rounds {
-            round.observe = Some(Observation { batch: Some(round.trajectory as usize % ensemble.batches), gram: true });
+            round.observe = Some(Observation {
+                batch: Some(round.trajectory as usize % ensemble.batches),
+                gram: true,
+                weights: true,
+            });
         }
         common::restore::assert_goes_on(&|| Box::new(new(&ensemble)), &|| Box::new(new(&other)), &moves, &rounds);
         let mut gpu = new(&ensemble);

@@ -69,7 +69,14 @@ fn unadjusted_samplers_meet_a_linear_network_at_short_steps_only() {
 fn another_width_is_told_apart() {
     let problem = problem();
     let setting = Setting::new(SamplerKind::Malt, &[TEMPERATURE]);
-    assert_missed("N1 = 3 against N1 = 4", &targets(&problem, network(3), &setting, 0, &exact(&problem, 4), cpu));
+    let found = targets(&problem, network(3), &setting, 0, &exact(&problem, 4), cpu);
+    assert_missed("N1 = 3 against N1 = 4", &found);
+    // So can each of these by itself.
+    let (weights, others): (Vec<_>, Vec<_>) =
+        found.into_iter().partition(|target| target.name.starts_with("⟨w") && target.name != "⟨w²⟩");
+    assert_missed("⟨w wᵀ⟩, N1 = 3 against N1 = 4", &weights);
+    let tested: Vec<_> = others.into_iter().filter(|target| target.name.ends_with(" test")).collect();
+    assert_missed("test points, N1 = 3 against N1 = 4", &tested);
 }
 
 /// The evidence that samples of a ladder give, by thermodynamic integration.

@@ -20,7 +20,7 @@ use tempfile::TempDir;
 /// A small run on five temperatures, to be spoilt in many ways.
 static DOCUMENT: LazyLock<Document> = LazyLock::new(|| {
     let mut settings = preset("quick").unwrap();
-    (settings.data.train, settings.data.test, settings.network.width) = (Some(20), Some(6), Some(10));
+    (settings.data.train, settings.data.test, settings.network.width) = (Some(20), Some(12), Some(10));
     (settings.sampler.chains, settings.sampler.warmup, settings.sampler.draws) = (Some(4), Some(20), Some(20));
     (settings.temperature.values, settings.temperature.range) = (Some(vec![10.0, 1.0, 0.3, 0.1, 0.02]), None);
     let experiment = Experiment::resolve(settings).unwrap();
@@ -79,11 +79,15 @@ fn every_figure_is_drawn() {
     check(&drawn);
     let expected = [
         "centroid_distance_sq",
+        "centroid_distance_sq_test",
         "gyration_radius_sq-0",
         "gyration_radius_sq-1",
+        "gyration_radius_sq_test-0",
+        "gyration_radius_sq_test-1",
         "readout_second_moment",
         "weight_second_moment_along_u",
         "readout_weight_correlation_norm",
+        "weight_spectrum",
         "readout_density",
         "weight_density_along_u",
         "gram_displacement",
@@ -96,7 +100,7 @@ fn every_figure_is_drawn() {
     ];
     assert_eq!(names(&drawn), expected);
     // A sampled density is drawn as steps beside the theory's lines.
-    assert!(drawn[6].file().contains(">sampled</text>"));
+    assert!(drawn[10].file().contains(">sampled</text>"));
 }
 
 /// Nothing that may be missing or absurd makes a figure that is none.
@@ -265,6 +269,60 @@ fn a_page_that_cannot_be_written_fails_alone() {
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stdout).contains("Q\u{304} = λ1⟨v²⟩"), "the table comes first");
     assert!(String::from_utf8_lossy(&output.stderr).contains("figures"));
+}
+
+/// Descent and its figure: with a run of the same problem its samples are in it, another problem is refused, and nothing is left half-written.
+#[test]
+fn descent_is_drawn_beside_equilibrium() {
+    let dir = TempDir::new().unwrap();
+    run_in(dir.path(), "run", "1");
+    let here =
+        ["--train", "20", "--test", "3", "--chains", "4", "--temperatures", "10,1,0.1", "--descent-steps", "300"];
+    let descend = |more: &[&str]| featherm(dir.path(), &[&["descend"], &here[..], more].concat());
+    let files = |name: &str| {
+        let mut names: Vec<_> = fs::read_dir(dir.path().join(name))
+            .unwrap()
+            .map(|e| e.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.retain(|name| !name.starts_with('.'));
+        names.sort();
+        names
+    };
+
+    let output = descend(&["--width", "5", "--out", "alone"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(String::from_utf8_lossy(&output.stdout).ends_with("page: alone/descent.html\n"));
+    assert_eq!(files("alone"), ["descent.html", "descent.json", "descent.png", "descent.svg"]);
+    let json: serde_json::Value =
+        serde_json::from_slice(&fs::read(dir.path().join("alone/descent.json")).unwrap()).unwrap();
+    assert_eq!(json["schema"], "featherm.descent/1");
+    let svg = |name: &str| fs::read_to_string(dir.path().join(name).join("descent.svg")).unwrap();
+    well_formed(&svg("alone")).unwrap();
+    assert!(svg("alone").contains("gradient descent") && !svg("alone").contains("sampled in equilibrium"));
+
+    let output = descend(&["--width", "5", "--out", "both", "--run", "run", "--json"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(fs::read(dir.path().join("both/descent.json")).unwrap() == output.stdout, "the same document");
+    for part in ["gradient descent", "sampled in equilibrium", "saddle", "adaptive"] {
+        assert!(svg("both").contains(part), "{part}");
+    }
+    well_formed(&svg("both")).unwrap();
+    // One marker and its note for every temperature of the run.
+    assert_eq!(svg("both").matches("<title>T = ").count(), 3);
+
+    let refused = |more: &[&str], message: &str, code: i32| {
+        let output = descend(more);
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code() == Some(code) && text.contains(message), "{more:?}: {text}");
+        assert!(!dir.path().join("none").exists(), "{more:?} leaves something");
+    };
+    refused(&["--width", "6", "--out", "none", "--run", "run"], "network.width is 5 there and 6 here", 2);
+    let seed = ["--width", "5", "--seed", "2", "--out", "none", "--run", "run"];
+    refused(&seed, "sampler.seed is 1 there and 2 here", 2);
+    refused(&["--width", "5", "--out", "none", "--run", "absent"], "absent", 2);
+    refused(&["--width", "5", "--out", "both"], "is taken", 2);
+    refused(&["--width", "5", "--run", "run"], "--out", 2);
+    refused(&["--width", "5", "--out", "none", "--learning-rate", "1"], "descent is unstable", 1);
 }
 
 #[test]

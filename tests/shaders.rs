@@ -24,6 +24,7 @@ fn layout(activation: Activation, tiling: Tiling, half: bool) -> Layout {
         test_points: 5,
         complement: 3,
         classes: 2,
+        test_manifolds: true,
         batches: 2,
         gram_blocks: 4,
         activation,

@@ -134,13 +134,18 @@ pub fn compare(
         .collect();
     let mut duel = Duel { reference, subject, ensemble, start };
 
-    let observation = Some(Observation { batch: Some(ensemble.batches - 1), gram: true });
+    let observation = Some(Observation { batch: Some(ensemble.batches - 1), gram: true, weights: true });
     let still = |trajectory| Round { observe: observation, ..duel_round(ensemble, trajectory, 0) };
     let (a, b) = duel.play(Scheme::Ula, &[still(1)])?;
     check("loss", fields(&a, &b, |m| vec![m.loss]), tolerances.stage);
     check("observables", observables(&a, &b), tolerances.stage);
     let (a, b) = (duel.reference.accumulated()?, duel.subject.accumulated()?);
     check("gram", lists(a.gram.iter().flatten(), b.gram.iter().flatten()), tolerances.stage);
+    check(
+        "second moment of the weights",
+        lists(a.weights.iter().flatten(), b.weights.iter().flatten()),
+        tolerances.stage,
+    );
     let sums = |batches: &[Vec<Vec<crate::backend::PredictiveBatch>>]| -> Vec<Vec<f64>> {
         let all = batches.iter().flatten().flatten();
         all.map(|p| [&p.sum[..], &p.sum_of_squares, &[p.draws as f64]].concat()).collect()
@@ -348,7 +353,8 @@ fn observables(a: &[Outcome], b: &[Outcome]) -> Deviation {
             m.weight_along_u_fourth,
             m.test_squared_error.unwrap_or(f64::NAN),
         ];
-        [&scalars[..], &m.centroid_gram, &m.mean_square_norm].concat()
+        let (test_gram, test_norms) = m.test_manifolds.clone().unwrap_or_default();
+        [&scalars[..], &m.centroid_gram, &m.mean_square_norm, &test_gram, &test_norms].concat()
     })
 }
 

@@ -167,6 +167,8 @@ pub struct Observation {
     pub batch: Option<usize>,
     /// Whether ⟨G⟩ is accumulated too.
     pub gram: bool,
+    /// Whether ⟨w wᵀ⟩ is.
+    pub weights: bool,
 }
 
 /// One round of the ensemble: a trajectory of every chain, then an exchange, then a measurement, the last two if asked for.
@@ -221,6 +223,8 @@ pub struct Measurement {
     pub mean_square_norm: Vec<f64>,
     /// (1/P*) Σ (f* − y*)² over the test points, if they were predicted.
     pub test_squared_error: Option<f64>,
+    /// `centroid_gram` and `mean_square_norm` of the test points, if they were predicted and [`Problem::has_test_manifolds`].
+    pub test_manifolds: Option<(Vec<f64>, Vec<f64>)>,
     /// The chain was lost (see [`Transition::diverged`]) and must not be averaged.
     pub lost: bool,
 }
@@ -292,6 +296,8 @@ impl PredictiveBatch {
 pub struct Accumulated {
     /// For each temperature, for each block of chains, the mean Gram matrix (P×P, row-major); empty when never asked for.
     pub gram: Vec<Vec<Vec<f64>>>,
+    /// The same of W′ᵀW′/N1, the second moment of the rotated weights pooled over hidden units (r×r, row-major).
+    pub weights: Vec<Vec<Vec<f64>>>,
     /// For each temperature and replica, its batches.
     pub predictive: Vec<Vec<Vec<PredictiveBatch>>>,
     /// For each temperature and replica, the tally of its hidden units.

@@ -131,6 +131,12 @@ pub struct DescendArgs {
     /// Moments recorded, at most: the start and log-spaced steps.
     #[arg(long, value_name = "N", default_value_t = 30, allow_negative_numbers = true)]
     records: usize,
+    /// Also write descent.json and the figure of D² against training loss (SVG, PNG and a page) into this directory: absent or empty.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// A run of the same problem, whose samples the figure shows beside descent.
+    #[arg(long, value_name = "DIR", requires = "out")]
+    pub run: Option<PathBuf>,
     /// Print JSON (schema featherm.descent/1) instead of a table.
     #[arg(long)]
     pub json: bool,

@@ -1,31 +1,87 @@
 //! `featherm descend`: gradient descent from prior draws.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::path::Path;
 
 use super::args::DescendArgs;
-use super::progress::Display;
-use super::{Failure, print, print_json};
+use super::progress::{Display, Style};
+use super::{Failure, json, print};
+use crate::config::{Experiment, Settings};
 use crate::descent::{Descent, DescentError, Spread, Track, descend as follow};
+use crate::report::Document;
+use crate::report::page::descent_page;
+use crate::store::{RunDir, read_report, write_descent};
+
+const SCHEMA: &str = "featherm.descent/1";
 
 pub fn descend(arguments: &DescendArgs) -> Result<(), Failure> {
     let experiment = arguments.experiment.experiment()?;
     let plan = arguments.plan()?;
-    let mut display = Display::bar();
+    let run = arguments.run.as_deref().map(|dir| run_of(&experiment, dir)).transpose()?;
+    let dir = arguments.out.as_deref().map(RunDir::create).transpose()?;
+    let mut display = Display::new(dir.as_ref().map(|dir| dir.claim().clone()), Style::Bar);
     let found = follow(&experiment, plan, |done| display.show("descent", "steps", done as usize, plan.steps as usize));
     display.finish();
-    let found = found.map_err(|error| match error {
-        DescentError::Run(error) => Failure::from(error),
-        unstable @ DescentError::Unstable { .. } => Failure::Failed(unstable.to_string()),
+    let found = found.map_err(|error| {
+        if let Some(dir) = &dir {
+            dir.claim().abandon();
+        }
+        match error {
+            DescentError::Run(error) => Failure::from(error),
+            unstable @ DescentError::Unstable { .. } => Failure::Failed(unstable.to_string()),
+        }
     })?;
+    let document = json(SCHEMA, &found)?;
     if arguments.json {
-        print_json("featherm.descent/1", &found)?;
+        print(&document);
     } else {
         print(&table(&found));
+    }
+    if let Some(dir) = &dir {
+        let name = arguments.run.as_deref().map(|dir| dir.display().to_string()).unwrap_or_default();
+        let page = descent_page(&experiment, &found, run.as_ref().map(|run| (name.as_str(), run)));
+        page.notes.iter().for_each(|note| eprintln!("warning: {note}"));
+        write_descent(dir, &document, &page).map_err(|error| Failure::Failed(error.to_string()))?;
+        if !arguments.json {
+            print(&format!("page: {}\n", dir.path().join("descent.html").display()));
+        }
     }
     if found.interrupted {
         return Err(Failure::Interrupted("interrupted; the table ends where descent was stopped".into()));
     }
     Ok(())
+}
+
+/// The report of a run, if it is of the problem of this experiment: the same data, chosen with the same seed, and the same network.
+fn run_of(experiment: &Experiment, dir: &Path) -> Result<Document, Failure> {
+    let run = read_report(dir)?;
+    let (here, there) = (problem(&experiment.settings())?, problem(&run.config)?);
+    let shown = |of: &BTreeMap<String, String>, key: &String| of.get(key).cloned().unwrap_or_else(|| "not set".into());
+    match here.keys().chain(there.keys()).find(|key| here.get(*key) != there.get(*key)) {
+        None => Ok(run),
+        Some(key) => Err(Failure::BadInput(format!(
+            "the run in {} is of another problem: {key} is {} there and {} here; make them the same, for instance with --config {}",
+            dir.display(),
+            shown(&there, key),
+            shown(&here, key),
+            dir.join("config.toml").display()
+        ))),
+    }
+}
+
+/// What makes a problem, by the names of a configuration file.
+fn problem(settings: &Settings) -> Result<BTreeMap<String, String>, Failure> {
+    let unreadable = |error: toml::ser::Error| Failure::Failed(format!("settings cannot be compared: {error}"));
+    let mut found = BTreeMap::new();
+    let sections =
+        [("data", toml::Table::try_from(&settings.data)), ("network", toml::Table::try_from(&settings.network))];
+    for (section, values) in sections {
+        let values = values.map_err(unreadable)?;
+        found.extend(values.into_iter().map(|(key, value)| (format!("{section}.{key}"), value.to_string())));
+    }
+    found.extend(settings.sampler.seed.map(|seed| ("sampler.seed".to_string(), seed.to_string())));
+    Ok(found)
 }
 
 /// Tracks in columns, records in lines; then the equilibrium of the theories.

@@ -117,6 +117,12 @@ fn quiet_device_selection() {
 
 /// Prints a result as JSON: its schema, then its fields.
 fn print_json(schema: &str, result: &impl Serialize) -> Result<(), Failure> {
+    print(&json(schema, result)?);
+    Ok(())
+}
+
+/// A result as a JSON document that names its schema.
+fn json(schema: &str, result: &impl Serialize) -> Result<String, Failure> {
     #[derive(Serialize)]
     struct Document<'a, T> {
         schema: &'a str,
@@ -125,8 +131,7 @@ fn print_json(schema: &str, result: &impl Serialize) -> Result<(), Failure> {
     }
     let text = serde_json::to_string_pretty(&Document { schema, result })
         .map_err(|error| Failure::Failed(format!("the result cannot be written as JSON: {error}")))?;
-    print(&format!("{text}\n"));
-    Ok(())
+    Ok(format!("{text}\n"))
 }
 
 /// Prints a result; a reader that closed the pipe has what it wanted.

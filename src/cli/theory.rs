@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::args::TheoryArgs;
 use super::{Failure, print, print_json};
-use crate::observables::{Entry, Observable, entries};
+use crate::observables::{Entry, Observable, TestSet, entries};
 use crate::report::UnitReport;
 use crate::run::prepare;
 use crate::theory::unit::{Estimate, Params, UnitPrediction};
@@ -16,7 +16,7 @@ pub fn theory(arguments: &TheoryArgs) -> Result<(), Failure> {
     let experiment = arguments.experiment()?;
     let prepared = prepare(&experiment)?;
     let problem = &prepared.problem;
-    let entries = entries(&problem.class_names, problem.test_points() > 0);
+    let entries = entries(&problem.class_names, TestSet::of(problem));
     let mut forecasts = Vec::new();
     let (mut failures, mut warnings) = (Vec::new(), Vec::new());
     for &kind in &experiment.theories {

@@ -7,6 +7,7 @@ mod evidence;
 mod measured;
 mod predictor;
 mod signatures;
+mod spectrum;
 
 use rayon::prelude::*;
 
@@ -25,6 +26,7 @@ pub use evidence::{LogEvidence, Losses, log_evidence};
 pub use measured::Measured;
 pub use predictor::{Coverage, PredictorReport, PredictorTheory, predictor};
 pub use signatures::{CentroidDistanceMaximum, DistanceCurve, TheoryMaximum, centroid_distance_maximum};
+pub use spectrum::{LeadingEigenvalue, WeightSpectrum, weight_spectrum};
 
 /// Estimate, error and convergence of draws in rows of chains. The nested R̂ is that of `superchains` equal groups of consecutive chains;
 /// chains left over when they are shared out do not enter it.

@@ -116,6 +116,12 @@ impl Problem {
         self.y_test.len()
     }
 
+    /// Whether the classes have manifolds at the test points too: two points or more of each.
+    pub fn has_test_manifolds(&self) -> bool {
+        let count = |class: usize| self.class_test.iter().filter(|&&own| own == class).count();
+        (0..self.classes()).all(|class| count(class) >= 2)
+    }
+
     /// Input dimension N0.
     pub fn dimension(&self) -> usize {
         self.x_train.ncols()

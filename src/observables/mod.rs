@@ -4,6 +4,7 @@
 mod recorder;
 
 use crate::backend::Measurement;
+use crate::model::Problem;
 use crate::theory::unit::{Estimate, UnitPrediction};
 use crate::theory::{Kind, Prediction};
 
@@ -32,13 +33,37 @@ pub enum Observable {
     CentroidDistanceSq(usize, usize),
     /// R²_a, the mean squared distance of a class's points to their centroid.
     GyrationRadiusSq(usize),
+    /// The same two of the test points.
+    TestCentroidDistanceSq(usize, usize),
+    TestGyrationRadiusSq(usize),
+}
+
+/// What can be measured at test points.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TestSet {
+    /// Nothing: there are none.
+    Empty,
+    /// Errors.
+    Points,
+    /// Errors, and the manifolds of all classes.
+    Manifolds,
+}
+
+impl TestSet {
+    pub fn of(problem: &Problem) -> Self {
+        match problem.test_points() {
+            0 => Self::Empty,
+            _ if problem.has_test_manifolds() => Self::Manifolds,
+            _ => Self::Points,
+        }
+    }
 }
 
 impl Observable {
     /// All observables of a problem with `classes` classes.
-    pub fn all(classes: usize, test_points: bool) -> Vec<Self> {
+    pub fn all(classes: usize, test: TestSet) -> Vec<Self> {
         let mut all = vec![Self::TrainLoss];
-        all.extend(test_points.then_some(Self::TestMse));
+        all.extend((test != TestSet::Empty).then_some(Self::TestMse));
         all.extend([
             Self::ReadoutSecondMoment,
             Self::ReadoutMean,
@@ -49,6 +74,10 @@ impl Observable {
         ]);
         all.extend(class_pairs(classes).map(|(a, b)| Self::CentroidDistanceSq(a, b)));
         all.extend((0..classes).map(Self::GyrationRadiusSq));
+        if test == TestSet::Manifolds {
+            all.extend(class_pairs(classes).map(|(a, b)| Self::TestCentroidDistanceSq(a, b)));
+            all.extend((0..classes).map(Self::TestGyrationRadiusSq));
+        }
         all
     }
 
@@ -65,6 +94,8 @@ impl Observable {
             Self::WeightFourthMomentAlongU => "weight_fourth_moment_along_u",
             Self::CentroidDistanceSq(..) => "centroid_distance_sq",
             Self::GyrationRadiusSq(_) => "gyration_radius_sq",
+            Self::TestCentroidDistanceSq(..) => "centroid_distance_sq_test",
+            Self::TestGyrationRadiusSq(_) => "gyration_radius_sq_test",
         }
     }
 
@@ -81,14 +112,16 @@ impl Observable {
             Self::WeightFourthMomentAlongU => "⟨(w·û)⁴⟩",
             Self::CentroidDistanceSq(..) => "D²",
             Self::GyrationRadiusSq(_) => "R²",
+            Self::TestCentroidDistanceSq(..) => "D² test",
+            Self::TestGyrationRadiusSq(_) => "R² test",
         }
     }
 
     /// The classes it refers to, as indices.
     pub fn classes(self) -> Vec<usize> {
         match self {
-            Self::CentroidDistanceSq(a, b) => vec![a, b],
-            Self::GyrationRadiusSq(a) => vec![a],
+            Self::CentroidDistanceSq(a, b) | Self::TestCentroidDistanceSq(a, b) => vec![a, b],
+            Self::GyrationRadiusSq(a) | Self::TestGyrationRadiusSq(a) => vec![a],
             _ => Vec::new(),
         }
     }
@@ -107,7 +140,11 @@ impl Observable {
     /// Gram matrix of the class centroids.
     pub fn measure(self, m: &Measurement, points: usize) -> f64 {
         let classes = m.mean_square_norm.len();
-        let c = |a: usize, b: usize| m.centroid_gram[a * classes + b];
+        let distance =
+            |c: &[f64], a: usize, b: usize| c[a * classes + a] + c[b * classes + b] - 2.0 * c[a * classes + b];
+        let radius = |c: &[f64], squares: &[f64], a: usize| squares[a] - c[a * classes + a];
+        let of_test =
+            |value: &dyn Fn(&[f64], &[f64]) -> f64| m.test_manifolds.as_ref().map_or(f64::NAN, |(c, s)| value(c, s));
         match self {
             Self::TrainLoss => m.loss / points as f64,
             Self::TestMse => m.test_squared_error.unwrap_or(f64::NAN),
@@ -117,8 +154,10 @@ impl Observable {
             Self::WeightSecondMomentAlongU => m.weight_along_u_squared,
             Self::ReadoutFourthMoment => m.readout_fourth_moment,
             Self::WeightFourthMomentAlongU => m.weight_along_u_fourth,
-            Self::CentroidDistanceSq(a, b) => c(a, a) + c(b, b) - 2.0 * c(a, b),
-            Self::GyrationRadiusSq(a) => m.mean_square_norm[a] - c(a, a),
+            Self::CentroidDistanceSq(a, b) => distance(&m.centroid_gram, a, b),
+            Self::GyrationRadiusSq(a) => radius(&m.centroid_gram, &m.mean_square_norm, a),
+            Self::TestCentroidDistanceSq(a, b) => of_test(&|c, _| distance(c, a, b)),
+            Self::TestGyrationRadiusSq(a) => of_test(&|c, squares| radius(c, squares, a)),
         }
     }
 
@@ -133,11 +172,12 @@ impl Observable {
             Self::WeightSecondMomentAlongU => Some(p.weight_second_moment_along_u),
             Self::ReadoutFourthMoment => gaussian_fourth_moment(p, p.readout_second_moment),
             Self::WeightFourthMomentAlongU => gaussian_fourth_moment(p, p.weight_second_moment_along_u),
-            Self::CentroidDistanceSq(a, b) => {
-                let pair = class_pairs(p.gyration_radius_sq.len()).position(|pair| pair == (a, b))?;
-                p.centroid_distance_sq.get(pair).copied()
-            }
+            Self::CentroidDistanceSq(a, b) => of_pair(&p.centroid_distance_sq, &p.gyration_radius_sq, (a, b)),
             Self::GyrationRadiusSq(a) => p.gyration_radius_sq.get(a).copied(),
+            Self::TestCentroidDistanceSq(a, b) => {
+                of_pair(&p.centroid_distance_sq_test, &p.gyration_radius_sq_test, (a, b))
+            }
+            Self::TestGyrationRadiusSq(a) => p.gyration_radius_sq_test.get(a).copied(),
         }
     }
 
@@ -152,13 +192,19 @@ impl Observable {
             Self::WeightSecondMomentAlongU => p.weight_second_moment_along_u,
             Self::ReadoutFourthMoment => Some(p.readout_fourth_moment),
             Self::WeightFourthMomentAlongU => p.weight_fourth_moment_along_u,
-            Self::CentroidDistanceSq(a, b) => {
-                let pair = class_pairs(p.gyration_radius_sq.len()).position(|pair| pair == (a, b))?;
-                p.centroid_distance_sq.get(pair).copied()
-            }
+            Self::CentroidDistanceSq(a, b) => of_pair(&p.centroid_distance_sq, &p.gyration_radius_sq, (a, b)),
             Self::GyrationRadiusSq(a) => p.gyration_radius_sq.get(a).copied(),
+            Self::TestCentroidDistanceSq(a, b) => {
+                of_pair(&p.centroid_distance_sq_test, &p.gyration_radius_sq_test, (a, b))
+            }
+            Self::TestGyrationRadiusSq(a) => p.gyration_radius_sq_test.get(a).copied(),
         }
     }
+}
+
+/// What a list over pairs of classes holds for one of them; `classes` is a list over the classes.
+fn of_pair<T: Copy>(pairs: &[T], classes: &[T], pair: (usize, usize)) -> Option<T> {
+    pairs.get(class_pairs(classes.len()).position(|other| other == pair)?).copied()
 }
 
 /// The fourth moment of a Gaussian weight, which a weight is at infinite width; the saddle point says nothing of it.
@@ -177,13 +223,14 @@ pub struct Entry {
 /// The named entries of a problem, together [`Observable::all`] in its order. With more than two classes every pair and every class
 /// has an entry of its own, marked by the original labels, as in `centroid_distance_sq[0,6]`; with two there is one distance and
 /// an array of the two radii.
-pub fn entries(class_names: &[String], test_points: bool) -> Vec<Entry> {
+pub fn entries(class_names: &[String], test: TestSet) -> Vec<Entry> {
     let classes = class_names.len();
     let mut entries: Vec<Entry> = Vec::new();
-    for observable in Observable::all(classes, test_points) {
-        let of_class = matches!(observable, Observable::GyrationRadiusSq(_));
+    for observable in Observable::all(classes, test) {
+        let of_class = matches!(observable, Observable::GyrationRadiusSq(_) | Observable::TestGyrationRadiusSq(_));
+        let kin = |last: &Entry| last.array && classes <= 2 && last.members[0].name() == observable.name();
         match entries.last_mut() {
-            Some(last) if last.array && of_class && classes <= 2 => last.members.push(observable),
+            Some(last) if of_class && kin(last) => last.members.push(observable),
             _ => {
                 let name = format!("{}{}", observable.name(), suffix(class_names, &observable.classes()));
                 entries.push(Entry { name, members: vec![observable], array: of_class && classes <= 2 });
@@ -215,13 +262,16 @@ mod tests {
     #[test]
     fn entries_hold_every_observable_once_and_in_order() {
         for classes in 1..5 {
-            let entries = entries(&names(classes), true);
+            let entries = entries(&names(classes), TestSet::Manifolds);
             let members: Vec<Observable> = entries.iter().flat_map(|entry| entry.members.clone()).collect();
-            assert_eq!(members, Observable::all(classes, true));
+            assert_eq!(members, Observable::all(classes, TestSet::Manifolds));
         }
-        let two: Vec<String> = entries(&names(2), false).into_iter().map(|entry| entry.name).collect();
-        assert_eq!(two[7..], ["centroid_distance_sq", "gyration_radius_sq"]);
-        let three: Vec<String> = entries(&names(3), false).into_iter().map(|entry| entry.name).collect();
+        let two: Vec<String> = entries(&names(2), TestSet::Manifolds).into_iter().map(|entry| entry.name).collect();
+        let test = ["centroid_distance_sq_test", "gyration_radius_sq_test"];
+        assert_eq!(two[8..], [&["centroid_distance_sq", "gyration_radius_sq"], &test[..]].concat());
+        let one = entries(&names(1), TestSet::Manifolds);
+        assert!(one.iter().rev().take(2).all(|entry| entry.array && entry.members.len() == 1));
+        let three: Vec<String> = entries(&names(3), TestSet::Empty).into_iter().map(|entry| entry.name).collect();
         assert!(three.contains(&"centroid_distance_sq[0,6]".into()) && three.contains(&"gyration_radius_sq[3]".into()));
     }
 
@@ -239,11 +289,16 @@ mod tests {
             centroid_gram: vec![2.0, 0.5, 0.5, 1.0],
             mean_square_norm: vec![3.0, 4.0],
             test_squared_error: None,
+            test_manifolds: Some((vec![1.0, 0.25, 0.25, 2.0], vec![4.0, 5.0])),
             lost: false,
         };
         assert_eq!(Observable::TrainLoss.measure(&measurement, 4), 1.5);
         assert_eq!(Observable::CentroidDistanceSq(0, 1).measure(&measurement, 4), 2.0);
         assert_eq!(Observable::GyrationRadiusSq(1).measure(&measurement, 4), 3.0);
         assert!(Observable::TestMse.measure(&measurement, 4).is_nan());
+        assert_eq!(Observable::TestCentroidDistanceSq(0, 1).measure(&measurement, 4), 2.5);
+        assert_eq!(Observable::TestGyrationRadiusSq(1).measure(&measurement, 4), 3.0);
+        let untested = Measurement { test_manifolds: None, ..measurement };
+        assert!(Observable::TestGyrationRadiusSq(1).measure(&untested, 4).is_nan());
     }
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::backend::Device;
 use crate::compare::{
     Cell, CentroidDistanceMaximum, Densities, GramDisplacement, LogEvidence, PredictorReport, ReadoutWeightVector, Row,
+    WeightSpectrum,
 };
 use crate::config::{Readout, Settings};
 use crate::observables::ChainSeries;
@@ -95,6 +96,8 @@ pub struct Signatures {
     pub densities: Option<Densities>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub readout_weight_vector: Option<ReadoutWeightVector>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weight_spectrum: Option<WeightSpectrum>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gram: Option<GramDisplacement>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -13,8 +13,10 @@ pub fn table(document: &Document) -> String {
     let mut blocks = vec![("Q\u{304} = λ1⟨v²⟩".to_string(), "readout_second_moment".to_string())];
     let names =
         document.temperatures.first().map(|t| t.observables.keys().cloned().collect::<Vec<_>>()).unwrap_or_default();
-    for name in names.iter().filter(|name| name.starts_with("centroid_distance_sq")) {
-        blocks.push((name.replace("centroid_distance_sq", "D²"), name.clone()));
+    for name in &names {
+        // Of the training points; those of the test points are in report.json and in the figures.
+        let pair = name.strip_prefix("centroid_distance_sq").filter(|rest| rest.is_empty() || rest.starts_with('['));
+        blocks.extend(pair.map(|pair| (format!("D²{pair}"), name.clone())));
     }
     blocks.push(("⟨L⟩/P".into(), "train_loss".into()));
     if names.iter().any(|name| name == "test_mse") {

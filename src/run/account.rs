@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{Job, RunError};
 use crate::backend::{Accumulated, Backend};
 use crate::compare::{self, DistanceCurve, LogEvidence, Losses, Row};
-use crate::observables::{self, Observable, Recorded, SampledTemperature, class_pairs};
+use crate::observables::{self, Observable, Recorded, SampledTemperature, TestSet, class_pairs};
 use crate::report::verdict::{judge, warnings};
 use crate::report::{
     DataSummary, Document, LogEvidenceReport, SCHEMA, SamplerReport, Signatures, TemperatureReport, Timing,
@@ -54,7 +54,7 @@ impl Job<'_> {
     /// ln p(y) along the ladder from the draws of the loss.
     fn log_evidence(&self, sampled: &[SampledTemperature]) -> Option<Vec<LogEvidence>> {
         let problem = &self.prepared.problem;
-        let all = Observable::all(problem.classes(), problem.test_points() > 0);
+        let all = Observable::all(problem.classes(), TestSet::of(problem));
         let column = all.iter().position(|&o| o == Observable::TrainLoss)?;
         let points = problem.points() as f64;
         let losses: Vec<Losses> = sampled
@@ -149,7 +149,7 @@ impl Job<'_> {
     ) -> BTreeMap<String, compare::CentroidDistanceMaximum> {
         let problem = &self.prepared.problem;
         let temperatures = &self.experiment.temperatures;
-        let all = Observable::all(problem.classes(), problem.test_points() > 0);
+        let all = Observable::all(problem.classes(), TestSet::of(problem));
         let fine: Vec<Prediction> = self
             .prepared
             .theory

@@ -3,7 +3,7 @@
 use super::Job;
 use crate::backend::Accumulated;
 use crate::compare::{self, Cell, Displaced, GramTheory, PredictorReport, Row};
-use crate::observables::{self, Observable, SampledTemperature, class_pairs};
+use crate::observables::{self, Observable, SampledTemperature, TestSet, class_pairs};
 use crate::report::Signatures;
 use crate::stats::{Summary, jackknife};
 use crate::theory::Kind;
@@ -25,6 +25,7 @@ impl Job<'_> {
                 &self.predicted_densities(t),
             ),
             readout_weight_vector: compare::readout_weight_vector(tallies, &self.ensemble.directions[t], predictions),
+            weight_spectrum: self.weight_spectrum(t, accumulated),
             gram: self.gram_displacement(t, accumulated),
             predictor: self.predictor(t, accumulated),
         }
@@ -41,6 +42,16 @@ impl Job<'_> {
             (p.kind.name().to_string(), Some(p.readout_density.cell_means()), p.weight_density_along_u.clone())
         });
         std::iter::once((Kind::Nngp.name().to_string(), readout, along)).chain(units).collect()
+    }
+
+    fn weight_spectrum(&self, t: usize, accumulated: &Accumulated) -> Option<compare::WeightSpectrum> {
+        let direction = &self.ensemble.directions[t];
+        let second = Observable::WeightSecondMomentAlongU;
+        let processes = self.predictions[t].iter().filter_map(|p| Some((p.kind, second.predicted(p)?)));
+        let units = self.units[t].iter().filter_map(|p| Some((p.kind, second.predicted_by_unit(p)?.value)));
+        let named = processes.chain(units).map(|(kind, value)| (kind.name().to_string(), value));
+        let theory = if self.has_direction(t) { named.collect() } else { Default::default() };
+        compare::weight_spectrum(&accumulated.weights[t], direction, self.experiment.network.lambda0, theory)
     }
 
     fn gram_displacement(&self, t: usize, accumulated: &Accumulated) -> Option<compare::GramDisplacement> {
@@ -82,13 +93,15 @@ impl Job<'_> {
     /// D_ab/√(R²_a + R²_b), the distance of two centroids in units of the size of their manifolds, from the means of D² and R².
     fn normalised_distances(&self, t: usize, sampled: &SampledTemperature) -> Vec<Row> {
         let problem = &self.prepared.problem;
-        let all = Observable::all(problem.classes(), problem.test_points() > 0);
-        let of_pair = |(a, b): (usize, usize)| {
-            let parts = [
-                Observable::CentroidDistanceSq(a, b),
-                Observable::GyrationRadiusSq(a),
-                Observable::GyrationRadiusSq(b),
-            ];
+        let all = Observable::all(problem.classes(), TestSet::of(problem));
+        let of_pair = |((a, b), test): ((usize, usize), bool)| {
+            let parts = if test {
+                use Observable::{TestCentroidDistanceSq as Distance, TestGyrationRadiusSq as Radius};
+                [Distance(a, b), Radius(a), Radius(b)]
+            } else {
+                use Observable::{CentroidDistanceSq as Distance, GyrationRadiusSq as Radius};
+                [Distance(a, b), Radius(a), Radius(b)]
+            };
             let column = |o: Observable| all.iter().position(|&other| other == o);
             let columns = [column(parts[0])?, column(parts[1])?, column(parts[2])?];
             let chains = columns.map(|column| sampled.chain_means(column));
@@ -111,10 +124,16 @@ impl Job<'_> {
                 let relative = 0.5 * (d.error / d.value).hypot(a.error.hypot(b.error) / (a.value + b.value));
                 Some((p.kind, Estimate { value, error: value * relative }))
             });
-            let name = format!("normalised_centroid_distance{}", observables::suffix(&problem.class_names, &[a, b]));
+            let (set, suffix) = (if test { "_test" } else { "" }, observables::suffix(&problem.class_names, &[a, b]));
+            let name = format!("normalised_centroid_distance{set}{suffix}");
             Some(row(name, found, processes.chain(units).collect()))
         };
-        class_pairs(problem.classes()).filter_map(of_pair).collect()
+        // Without manifolds of the test points there are no columns for them.
+        [false, true]
+            .iter()
+            .flat_map(|&test| class_pairs(problem.classes()).map(move |pair| (pair, test)))
+            .filter_map(of_pair)
+            .collect()
     }
 }
 

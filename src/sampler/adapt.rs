@@ -139,7 +139,7 @@ impl WarmUp {
         let moves =
             self.tunings.iter().zip(&plan.betas).map(|(t, &beta)| t.motion(plan.kind, plan.readout, beta)).collect();
         let observed = stage == Stage::ChooseLength || plan.observe_warmup;
-        let observe = observed.then_some(Observation { batch: None, gram: false });
+        let observe = observed.then_some(Observation { batch: None, gram: false, weights: false });
         let rounds = (0..rounds as u32)
             .map(|k| schedule::round(plan.kind, &self.tunings, trajectory + k, ladder, observe))
             .collect();

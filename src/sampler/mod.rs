@@ -39,7 +39,7 @@ pub struct Plan {
     pub tempering: bool,
     /// Groups of consecutive replicas that start from one point, see [`superchains`].
     pub superchains: usize,
-    /// Whether ⟨G⟩ is accumulated.
+    /// Whether ⟨G⟩ and ⟨w wᵀ⟩ are accumulated, the latter over every [`WEIGHTS_EVERY`]th draw.
     pub gram: bool,
     /// Whether the warm-up is measured in every trajectory, and not only where it learns from that. It changes no result.
     pub observe_warmup: bool,
@@ -115,6 +115,9 @@ pub struct RunReport {
     pub gradients: u64,
     pub sampling_gradients: u64,
 }
+
+/// Draws between two that ⟨w wᵀ⟩ is accumulated from: r²N1 operations for a chain, beside 4PrN1 for every gradient of a trajectory.
+pub const WEIGHTS_EVERY: usize = 4;
 
 /// Draws handed to the backend at once: long enough to keep a device busy, short enough to answer an interrupt. It changes no result.
 const CHUNK: usize = 8;
@@ -289,7 +292,9 @@ impl Draws {
         planned
             .take_while(|&draw| draw == self.taken || !batches::merges(draw, plan.batches))
             .map(|draw| {
-                let observe = Observation { batch: Some(batches::batch(draw, plan.batches)), gram: plan.gram };
+                let batch = Some(batches::batch(draw, plan.batches));
+                let weights = plan.gram && draw.is_multiple_of(WEIGHTS_EVERY);
+                let observe = Observation { batch, gram: plan.gram, weights };
                 let trajectory = trajectory + (draw - self.taken) as u32;
                 schedule::round(plan.kind, &self.tunings, trajectory, ladder, Some(observe))
             })

@@ -15,7 +15,9 @@ use crate::theory::unit::Density;
 /// Writes `temperature` (n), `gram` and `gram_mcse` (n, P, P), `gram_nngp` (P, P) and `gram_saddle` (n, P, P): the sampled ⟨G⟩ with
 /// its error from independent blocks of chains, and the theories' Gram matrices on the training points; `gram_single_unit` and `gram_adaptive` (n, P, P)
 /// where these theories were asked for, NaN at temperatures where they have no solution; `readout_weight_vector`, its standard error
-/// `readout_weight_vector_mcse` and the theory's `readout_weight_vector_saddle` (n, N0): ⟨v w⟩ in input space; `class_train` (P), the index of every point's class.
+/// `readout_weight_vector_mcse` and the theory's `readout_weight_vector_saddle` (n, N0): ⟨v w⟩ in input space; `weight_spectrum` (n, r), the eigenvalues of
+/// ⟨w wᵀ⟩ in the span of the training inputs from the largest, and `weight_leading_vector` (n, N0), the eigenvector of the largest in input space;
+/// `class_train` (P), the index of every point's class.
 ///
 /// Histograms, each (n, cells): `readout_density` and `weight_density_along_u` with their standard errors `*_error` at the middles `*_grid` of their cells,
 /// and `*_single_unit`, `*_adaptive` of these theories where they were asked for. At n temperatures and P* test points, (n, P*): `predictive_mean` and
@@ -69,6 +71,17 @@ pub fn write_arrays(dir: &RunDir, prepared: &Prepared, run: &Run) -> Result<(), 
             vector_saddle.row_mut(t).assign(&ArrayView1::from(&prediction.readout_weight_correlation));
         }
     }
+    let mut spectrum = Array2::from_elem((temperatures, prepared.problem.rank()), f64::NAN);
+    let mut leading = Array2::from_elem((temperatures, dimension), f64::NAN);
+    for (t, at) in run.document.temperatures.iter().enumerate() {
+        if let Some(found) = &at.signatures.weight_spectrum {
+            spectrum.row_mut(t).assign(&ArrayView1::from(&found.eigenvalues));
+            let vector = &found.leading_direction;
+            let component =
+                |i: usize| (0..vector.len()).map(|j| prepared.problem.basis[(i, j)] * vector[j]).sum::<f64>();
+            leading.row_mut(t).assign(&Array1::from_shape_fn(dimension, component));
+        }
+    }
     let temperature: Array1<f64> = run.document.temperatures.iter().map(|t| t.temperature).collect();
     let more: Vec<(String, Array2<f64>)> =
         histograms(&run.document).into_iter().chain(predictor(&run.document)).collect();
@@ -87,6 +100,8 @@ pub fn write_arrays(dir: &RunDir, prepared: &Prepared, run: &Run) -> Result<(), 
             npz.add_array("readout_weight_vector", &vector)?;
             npz.add_array("readout_weight_vector_mcse", &vector_mcse)?;
             npz.add_array("readout_weight_vector_saddle", &vector_saddle)?;
+            npz.add_array("weight_spectrum", &spectrum)?;
+            npz.add_array("weight_leading_vector", &leading)?;
             for (kind, grams) in &units {
                 npz.add_array(format!("gram_{}", kind.name().replace('-', "_")), grams)?;
             }

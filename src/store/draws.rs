@@ -103,7 +103,7 @@ impl<'a> Store<'a> {
             problem,
             run,
             document,
-            entries: observables::entries(&problem.class_names, problem.test_points() > 0),
+            entries: observables::entries(&problem.class_names, observables::TestSet::of(problem)),
             kept,
             lost,
             replicas,

@@ -25,7 +25,7 @@ pub use checkpoint::{Checkpoint, Origin};
 pub use claim::{Claim, Remains};
 pub use draws::write_draws;
 pub use gram::{GramAt, read_gram};
-pub use page::{write_overlay, write_page};
+pub use page::{write_descent, write_overlay, write_page};
 pub use table::write_table;
 
 use lock::Lock;

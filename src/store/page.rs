@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{self, Read, Write};
 use std::path::Path;
 
-use super::{FIGURES, PAGE, StoreError, write_whole};
+use super::{FIGURES, PAGE, RunDir, StoreError, write_whole};
 use crate::report::page::{OVERLAY_MARK, Page};
 
 /// Writes `report.html`, and every figure as SVG and PNG into `figures`. Figures of an earlier report that are not among them stay.
@@ -17,6 +17,31 @@ pub fn write_page(dir: &Path, page: &Page) -> Result<(), StoreError> {
     fs::create_dir_all(&figures).map_err(|source| StoreError::Unwritable { path: figures.clone(), source })?;
     for file in &page.files {
         write_whole(&figures, &file.name, |out| out.write_all(&file.bytes))?;
+    }
+    Ok(())
+}
+
+/// The result of gradient descent and its page.
+const DESCENT: &str = "descent.json";
+const DESCENT_PAGE: &str = "descent.html";
+
+/// Writes gradient descent into a directory that was taken for it: the figures, `descent.html`, and last `descent.json`. What cannot be written whole
+/// is taken back, with the directory.
+///
+/// # Errors
+/// When the disk refuses, naming the file.
+pub fn write_descent(dir: &RunDir, json: &str, page: &Page) -> Result<(), StoreError> {
+    let mut files: Vec<(&str, &[u8])> = page.files.iter().map(|file| (file.name.as_str(), &*file.bytes)).collect();
+    files.extend([(DESCENT_PAGE, page.html.as_bytes()), (DESCENT, json.as_bytes())]);
+    for (done, (name, bytes)) in files.iter().enumerate() {
+        if let Err(error) = dir.write(name, |file| file.write_all(bytes)) {
+            for (name, _) in &files[..done] {
+                // What cannot be removed is no worse for the attempt.
+                let _ = fs::remove_file(dir.path().join(name));
+            }
+            dir.claim().abandon();
+            return Err(error);
+        }
     }
     Ok(())
 }

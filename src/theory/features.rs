@@ -53,6 +53,70 @@ impl Manifolds {
     }
 }
 
+/// The class manifolds of the test points.
+pub(super) struct TestManifolds {
+    members: Vec<Vec<usize>>,
+    /// Uᵀ K_* 1_a/P*_a of every class.
+    images: Vec<Vec<f64>>,
+    /// m_*·1_a/P*_a of every class.
+    means: Vec<f64>,
+    /// 1_aᵀK_**1_b/(P*_a P*_b): the Gram matrix of the centroids under the prior.
+    prior: Mat<f64>,
+}
+
+impl TestManifolds {
+    /// `None` where some class has no manifold at the test points. `cross` is UᵀK̃_* and `mean` Uᵀm.
+    pub fn new(problem: &Problem, kernels: &Kernels, cross: &Mat<f64>, mean: &[f64]) -> Option<Self> {
+        if !problem.has_test_manifolds() {
+            return None;
+        }
+        let mut members = vec![Vec::new(); problem.classes()];
+        problem.class_test.iter().enumerate().for_each(|(point, &class)| members[class].push(point));
+        let (images, means) = members
+            .iter()
+            .map(|members| {
+                let mut indicator = vec![0.0; problem.test_points()];
+                members.iter().for_each(|&point| indicator[point] = 1.0 / members.len() as f64);
+                let own = dot(&indicator, &kernels.mean_test);
+                let image = multiply(cross.as_ref(), &indicator).into_iter().zip(mean).map(|(k, m)| k + m * own);
+                (image.collect(), own)
+            })
+            .unzip();
+        Some(Self { members, images, means, prior: kernels.test_class_means(problem) })
+    }
+}
+
+/// D²_ab and R²_a as [`geometry`], of the test points; empty where some class has no manifold there.
+pub(super) fn test_geometry(theory: &Theory, resolvent: &Resolvent, inverse_width: f64) -> (Vec<f64>, Vec<f64>) {
+    let Some(TestManifolds { members, images, means, prior }) = &theory.test_manifolds else {
+        return (Vec::new(), Vec::new());
+    };
+    let classes = members.len();
+    let form = |image: &[f64], mean: f64, prior: f64| {
+        let moved = resolvent.connected_form(image) - mean * mean * resolvent.mean_connected();
+        prior - resolvent.mean_gain * inverse_width * moved
+    };
+    let distances = (0..classes)
+        .flat_map(|a| (a + 1..classes).map(move |b| (a, b)))
+        .map(|(a, b)| {
+            let difference: Vec<f64> = images[a].iter().zip(&images[b]).map(|(x, y)| x - y).collect();
+            let apart = prior[(a, a)] + prior[(b, b)] - 2.0 * prior[(a, b)];
+            form(&difference, means[a] - means[b], apart)
+        })
+        .collect();
+    let norm = |&point: &usize| {
+        let mean = theory.kernels.mean_test[point];
+        let row: Vec<f64> =
+            theory.cross.col(point).iter().zip(&theory.spectrum.mean).map(|(k, m)| k + m * mean).collect();
+        form(&row, mean, theory.kernels.test_diagonal[point])
+    };
+    let radii = (0..classes).map(|a| {
+        let norms: f64 = members[a].iter().map(norm).sum();
+        norms / members[a].len() as f64 - form(&images[a], means[a], prior[(a, a)])
+    });
+    (distances, radii.collect())
+}
+
 /// D²_ab of all class pairs a < b in the order (0,1), (0,2), …, (1,2), …, and R²_a of all classes.
 ///
 /// `inverse_width` is 1/N1, or zero at infinite width.

@@ -5,6 +5,7 @@
 //! ```
 
 use faer::{Mat, MatRef};
+use rayon::prelude::*;
 
 use crate::model::{Activation, Network, Problem};
 
@@ -50,6 +51,36 @@ impl Kernels {
         let x = problem.x_test.as_ref();
         let variances = variances(x, self.scale);
         self.activation.kernel(covariance(x, x, self.scale), &variances, &variances)
+    }
+
+    /// The means of K_** over the pairs of points of two classes, (classes, classes), without holding more of it than some rows at a time.
+    pub fn test_class_means(&self, problem: &Problem) -> Mat<f64> {
+        const ROWS: usize = 128;
+        let x = problem.x_test.as_ref();
+        let variances = variances(x, self.scale);
+        let (points, classes, class) = (x.nrows(), problem.classes(), &problem.class_test);
+        let starts: Vec<usize> = (0..points).step_by(ROWS).collect();
+        let sums: Vec<Mat<f64>> = starts
+            .into_par_iter()
+            .map(|start| {
+                let rows = ROWS.min(points - start);
+                // By symmetry only what lies on the diagonal or to the right of it.
+                let right = x.subrows(start, points - start);
+                let covariance = covariance(x.subrows(start, rows), right, self.scale);
+                let kernel = self.activation.kernel(covariance, &variances[start..start + rows], &variances[start..]);
+                let mut sum = Mat::<f64>::zeros(classes, classes);
+                for (j, column) in kernel.col_iter().enumerate() {
+                    for (i, k) in column.iter().take(j + 1).enumerate() {
+                        let share = if i == j { 0.5 * k } else { *k };
+                        sum[(class[start + i], class[start + j])] += share;
+                    }
+                }
+                sum
+            })
+            .collect();
+        let total = sums.iter().fold(Mat::<f64>::zeros(classes, classes), |total, sum| total + sum);
+        let size = |a: usize| class.iter().filter(|&&own| own == a).count() as f64;
+        Mat::from_fn(classes, classes, |a, b| (total[(a, b)] + total[(b, a)]) / (size(a) * size(b)))
     }
 
     /// K̃ = K − m mᵀ.

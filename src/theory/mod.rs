@@ -34,7 +34,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::model::{Network, Problem};
-use features::Manifolds;
+use features::{Manifolds, TestManifolds};
 use kernels::Kernels;
 pub use prior::PriorLoss;
 use saddle::{SaddleError, Solution};
@@ -119,6 +119,7 @@ pub struct Theory {
     /// Uᵀ K̃_*, (P, P*).
     cross: Mat<f64>,
     manifolds: Manifolds,
+    test_manifolds: Option<TestManifolds>,
 }
 
 /// What one theory predicts at one temperature. Names are those of the JSON output.
@@ -154,6 +155,9 @@ pub struct Prediction {
     pub centroid_distance_sq: Vec<f64>,
     /// R²_a of every class.
     pub gyration_radius_sq: Vec<f64>,
+    /// The same of the test points; empty unless every class has two of them or more.
+    pub centroid_distance_sq_test: Vec<f64>,
+    pub gyration_radius_sq_test: Vec<f64>,
     /// ⟨f*⟩ and Var f* of every test point.
     pub predictive_mean: Vec<f64>,
     pub predictive_variance: Vec<f64>,
@@ -189,7 +193,9 @@ impl Theory {
         );
         let cross = eigenvectors.transpose() * kernels.centred_cross();
         let manifolds = Manifolds::new(problem, &kernels, &eigenvectors)?;
-        Ok(Self { problem: problem.clone(), network: *network, kernels, eigenvectors, spectrum, cross, manifolds })
+        let test_manifolds = TestManifolds::new(problem, &kernels, &cross, &spectrum.mean);
+        let (problem, network) = (problem.clone(), *network);
+        Ok(Self { problem, network, kernels, eigenvectors, spectrum, cross, manifolds, test_manifolds })
     }
 
     /// The kernels of the prior.
@@ -264,6 +270,8 @@ impl Theory {
         let (predictive_mean, predictive_variance) = predictor::predictive(self, &resolvent);
         let test_error = predictor::test_error(&self.problem.y_test, &predictive_mean, &predictive_variance);
         let (centroid_distance_sq, gyration_radius_sq) = features::geometry(self, &resolvent, inverse_width);
+        let (centroid_distance_sq_test, gyration_radius_sq_test) =
+            features::test_geometry(self, &resolvent, inverse_width);
         let weights = weights::weights(self, &resolvent, inverse_width);
         let prediction = Prediction {
             kind,
@@ -284,6 +292,8 @@ impl Theory {
             weight_second_moment_along_u: weights.second_moment_along_u,
             centroid_distance_sq,
             gyration_radius_sq,
+            centroid_distance_sq_test,
+            gyration_radius_sq_test,
             predictive_mean,
             predictive_variance,
             solution,
@@ -317,6 +327,7 @@ impl Prediction {
             self.weight_second_moment_along_u,
         ];
         (scalars.iter().chain(&self.centroid_distance_sq).chain(&self.gyration_radius_sq))
+            .chain(self.centroid_distance_sq_test.iter().chain(&self.gyration_radius_sq_test))
             .chain(self.predictive_mean.iter().chain(&self.predictive_variance))
             .all(|x| x.is_finite())
     }

@@ -128,32 +128,54 @@ fn gram_blocks_match_dense_matrices_and_wrong_formulas_do_not() {
     }
 }
 
-/// D² and R² are those of the Gram matrix, computed from it directly.
+/// D² and R² are those of the Gram matrix, computed from it directly, at training and at test points.
 #[test]
 fn the_geometry_is_that_of_the_gram_matrix() {
     for activation in ALL {
-        let problem = problem();
+        let problem = Problem::new(&task(30, 40, 6)).unwrap();
         let theory = Theory::new(&problem, &network(activation)).unwrap();
-        for prediction in [theory.saddle(0.2).unwrap(), theory.nngp(0.2).unwrap()] {
-            let gram = theory.gram(&prediction);
+        let check = |gram: &Mat<f64>, class: &[usize], distances: &[f64], radii: &[f64]| {
             let members: Vec<Vec<usize>> =
-                (0..3).map(|c| (0..30).filter(|&i| problem.class_train[i] == c).collect()).collect();
+                (0..3).map(|c| (0..class.len()).filter(|&i| class[i] == c).collect()).collect();
             let mean = |a: usize, b: usize| -> f64 {
                 let sum: f64 =
                     members[a].iter().flat_map(|&i| members[b].iter().map(move |&j| (i, j))).map(|ij| gram[ij]).sum();
                 sum / (members[a].len() * members[b].len()) as f64
             };
-            for (index, (a, b)) in [(0, 1), (0, 2), (1, 2)].into_iter().enumerate() {
-                let expected = mean(a, a) + mean(b, b) - 2.0 * mean(a, b);
-                assert!(close(prediction.centroid_distance_sq[index], expected, 1e-10), "{activation:?} {a}{b}");
-            }
-            for (a, points) in members.iter().enumerate() {
-                let trace: f64 = points.iter().map(|&i| gram[(i, i)]).sum();
-                let expected = trace / points.len() as f64 - mean(a, a);
-                assert!(close(prediction.gyration_radius_sq[a], expected, 1e-10), "{activation:?} {a}");
-            }
+            let pairs = [(0, 1), (0, 2), (1, 2)].map(|(a, b)| mean(a, a) + mean(b, b) - 2.0 * mean(a, b));
+            let of_class = |(a, points): (usize, &Vec<usize>)| {
+                points.iter().map(|&i| gram[(i, i)]).sum::<f64>() / points.len() as f64 - mean(a, a)
+            };
+            let alike = |found: &[f64], expected: &[f64]| {
+                found.len() == expected.len() && found.iter().zip(expected).all(|(x, y)| close(*x, *y, 1e-10))
+            };
+            alike(distances, &pairs) && alike(radii, &members.iter().enumerate().map(of_class).collect::<Vec<_>>())
+        };
+        for p in [theory.saddle(0.2).unwrap(), theory.nngp(0.2).unwrap()] {
+            let (train, test) = (theory.gram(&p), theory.gram_test(&p));
+            assert!(
+                check(&train, &problem.class_train, &p.centroid_distance_sq, &p.gyration_radius_sq),
+                "{activation:?}"
+            );
+            let (distances, radii) = (&p.centroid_distance_sq_test, &p.gyration_radius_sq_test);
+            assert!(check(&test, &problem.class_test, distances, radii), "{activation:?}");
+            let prior = theory.gram_test(&theory.nngp(0.2).unwrap());
+            let moved = !check(&prior, &problem.class_test, distances, radii);
+            assert_eq!(moved, p.kind == Kind::Saddle, "{activation:?}: the displacement is seen");
         }
     }
+}
+
+/// One test point of a class makes no manifold, and none is spoken of.
+#[test]
+fn manifolds_of_test_points_need_two_points_of_every_class() {
+    let geometry = |classes: [usize; 6]| {
+        let mut task = task(30, 6, 6);
+        task.class_test = classes.to_vec();
+        let problem = Problem::new(&task).unwrap();
+        Theory::new(&problem, &network(Activation::Erf)).unwrap().saddle(1.0).unwrap().gyration_radius_sq_test.len()
+    };
+    assert_eq!([geometry([0, 0, 1, 1, 2, 2]), geometry([0, 0, 0, 1, 1, 2])], [3, 0]);
 }
 
 /// T² d ln p(y)/dT = ⟨L⟩ − PT/2, by central differences.

@@ -22,13 +22,13 @@ const LAMBDA0: f64 = 0.8;
 const LAMBDA1: f64 = 1.3;
 pub const TEMPERATURE: f64 = 0.3;
 
-/// Nine training and three test points in four dimensions.
+/// Nine training and four test points in four dimensions.
 pub fn problem() -> Problem {
     let entry = |i: usize, j: usize| (((i * 37 + j * 101 + i * j * 17) % 29) as f64 - 14.0) / 9.0;
     let inputs =
         |range: std::ops::Range<usize>| range.map(|i| (0..4).map(|j| entry(i, j)).collect()).collect::<Vec<_>>();
     let y: Vec<f64> = (0..9).map(|i| if entry(i, 0) + 0.5 * entry(i, 1) > 0.1 { 1.0 } else { -1.0 }).collect();
-    Problem::new(&task(&inputs(0..9), &y, &inputs(20..23))).unwrap()
+    Problem::new(&task(&inputs(0..9), &y, &inputs(20..24))).unwrap()
 }
 
 /// Everything that the posterior of the linear network says, exactly.
@@ -37,10 +37,15 @@ pub struct Exact {
     train_loss: f64,
     centroid_distance_sq: f64,
     mean_square_norm: [f64; 2],
+    /// The same of the test points.
+    test_centroid_distance_sq: f64,
+    test_mean_square_norm: [f64; 2],
     /// ⟨v w·û⟩ and ⟨(w·û)²⟩ along the first input axis.
     readout_weight_along_u: f64,
     weight_along_u_squared: f64,
     weight_second_moment: f64,
+    /// ⟨w wᵀ⟩ in the rotated basis.
+    weight_moment: Mat<f64>,
     predictive_mean: Vec<f64>,
     predictive_variance: Vec<f64>,
 }
@@ -109,15 +114,21 @@ pub fn exact(problem: &Problem, width: usize) -> Exact {
     // ⟨w wᵀ⟩ per unit: the part of W orthogonal to v keeps its prior, the part along v is √N1 β/‖v‖.
     let unit = Mat::<f64>::identity(rank, rank) * faer::Scale((n1 - 1.0) / (n1 * LAMBDA0))
         + &second_over_q * faer::Scale(LAMBDA1 / n1);
-    let gram = |z: &Mat<f64>| z * &unit * z.transpose();
-    let train = gram(&problem.z_train);
-    let class = |a: usize| (0..points).filter(|&i| problem.class_train[i] == a).collect::<Vec<_>>();
-    let block = |a: usize, b: usize| {
-        let (a, b) = (class(a), class(b));
-        let sum: f64 = a.iter().flat_map(|&i| b.iter().map(move |&j| (i, j))).map(|(i, j)| train[(i, j)]).sum();
-        sum / (a.len() * b.len()) as f64
+    assert_eq!(problem.complement_rank(), 0, "test points see what training points see");
+    // D² of both classes, and the mean squared norm of each.
+    let manifolds = |z: &Mat<f64>, classes: &[usize]| {
+        let gram = z * &unit * z.transpose();
+        let class = |a: usize| (0..classes.len()).filter(|&i| classes[i] == a).collect::<Vec<_>>();
+        let block = |a: usize, b: usize| {
+            let (a, b) = (class(a), class(b));
+            let sum: f64 = a.iter().flat_map(|&i| b.iter().map(move |&j| (i, j))).map(|(i, j)| gram[(i, j)]).sum();
+            sum / (a.len() * b.len()) as f64
+        };
+        let norm_of = |a: usize| class(a).iter().map(|&i| gram[(i, i)]).sum::<f64>() / class(a).len() as f64;
+        (block(0, 0) + block(1, 1) - 2.0 * block(0, 1), [norm_of(0), norm_of(1)])
     };
-    let norm_of = |a: usize| class(a).iter().map(|&i| train[(i, i)]).sum::<f64>() / class(a).len() as f64;
+    let (centroid_distance_sq, mean_square_norm) = manifolds(&problem.z_train, &problem.class_train);
+    let (test_centroid_distance_sq, test_mean_square_norm) = manifolds(&problem.z_test, &problem.class_test);
     let f = &problem.z_train * &second * problem.z_train.transpose();
     let f_mean = &problem.z_train * &mean;
     let loss: f64 =
@@ -129,11 +140,14 @@ pub fn exact(problem: &Problem, width: usize) -> Exact {
     Exact {
         readout_second_moment: q_mean / LAMBDA1,
         train_loss: 0.5 * loss / points as f64,
-        centroid_distance_sq: block(0, 0) + block(1, 1) - 2.0 * block(0, 1),
-        mean_square_norm: [norm_of(0), norm_of(1)],
+        centroid_distance_sq,
+        mean_square_norm,
+        test_centroid_distance_sq,
+        test_mean_square_norm,
         readout_weight_along_u: along(&mean) / n1.sqrt(),
         weight_along_u_squared: (u.transpose() * &unit * &u)[(0, 0)],
         weight_second_moment: (0..rank).map(|j| unit[(j, j)]).sum::<f64>() / rank as f64,
+        weight_moment: unit,
         predictive_mean: (0..test_mean.nrows()).map(|i| test_mean[(i, 0)]).collect(),
         predictive_variance: (0..test_mean.nrows()).map(|i| test_second[(i, i)] - test_mean[(i, 0)].powi(2)).collect(),
     }
@@ -169,11 +183,19 @@ pub fn targets(
         }),
         target("norm 0", exact.mean_square_norm[0], &|m| m.mean_square_norm[0]),
         target("norm 1", exact.mean_square_norm[1], &|m| m.mean_square_norm[1]),
+        target("D² test", exact.test_centroid_distance_sq, &|m| {
+            let (gram, _) = m.test_manifolds.as_ref().unwrap();
+            gram[0] + gram[3] - 2.0 * gram[1]
+        }),
+        target("norm 0 test", exact.test_mean_square_norm[0], &|m| m.test_manifolds.as_ref().unwrap().1[0]),
+        target("norm 1 test", exact.test_mean_square_norm[1], &|m| m.test_manifolds.as_ref().unwrap().1[1]),
         target("⟨v w·û⟩", exact.readout_weight_along_u, &|m| m.readout_weight_along_u),
         target("⟨(w·û)²⟩", exact.weight_along_u_squared, &|m| m.weight_along_u_squared),
         target("⟨w²⟩", exact.weight_second_moment, &|m| m.weight_second_moment),
     ];
-    let rows = predictive_rows(&backend.accumulated().unwrap().predictive[temperature], &[], 1).unwrap();
+    let accumulated = backend.accumulated().unwrap();
+    targets.extend(weight_moments(&accumulated.weights[temperature], &exact.weight_moment));
+    let rows = predictive_rows(&accumulated.predictive[temperature], &[], 1).unwrap();
     for (row, exact) in rows.iter().zip([&exact.predictive_mean, &exact.predictive_variance]) {
         for (cell, &mean) in row.cells.iter().zip(exact) {
             // Batches are few; their number says nothing of the draws behind them.
@@ -182,6 +204,31 @@ pub fn targets(
         }
     }
     targets
+}
+
+/// The entries of ⟨w wᵀ⟩ from independent blocks of chains. Few blocks say little of the error of one entry, so its size is pooled over all: of samples of
+/// Gaussian w it is (M_jj M_kk + M_jk²)/n.
+fn weight_moments(blocks: &[Vec<f64>], exact: &Mat<f64>) -> Vec<Target> {
+    let (rank, n) = (exact.nrows(), blocks.len() as f64);
+    assert!(n >= 8.0 && blocks.iter().all(|block| block.len() == rank * rank));
+    let pairs: Vec<(usize, usize)> = (0..rank).flat_map(|j| (0..=j).map(move |k| (j, k))).collect();
+    let mean = |j: usize, k: usize| blocks.iter().map(|block| block[j * rank + k]).sum::<f64>() / n;
+    let square = |block: &Vec<f64>, (j, k): (usize, usize)| (block[j * rank + k] - mean(j, k)).powi(2);
+    let size = |(j, k): (usize, usize)| mean(j, j) * mean(k, k) + mean(j, k).powi(2);
+    let spread: f64 = pairs.iter().flat_map(|&pair| blocks.iter().map(move |block| square(block, pair))).sum();
+    let relative = spread / (n - 1.0) / n / pairs.iter().map(|&pair| size(pair)).sum::<f64>();
+    let target = |&(j, k): &(usize, usize)| Target {
+        name: format!("⟨w{j} w{k}⟩"),
+        mean: exact[(j, k)],
+        mcse: 0.0,
+        sampled: Summary {
+            mean: mean(j, k),
+            mcse: (relative * size((j, k))).sqrt(),
+            ess_bulk: MIN_ESS,
+            ..Summary::UNDEFINED
+        },
+    };
+    pairs.iter().map(target).collect()
 }
 
 pub fn network(width: usize) -> Network {

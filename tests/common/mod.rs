@@ -28,7 +28,8 @@ pub fn task(x_train: &[Vec<f64>], y_train: &[f64], x_test: &[Vec<f64>]) -> Task 
         class_train: y_train.iter().map(class).collect(),
         x_test: matrix(x_test),
         y_test: Array1::zeros(x_test.len()),
-        class_test: vec![0; x_test.len()],
+        // In turn: their labels are all zero, and classes are to have manifolds there.
+        class_test: (0..x_test.len()).map(|i| i % 2).collect(),
         class_names: vec!["+1".into(), "-1".into()],
     }
 }

@@ -1,4 +1,4 @@
-//! Stage gram: ⟨G⟩ = ⟨ΦᵀΦ/N1⟩ of a block of chains, in float32 products and a float64 sum.
+//! Stage gram: ⟨G⟩ = ⟨ΦᵀΦ/N1⟩ of a block of chains, in float32 products and a float64 sum; and ⟨w wᵀ⟩ = ⟨W′ᵀW′/N1⟩ in the same way.
 
 use faer::linalg::matmul::triangular::{BlockStructure, matmul};
 use faer::{Accum, MatMut, MatRef, Par};
@@ -6,9 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use super::scalar::Scalar;
 
-/// The running sum of G over the draws of one block of chains.
+/// The running sum over the draws of one block of chains of G, or of another second moment of rows pooled over units.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct GramSum<S> {
+    /// P, or r of weights.
     points: usize,
     draws: usize,
     /// Σ G: only the lower triangle is used, (P, P) row-major.
@@ -29,7 +30,7 @@ impl<S: Scalar> GramSum<S> {
         self.points == other.points && other.sum.len() == size
     }
 
-    /// Adds G = ΦᵀΦ/N1 of one draw; Φ has shape (N1, P).
+    /// Adds G = ΦᵀΦ/N1 of one draw; Φ has shape (N1, P), as W′ has (N1, r).
     pub fn add(&mut self, features: &[S]) {
         let points = self.points;
         let units = features.len() / points;

@@ -41,6 +41,8 @@ pub struct Cpu<S: Scalar> {
     chains: Vec<Chain<S>>,
     /// One sum per temperature and block of replicas.
     gram: Vec<GramSum<S>>,
+    /// The same of the weights.
+    weight_moments: Vec<GramSum<S>>,
     /// The batches of every chain.
     predictive: Vec<Vec<PredictiveBatch>>,
     /// The hidden units of every chain.
@@ -86,11 +88,12 @@ impl<S: Scalar> Cpu<S> {
             .collect();
         let test = problem.test_points();
         let batch = PredictiveBatch { draws: 0, sum: vec![0.0; test], sum_of_squares: vec![0.0; test] };
-        let gram =
-            (0..ensemble.temperatures * ensemble.gram_blocks()).map(|_| GramSum::new(problem.points())).collect();
+        let blocks = ensemble.temperatures * ensemble.gram_blocks();
+        let sums = |size: usize| (0..blocks).map(|_| GramSum::new(size)).collect();
+        let (gram, weight_moments) = (sums(problem.points()), sums(problem.rank()));
         let predictive = vec![vec![batch; ensemble.batches]; ensemble.chains()];
         let units = vec![UnitTally::new(problem.rank()); ensemble.chains()];
-        Self { target, observer, chains, gram, predictive, units, scratch, ensemble }
+        Self { target, observer, chains, gram, weight_moments, predictive, units, scratch, ensemble }
     }
 
     /// Exchanges neighbours; returns what became of every attempt.
@@ -117,7 +120,7 @@ impl<S: Scalar> Cpu<S> {
 
     /// Measures every chain; a block of replicas shares its Gram sum and is measured in order.
     fn observe(&mut self, trajectory: u32, observation: Observation) -> Vec<Measurement> {
-        let Self { ensemble, target, observer, chains, gram, predictive, units, scratch } = self;
+        let Self { ensemble, target, observer, chains, gram, weight_moments, predictive, units, scratch } = self;
         let (replicas, blocks) = (ensemble.replicas, ensemble.gram_blocks());
         let mut members: Vec<Vec<Member>> = (0..gram.len()).map(|_| Vec::new()).collect();
         for (chain, (batches, tally)) in predictive.iter_mut().zip(units).enumerate() {
@@ -127,10 +130,14 @@ impl<S: Scalar> Cpu<S> {
         }
         let measured: Vec<Vec<Measurement>> = gram
             .par_iter_mut()
+            .zip(weight_moments)
             .zip(members)
-            .map(|(gram, members)| {
+            .map(|((gram, weight_moments), members)| {
                 let scratch = &mut workspace(scratch).observer;
                 let measure = |(chain, sums): Member| {
+                    if observation.weights && !chains[chain].lost {
+                        weight_moments.add(&chains[chain].position.weights);
+                    }
                     let gram = observation.gram.then_some(&mut *gram);
                     let name = name(ensemble, chain, trajectory);
                     let subject = Subject { chain: &chains[chain], temperature: chain / replicas, name };
@@ -194,29 +201,38 @@ impl<S: Scalar> Backend for Cpu<S> {
 
     fn save(&self, saved: &mut Vec<u8>) -> Result<(), BackendError> {
         // Every field is named: a new one must be sorted into what is carried on and what is not.
-        let Self { ensemble: _, target: _, observer: _, scratch: _, chains, gram, predictive, units } = self;
-        saved::append(&(chains, gram, predictive, units), saved)
+        let Self { ensemble: _, target: _, observer: _, scratch: _, chains, gram, weight_moments, predictive, units } =
+            self;
+        saved::append(&(chains, gram, weight_moments, predictive, units), saved)
     }
 
     fn restore(&mut self, saved: &[u8]) -> Result<bool, BackendError> {
-        type Carried<S> = (Vec<Chain<S>>, Vec<GramSum<S>>, Vec<Vec<PredictiveBatch>>, Vec<UnitTally>);
-        let Some((chains, gram, predictive, units)) = saved::read::<Carried<S>>(saved) else { return Ok(false) };
+        type Sums<S> = Vec<GramSum<S>>;
+        type Carried<S> = (Vec<Chain<S>>, Sums<S>, Sums<S>, Vec<Vec<PredictiveBatch>>, Vec<UnitTally>);
+        let Some((chains, gram, weight_moments, predictive, units)) = saved::read::<Carried<S>>(saved) else {
+            return Ok(false);
+        };
         let alike = all_alike(&self.chains, &chains, Chain::alike)
             && all_alike(&self.gram, &gram, GramSum::alike)
+            && all_alike(&self.weight_moments, &weight_moments, GramSum::alike)
             && all_alike(&self.predictive, &predictive, |a, b| all_alike(a, b, PredictiveBatch::alike))
             && all_alike(&self.units, &units, UnitTally::alike);
         if alike {
-            (self.chains, self.gram, self.predictive, self.units) = (chains, gram, predictive, units);
+            (self.chains, self.gram, self.weight_moments) = (chains, gram, weight_moments);
+            (self.predictive, self.units) = (predictive, units);
         }
         Ok(alike)
     }
 
     fn accumulated(&self) -> Result<Accumulated, BackendError> {
-        let gram = self.gram.chunks_exact(self.ensemble.gram_blocks());
-        let gram = gram.map(|blocks| blocks.iter().map(GramSum::mean).filter(|g| !g.is_empty()).collect()).collect();
+        let means = |sums: &[GramSum<S>]| {
+            let blocks = sums.chunks_exact(self.ensemble.gram_blocks());
+            blocks.map(|blocks| blocks.iter().map(GramSum::mean).filter(|g| !g.is_empty()).collect()).collect()
+        };
+        let (gram, weights) = (means(&self.gram), means(&self.weight_moments));
         let predictive = self.predictive.chunks_exact(self.ensemble.replicas).map(<[_]>::to_vec).collect();
         let units = self.units.chunks_exact(self.ensemble.replicas).map(<[_]>::to_vec).collect();
-        Ok(Accumulated { gram, predictive, units })
+        Ok(Accumulated { gram, weights, predictive, units })
     }
 
     fn weights(&self) -> Result<Vec<Weights>, BackendError> {

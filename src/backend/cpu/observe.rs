@@ -14,8 +14,9 @@ use crate::noise::{Address, Purpose};
 /// What is needed to measure any chain.
 #[derive(Debug)]
 pub struct Observer<S> {
-    class: Vec<usize>,
-    class_sizes: Vec<f64>,
+    classes: Classes,
+    /// Of the test points, if every class has a manifold there.
+    test_classes: Option<Classes>,
     test: Inputs<S>,
     /// The test inputs outside the span of the training inputs, (P*, k).
     complement: Inputs<S>,
@@ -24,6 +25,13 @@ pub struct Observer<S> {
     directions: Vec<Vec<S>>,
     /// Cells per unit of v and of w·û at every temperature.
     cells_per_unit: Vec<[f64; 2]>,
+}
+
+/// Which points belong together.
+#[derive(Debug)]
+struct Classes {
+    class: Vec<usize>,
+    sizes: Vec<f64>,
 }
 
 /// Buffers of one thread.
@@ -58,11 +66,10 @@ pub struct ChainSums<'a> {
 impl<S: Scalar> Observer<S> {
     pub fn new(ensemble: &Ensemble) -> Self {
         let problem = &ensemble.problem;
-        let mut class_sizes = vec![0.0; problem.classes()];
-        problem.class_train.iter().for_each(|&class| class_sizes[class] += 1.0);
+        let classes = |class| Classes::new(class, problem.classes());
         Self {
-            class: problem.class_train.clone(),
-            class_sizes,
+            classes: classes(&problem.class_train),
+            test_classes: problem.has_test_manifolds().then(|| classes(&problem.class_test)),
             test: Inputs::new(&problem.z_test),
             complement: Inputs::new(&problem.z_complement),
             labels: problem.y_test.clone(),
@@ -134,7 +141,9 @@ impl<S: Scalar> Observer<S> {
         if let Some(tally) = tally {
             tally.draws += 1;
         }
-        let (centroid_gram, mean_square_norm) = self.geometry(&scratch.features);
+        let (centroid_gram, mean_square_norm) = self.classes.geometry(&scratch.features);
+        let test_classes = self.test_classes.as_ref().filter(|_| test_squared_error.is_some());
+        let test_manifolds = test_classes.map(|classes| classes.geometry(&scratch.test_features));
         Measurement {
             loss: chain.loss,
             readout_mean,
@@ -147,32 +156,9 @@ impl<S: Scalar> Observer<S> {
             centroid_gram,
             mean_square_norm,
             test_squared_error,
+            test_manifolds,
             lost: chain.lost,
         }
-    }
-
-    /// Gram matrix of the class centroids and the mean squared norm of every class, from features of shape (N1, P).
-    fn geometry(&self, features: &[S]) -> (Vec<f64>, Vec<f64>) {
-        let classes = self.class_sizes.len();
-        let units = (features.len() / self.class.len()) as f64;
-        let mut centroid_gram = vec![0.0; classes * classes];
-        let mut mean_square_norm = vec![0.0; classes];
-        let mut centroid = vec![0.0; classes];
-        for row in features.chunks_exact(self.class.len()) {
-            centroid.fill(0.0);
-            for (&phi, &class) in row.iter().zip(&self.class) {
-                let phi: f64 = phi.into();
-                centroid[class] += phi;
-                mean_square_norm[class] += phi * phi;
-            }
-            centroid.iter_mut().zip(&self.class_sizes).for_each(|(c, size)| *c /= size);
-            for (k, sum) in centroid_gram.iter_mut().enumerate() {
-                *sum += centroid[k / classes] * centroid[k % classes];
-            }
-        }
-        centroid_gram.iter_mut().for_each(|g| *g /= units);
-        mean_square_norm.iter_mut().zip(&self.class_sizes).for_each(|(m, size)| *m /= units * size);
-        (centroid_gram, mean_square_norm)
     }
 
     /// Predictions f* with H* = W′z* + W⊥z*⊥, W⊥ drawn afresh from its prior; returns (1/P*) Σ (f* − y*)².
@@ -204,5 +190,37 @@ impl<S: Scalar> Observer<S> {
         }
         batch.draws += 1;
         squared_error / self.labels.len() as f64
+    }
+}
+
+impl Classes {
+    fn new(class: &[usize], classes: usize) -> Self {
+        let mut sizes = vec![0.0; classes];
+        class.iter().for_each(|&class| sizes[class] += 1.0);
+        Self { class: class.to_vec(), sizes }
+    }
+
+    /// Gram matrix of the class centroids and the mean squared norm of every class, from features of shape (N1, points).
+    fn geometry<S: Scalar>(&self, features: &[S]) -> (Vec<f64>, Vec<f64>) {
+        let classes = self.sizes.len();
+        let units = (features.len() / self.class.len()) as f64;
+        let mut centroid_gram = vec![0.0; classes * classes];
+        let mut mean_square_norm = vec![0.0; classes];
+        let mut centroid = vec![0.0; classes];
+        for row in features.chunks_exact(self.class.len()) {
+            centroid.fill(0.0);
+            for (&phi, &class) in row.iter().zip(&self.class) {
+                let phi: f64 = phi.into();
+                centroid[class] += phi;
+                mean_square_norm[class] += phi * phi;
+            }
+            centroid.iter_mut().zip(&self.sizes).for_each(|(c, size)| *c /= size);
+            for (k, sum) in centroid_gram.iter_mut().enumerate() {
+                *sum += centroid[k / classes] * centroid[k % classes];
+            }
+        }
+        centroid_gram.iter_mut().for_each(|g| *g /= units);
+        mean_square_norm.iter_mut().zip(&self.sizes).for_each(|(m, size)| *m /= units * size);
+        (centroid_gram, mean_square_norm)
     }
 }

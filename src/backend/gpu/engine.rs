@@ -32,9 +32,11 @@ pub struct Engine {
     /// One per shard.
     pub predictions: Vec<wgpu::Buffer>,
     pub gram: Vec<wgpu::Buffer>,
+    /// As many as of Gram sums.
+    pub weight_moments: Vec<wgpu::Buffer>,
     pub results: wgpu::Buffer,
     calls: wgpu::Buffer,
-    /// For each shard the group with its predictions, then one with each buffer of Gram sums.
+    /// For each shard the group with its predictions, then one with each buffer of Gram sums, then one with each of sums of the weights.
     bind_groups: Vec<Vec<wgpu::BindGroup>>,
     /// How fast the device has shown itself to be.
     pace: Cell<Pace>,
@@ -52,6 +54,7 @@ impl Engine {
         let (systems, results) = (storage("systems")?, storage("results")?);
         let (state, predictions) = (several("state", plan.shards)?, several("predictions", plan.shards)?);
         let gram = several("Gram sums", plan.gram_buffers)?;
+        let weight_moments = several("weight sums", plan.gram_buffers)?;
         let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
         let calls = device.buffer("arguments", (CALLS * CALL_STRIDE) as u64, usage)?;
 
@@ -70,7 +73,8 @@ impl Engine {
                 let descriptor = wgpu::BindGroupDescriptor { label: None, layout: &layout, entries: &entries };
                 device.device.create_bind_group(&descriptor)
             };
-            let groups = |shard| std::iter::once(&predictions[shard]).chain(&gram).map(move |b| (shard, b));
+            let sums = || gram.iter().chain(&weight_moments);
+            let groups = |shard| std::iter::once(&predictions[shard]).chain(sums()).map(move |b| (shard, b));
             (0..plan.shards).map(|s| groups(s).map(|(s, b)| group(s, b)).collect()).collect()
         })?;
         let pipeline_layout = device.guarded("laying out its programs", || {
@@ -93,6 +97,7 @@ impl Engine {
             scratch,
             predictions,
             gram,
+            weight_moments,
             results,
             calls,
             bind_groups,
@@ -145,7 +150,11 @@ impl Engine {
 
     /// Encodes a command whose arguments are number `call`.
     fn dispatch(&self, pass: &mut wgpu::ComputePass, command: &Command, call: usize) {
-        let accumulators = if command.kernel == Kernel::Gram { 1 + command.gram_buffer } else { 0 };
+        let accumulators = match command.kernel {
+            Kernel::Gram => 1 + command.gram_buffer,
+            Kernel::WeightMoment => 1 + self.gram.len() + command.gram_buffer,
+            _ => 0,
+        };
         if let Some(pipeline) = self.pipelines.borrow().get(&command.kernel) {
             pass.set_pipeline(pipeline);
         }

@@ -124,6 +124,8 @@ pub struct Layout {
     /// Directions k outside the span of the training inputs.
     pub complement: usize,
     pub classes: usize,
+    /// Whether the class manifolds of the test points are measured.
+    pub test_manifolds: bool,
     pub batches: usize,
     pub gram_blocks: usize,
     pub activation: Activation,
@@ -151,6 +153,7 @@ impl Layout {
             test_points: problem.test_points(),
             complement: problem.complement_rank(),
             classes: problem.classes(),
+            test_manifolds: problem.has_test_manifolds(),
             batches: ensemble.batches,
             gram_blocks: ensemble.gram_blocks(),
             activation: ensemble.network.activation,
@@ -228,9 +231,15 @@ impl Layout {
         self.chain_body() + 1
     }
 
-    /// Vectors of one chain among the features: Φ and σ′(H), or W⊥.
+    /// Vectors of one chain among the features: Φ and σ′(H), or W⊥ and the features of the test points.
     pub fn chain_features(&self) -> usize {
-        (2 * self.points * self.unit_vectors()).max(self.units * self.complement_vectors())
+        let tested = if self.test_manifolds { self.test_points * self.unit_vectors() } else { 0 };
+        (2 * self.points * self.unit_vectors()).max(self.test_features() + tested)
+    }
+
+    /// First vector of the features of the test points.
+    fn test_features(&self) -> usize {
+        self.units * self.complement_vectors()
     }
 
     /// Bytes of a vector of features.
@@ -302,6 +311,11 @@ impl Layout {
         2 * self.points * self.point_vectors()
     }
 
+    /// Vectors in the accumulator of one second moment of the weights.
+    pub fn weight_moment_vectors(&self) -> usize {
+        2 * self.rank * self.rank_vectors()
+    }
+
     /// Chains of one block that a dispatch of `gram` adds.
     pub fn gram_chains(&self) -> usize {
         (MAX_PASSES / (8 * self.unit_vectors())).max(1)
@@ -309,7 +323,17 @@ impl Layout {
 
     /// Numbers that a round returns for each chain: the transition, then the measurement.
     pub fn results(&self) -> usize {
-        RESULT_MEASUREMENT + RESULT_NORMS + self.classes + self.classes * self.classes
+        RESULT_MEASUREMENT + self.test_norms() + if self.test_manifolds { self.manifolds() } else { 0 }
+    }
+
+    /// Numbers that describe the manifolds of all classes: their mean squared norms and the Gram matrix of their centroids.
+    fn manifolds(&self) -> usize {
+        self.classes + self.classes * self.classes
+    }
+
+    /// Place in a measurement of the manifolds of the test points.
+    pub fn test_norms(&self) -> usize {
+        RESULT_NORMS + self.manifolds()
     }
 
     /// Vectors of one temperature's motion.
@@ -318,13 +342,14 @@ impl Layout {
     }
 
     /// The parts of the data in order, with their sizes in vectors; the last two change from run to run.
-    fn data_parts(&self, rounds: usize) -> [(&'static str, usize); 9] {
+    fn data_parts(&self, rounds: usize) -> [(&'static str, usize); 10] {
         [
             ("TRAIN", self.points * self.rank_vectors()),
             ("TEST", self.test_points * (self.rank_vectors() + self.complement_vectors())),
             ("LABELS", self.point_vectors()),
             ("TEST_LABELS", self.test_points.div_ceil(4)),
             ("CLASSES", (self.classes * self.points).div_ceil(4)),
+            ("TEST_CLASSES", (self.classes * self.test_points).div_ceil(4)),
             ("DIRECTIONS", self.temperatures * self.rank_vectors()),
             ("REACHES", self.temperatures),
             ("MOTION", self.temperatures * self.motion_vectors()),
@@ -339,7 +364,7 @@ impl Layout {
 
     /// First vector of the part of the data that changes.
     pub fn motion_start(&self) -> usize {
-        self.data_parts(0)[..7].iter().map(|(_, size)| size).sum()
+        self.data_parts(0)[..8].iter().map(|(_, size)| size).sum()
     }
 
     /// The part of the data that stays.
@@ -356,11 +381,16 @@ impl Layout {
         data.row(problem.y_train.iter().copied());
         data.row(problem.y_test.iter().copied());
         // What a point contributes to the mean over each class.
-        let mut sizes = vec![0.0; self.classes];
-        problem.class_train.iter().for_each(|&class| sizes[class] += 1.0);
-        let share = |class: usize, own: usize| if own == class { 1.0 / sizes[class] } else { 0.0 };
-        let classes = &problem.class_train;
-        data.row((0..self.classes).flat_map(|class| classes.iter().map(move |&own| share(class, own))));
+        for classes in [&problem.class_train, &problem.class_test] {
+            let mut sizes = vec![0.0; self.classes];
+            classes.iter().for_each(|&class| sizes[class] += 1.0);
+            let share = |class: usize, own: usize| if own == class { 1.0 / sizes[class] } else { 0.0 };
+            data.row(
+                (0..self.classes)
+                    .flat_map(|class| classes.iter().map(move |&own| (class, own)))
+                    .map(|(c, own)| share(c, own)),
+            );
+        }
         ensemble.directions.iter().for_each(|u| data.row(u.iter().copied()));
         ensemble.reaches.iter().for_each(|reaches| data.row(reaches.map(cells_per_unit)));
         data.values
@@ -402,6 +432,7 @@ impl Layout {
             ("CHAIN_BODY", self.chain_body()),
             ("CHAIN_STATE", self.chain_state()),
             ("CHAIN_FEATURES", self.chain_features()),
+            ("TEST_FEATURES", self.test_features()),
             ("CHAIN_SCRATCH", self.chain_scratch()),
             ("CHAIN_MOMENTS", self.chain_moments()),
             ("CHAIN_SUMS", self.chain_sums()),
@@ -429,7 +460,7 @@ impl Layout {
             ("RESULTS", self.results()),
             ("RESULT_MEASUREMENT", RESULT_MEASUREMENT),
             ("RESULT_NORMS", RESULT_NORMS),
-            ("RESULT_CENTROIDS", RESULT_NORMS + self.classes),
+            ("RESULT_TEST_NORMS", self.test_norms()),
             ("SEED_LOW", self.seed as u32 as usize),
             ("SEED_HIGH", (self.seed >> 32) as usize),
             ("ACTIVATION", activation_number(self.activation)),
@@ -461,6 +492,7 @@ impl Layout {
         let _ = writeln!(text, "const DIVERGENCE = f32({DIVERGENCE:e});");
         let _ = writeln!(text, "const ODD = {};", self.activation.is_odd());
         let _ = writeln!(text, "const TEST = {test};");
+        let _ = writeln!(text, "const TEST_MANIFOLDS = {};", self.test_manifolds);
         text
     }
 }

@@ -81,7 +81,12 @@ impl MemoryPlan {
     ) -> Result<Self, BackendError> {
         let tiling = tiling.map_or_else(|| Ok(choose(ensemble, limits)), |tiling| allowed(tiling, limits))?;
         let mut layout = Layout::new(ensemble, tiling, half);
-        let too_long = [("--width", layout.units), ("--train", layout.points), ("the rank of the inputs", layout.rank)];
+        let too_long = [
+            ("--width", layout.units),
+            ("--train", layout.points),
+            ("--test", layout.test_points),
+            ("the rank of the inputs", layout.rank),
+        ];
         if let Some((name, size)) = too_long.into_iter().find(|(_, size)| *size > MAX_PASSES) {
             return Err(BackendError(format!(
                 "{name} is {size}, but the kernels take at most {MAX_PASSES}; use the cpu backend"
@@ -145,6 +150,8 @@ impl MemoryPlan {
             ("predictions", shards, predictions),
             ("systems", usize::from(layout.integrated), systems),
             ("Gram sums", gram_buffers, gram_pairs * gram),
+            // r is P at most, so as many fit.
+            ("weight sums", gram_buffers, gram_pairs * 16 * layout.weight_moment_vectors()),
             ("results", 1, rounds * round),
         ]
         .map(|(name, count, bytes)| PlannedBuffer { name, count, bytes: bytes as u64 })

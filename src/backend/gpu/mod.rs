@@ -80,6 +80,8 @@ pub struct Gpu {
     energy: Energy,
     /// Gram matrices added, per temperature and block.
     gram_draws: Vec<usize>,
+    /// The same of second moments of the weights.
+    weight_draws: Vec<usize>,
     /// Predictions added, per chain and batch.
     predictive_draws: Vec<usize>,
     /// Draws whose units were tallied, per chain.
@@ -100,9 +102,11 @@ impl Gpu {
         let plan = MemoryPlan::new(&ensemble, &limits, options.tiling, options.half)?;
         let engine = Engine::new(device, plan, options.edit)?;
         let gram_draws = vec![0; ensemble.temperatures * ensemble.gram_blocks()];
+        let weight_draws = gram_draws.clone();
         let predictive_draws = vec![0; ensemble.chains() * ensemble.batches];
         let tallied_draws = vec![0; ensemble.chains()];
-        let gpu = Self { engine, energy: Energy::Loss, gram_draws, predictive_draws, tallied_draws, ensemble };
+        let energy = Energy::Loss;
+        let gpu = Self { engine, energy, gram_draws, weight_draws, predictive_draws, tallied_draws, ensemble };
         let fixed = gpu.layout().fixed_data(&gpu.ensemble);
         gpu.write(&gpu.engine.data, 0, &fixed)?;
         gpu.start(true)?;
@@ -169,10 +173,9 @@ impl Gpu {
         let Some(observation) = round.observe else { return };
         let (replicas, blocks) = (self.ensemble.replicas, self.ensemble.gram_blocks());
         for (chain, _) in outcome.measurements.iter().enumerate().filter(|(_, m)| !m.lost) {
-            if observation.gram {
-                let block = self.ensemble.gram_block(chain % replicas);
-                self.gram_draws[chain / replicas * blocks + block] += 1;
-            }
+            let pair = chain / replicas * blocks + self.ensemble.gram_block(chain % replicas);
+            self.gram_draws[pair] += usize::from(observation.gram);
+            self.weight_draws[pair] += usize::from(observation.weights);
             if let Some(batch) = observation.batch {
                 self.tallied_draws[chain] += 1;
                 if self.layout().test_points > 0 {
@@ -180,6 +183,33 @@ impl Gpu {
                 }
             }
         }
+    }
+
+    /// The means of symmetric matrices of `size` rows over the draws that `draws` counts by temperature and block, from buffers of their sums of
+    /// `vectors` vectors each; empty where nothing was added.
+    fn means(
+        &self,
+        buffers: &[wgpu::Buffer],
+        draws: &[usize],
+        size: usize,
+        vectors: usize,
+    ) -> Result<Vec<Vec<Vec<f64>>>, BackendError> {
+        let layout = self.layout();
+        let mut means = vec![Vec::new(); layout.temperatures];
+        let mut pairs = draws.iter().enumerate();
+        for (buffer, draws) in buffers.iter().zip(draws.chunks(self.engine.plan.gram_pairs)) {
+            if draws.iter().all(|&draws| draws == 0) {
+                pairs.nth(draws.len() - 1);
+                continue;
+            }
+            let sums = self.engine.device.read(buffer, (16 * vectors * draws.len()) as u64)?;
+            for (sums, (pair, &draws)) in sums.chunks_exact(4 * vectors).zip(&mut pairs) {
+                if draws > 0 {
+                    means[pair / layout.gram_blocks].push(results::gram(size, sums, draws));
+                }
+            }
+        }
+        Ok(means)
     }
 
     /// Index of a shard's local chain among all.
@@ -302,21 +332,9 @@ impl Backend for Gpu {
 
     fn accumulated(&self) -> Result<Accumulated, BackendError> {
         let (layout, device) = (self.layout(), &self.engine.device);
-        let mut gram = vec![Vec::new(); layout.temperatures];
-        let matrix = 4 * layout.gram_vectors();
-        let mut pairs = self.gram_draws.iter().enumerate();
-        for (buffer, draws) in self.engine.gram.iter().zip(self.gram_draws.chunks(self.engine.plan.gram_pairs)) {
-            if draws.iter().all(|&draws| draws == 0) {
-                pairs.nth(draws.len() - 1);
-                continue;
-            }
-            let sums = device.read(buffer, (4 * matrix * draws.len()) as u64)?;
-            for (sums, (pair, &draws)) in sums.chunks_exact(matrix).zip(&mut pairs) {
-                if draws > 0 {
-                    gram[pair / layout.gram_blocks].push(results::gram(layout, sums, draws));
-                }
-            }
-        }
+        let gram = self.means(&self.engine.gram, &self.gram_draws, layout.points, layout.gram_vectors())?;
+        let (sums, vectors) = (&self.engine.weight_moments, layout.weight_moment_vectors());
+        let weights = self.means(sums, &self.weight_draws, layout.rank, vectors)?;
         let mut predictive = vec![vec![Vec::new(); layout.replicas]; layout.temperatures];
         let batch = 4 * layout.test_points;
         let read = |shard: usize, bytes| device.read(&self.engine.predictions[shard], bytes);
@@ -328,7 +346,7 @@ impl Backend for Gpu {
             predictive[temperature][replica] = batches.collect();
             units[temperature][replica] = results::tally(layout, sums, self.tallied_draws[chain]);
         })?;
-        Ok(Accumulated { gram, predictive, units })
+        Ok(Accumulated { gram, weights, predictive, units })
     }
 
     fn weights(&self) -> Result<Vec<Weights>, BackendError> {

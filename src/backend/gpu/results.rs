@@ -39,7 +39,12 @@ fn measurement(layout: &Layout, predicted: bool, results: &[f32]) -> Measurement
     let classes = layout.classes;
     let lost = results[7] != 0.0;
     // Only the lower triangle is computed.
-    let centroid = |a: usize, b: usize| at(RESULT_NORMS + classes + a.max(b) * classes + a.min(b));
+    let manifolds = |first: usize| -> (Vec<f64>, Vec<f64>) {
+        let centroid = |a: usize, b: usize| at(first + classes + a.max(b) * classes + a.min(b));
+        let gram = (0..classes * classes).map(|k| centroid(k / classes, k % classes)).collect();
+        (gram, (0..classes).map(|class| at(first + class)).collect())
+    };
+    let (centroid_gram, mean_square_norm) = manifolds(RESULT_NORMS);
     Measurement {
         loss: double(results[0], results[1]),
         readout_mean: at(2),
@@ -49,19 +54,21 @@ fn measurement(layout: &Layout, predicted: bool, results: &[f32]) -> Measurement
         readout_fourth_moment: at(9),
         weight_along_u_fourth: at(10),
         weight_second_moment: at(6),
-        centroid_gram: (0..classes * classes).map(|k| centroid(k / classes, k % classes)).collect(),
-        mean_square_norm: (0..classes).map(|class| at(RESULT_NORMS + class)).collect(),
+        centroid_gram,
+        mean_square_norm,
         test_squared_error: (predicted && !lost).then(|| at(8)),
+        test_manifolds: (predicted && !lost && layout.test_manifolds).then(|| manifolds(layout.test_norms())),
         lost,
     }
 }
 
-/// The mean Gram matrix from the sums of its lower triangle: per row PV pairs of a vector of high parts and one of low parts.
-pub fn gram(layout: &Layout, sums: &[f32], draws: usize) -> Vec<f64> {
-    let points = layout.points;
+/// The mean of a symmetric matrix of `points` rows from the sums of its lower triangle: per row ⌈points/4⌉ pairs of a vector of high parts and one of
+/// low parts.
+pub fn gram(points: usize, sums: &[f32], draws: usize) -> Vec<f64> {
+    let vectors = points.div_ceil(4);
     let entry = |i: usize, j: usize| {
         let (row, column) = (i.max(j), i.min(j));
-        let at = 8 * (row * layout.point_vectors() + column / 4) + column % 4;
+        let at = 8 * (row * vectors + column / 4) + column % 4;
         double(sums[at], sums[at + 4]) / draws as f64
     };
     (0..points * points).map(|k| entry(k / points, k % points)).collect()

@@ -12,6 +12,7 @@ use crate::backend::BackendError;
 pub struct Carried {
     energy: Energy,
     gram_draws: Vec<usize>,
+    weight_draws: Vec<usize>,
     predictive_draws: Vec<usize>,
     tallied_draws: Vec<usize>,
     /// Of every shard the sections of the state before the proposal: positions, gradients and their notes.
@@ -19,12 +20,18 @@ pub struct Carried {
     /// Of every shard the sums of its chains: predictions and tallies of units.
     sums: Vec<Vec<f32>>,
     gram: Vec<Vec<f32>>,
+    weight_moments: Vec<Vec<f32>>,
 }
 
 impl Gpu {
     /// Numbers of one shard's state that are carried on.
     fn carried_state(&self) -> usize {
         4 * PROPOSAL as usize * self.layout().shard_chains() * self.layout().chain_state()
+    }
+
+    /// Numbers of the sums of one Gram matrix, and of one second moment of the weights.
+    fn matrices(&self) -> [usize; 2] {
+        [4 * self.layout().gram_vectors(), 4 * self.layout().weight_moment_vectors()]
     }
 
     /// Numbers of the sums of one chain, its predictions first.
@@ -39,39 +46,61 @@ impl Gpu {
 
     pub(super) fn carried(&self) -> Result<Carried, BackendError> {
         // Every field is named: a new one must be sorted into what is carried on and what is not.
-        let Self { ensemble: _, engine, energy, gram_draws, predictive_draws, tallied_draws } = self;
+        let Self { ensemble: _, engine, energy, gram_draws, weight_draws, predictive_draws, tallied_draws } = self;
         let read = |buffer: &wgpu::Buffer, size: usize| engine.device.read(buffer, 4 * size as u64);
         // Sums that nothing was added to are not read back.
-        let matrix = 4 * self.layout().gram_vectors();
-        let gram = (engine.gram.iter().zip(gram_draws.chunks(engine.plan.gram_pairs))).map(|(buffer, draws)| {
-            if draws.iter().all(|&n| n == 0) { Ok(Vec::new()) } else { read(buffer, matrix * draws.len()) }
-        });
+        let sums = |buffers: &[wgpu::Buffer], draws: &[usize], matrix: usize| -> Result<Vec<Vec<f32>>, BackendError> {
+            let parts = buffers.iter().zip(draws.chunks(engine.plan.gram_pairs));
+            let part = |(buffer, draws): (&wgpu::Buffer, &[usize])| {
+                if draws.iter().all(|&n| n == 0) { Ok(Vec::new()) } else { read(buffer, matrix * draws.len()) }
+            };
+            parts.map(part).collect()
+        };
+        let [gram, weights] = self.matrices();
         Ok(Carried {
             energy: *energy,
             gram_draws: gram_draws.clone(),
+            weight_draws: weight_draws.clone(),
             predictive_draws: predictive_draws.clone(),
             tallied_draws: tallied_draws.clone(),
             state: engine.state.iter().map(|buffer| read(buffer, self.carried_state())).collect::<Result<_, _>>()?,
             sums: (engine.predictions.iter().enumerate())
                 .map(|(shard, buffer)| read(buffer, self.shard_sums(shard)))
                 .collect::<Result<_, _>>()?,
-            gram: gram.collect::<Result<_, _>>()?,
+            gram: sums(&engine.gram, gram_draws, gram)?,
+            weight_moments: sums(&engine.weight_moments, weight_draws, weights)?,
         })
     }
 
     pub(super) fn carry_on(&mut self, carried: Carried) -> Result<bool, BackendError> {
-        let Carried { energy, gram_draws, predictive_draws, tallied_draws, state, sums, gram } = carried;
-        let matrix = 4 * self.layout().gram_vectors();
-        let pairs = self.gram_draws.chunks(self.engine.plan.gram_pairs);
+        let Carried {
+            energy,
+            gram_draws,
+            weight_draws,
+            predictive_draws,
+            tallied_draws,
+            state,
+            sums,
+            gram,
+            weight_moments,
+        } = carried;
+        let [gram_matrix, weight_matrix] = self.matrices();
+        let pairs = self.engine.plan.gram_pairs;
+        let fits = |sums: &[Vec<f32>], matrix: usize| {
+            let expected = self.gram_draws.chunks(pairs).map(|pairs| matrix * pairs.len());
+            let of_buffer = |(sums, size): (&Vec<f32>, usize)| sums.is_empty() || sums.len() == size;
+            sums.len() == self.engine.gram.len() && sums.iter().zip(expected).all(of_buffer)
+        };
         let alike = gram_draws.len() == self.gram_draws.len()
+            && weight_draws.len() == self.weight_draws.len()
             && predictive_draws.len() == self.predictive_draws.len()
             && state.len() == self.engine.state.len()
             && state.iter().all(|state| state.len() == self.carried_state())
             && tallied_draws.len() == self.tallied_draws.len()
             && sums.len() == self.engine.predictions.len()
             && sums.iter().enumerate().all(|(shard, p)| p.len() == self.shard_sums(shard))
-            && gram.len() == self.engine.gram.len()
-            && gram.iter().zip(pairs).all(|(sums, pairs)| sums.is_empty() || sums.len() == matrix * pairs.len());
+            && fits(&gram, gram_matrix)
+            && fits(&weight_moments, weight_matrix);
         if !alike {
             return Ok(false);
         }
@@ -80,11 +109,14 @@ impl Gpu {
         for (buffer, values) in buffers.zip(state.iter().chain(&sums)) {
             self.write(buffer, 0, values)?;
         }
-        for ((buffer, sums), pairs) in engine.gram.iter().zip(gram).zip(gram_draws.chunks(engine.plan.gram_pairs)) {
-            let sums = if sums.is_empty() { vec![0.0; matrix * pairs.len()] } else { sums };
-            self.write(buffer, 0, &sums)?;
+        let of_both = [(&engine.gram, gram, gram_matrix), (&engine.weight_moments, weight_moments, weight_matrix)];
+        for (buffers, sums, matrix) in of_both {
+            for ((buffer, sums), pairs) in buffers.iter().zip(sums).zip(gram_draws.chunks(pairs)) {
+                let sums = if sums.is_empty() { vec![0.0; matrix * pairs.len()] } else { sums };
+                self.write(buffer, 0, &sums)?;
+            }
         }
-        (self.energy, self.gram_draws) = (energy, gram_draws);
+        (self.energy, self.gram_draws, self.weight_draws) = (energy, gram_draws, weight_draws);
         (self.predictive_draws, self.tallied_draws) = (predictive_draws, tallied_draws);
         Ok(true)
     }

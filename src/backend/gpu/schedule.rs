@@ -10,7 +10,7 @@ use crate::backend::{Observation, Parity, Round};
 pub struct Command {
     pub kernel: Kernel,
     pub shard: usize,
-    /// Which buffer of Gram sums, for [`Kernel::Gram`].
+    /// Which buffer of sums, for [`Kernel::Gram`] and [`Kernel::WeightMoment`].
     pub gram_buffer: usize,
     pub groups: [u32; 3],
     pub call: Call,
@@ -146,12 +146,16 @@ impl<'a> Schedule<'a> {
         self.push(Kernel::Centroids, shard, call);
         self.push(Kernel::Measure, shard, call);
         if observation.gram {
-            self.gram(shard, call);
+            self.gram(Kernel::Gram, shard, call);
+        }
+        if observation.weights {
+            self.gram(Kernel::WeightMoment, shard, call);
         }
         if let Some(batch) = observation.batch {
             self.push(Kernel::Correlate, shard, call);
             self.push(Kernel::Count, shard, call);
-            for kernel in [Kernel::Complement, Kernel::ForwardTest, Kernel::Predict] {
+            let test = [Kernel::ForwardTest, Kernel::Predict, Kernel::CentroidsTest, Kernel::MeasureTest];
+            for kernel in std::iter::once(Kernel::Complement).chain(test) {
                 if kernel.needed(&self.plan.layout) {
                     self.push(kernel, shard, Call { which: batch as u32, ..call });
                 }
@@ -159,8 +163,10 @@ impl<'a> Schedule<'a> {
         }
     }
 
-    fn gram(&mut self, shard: usize, call: Call) {
+    /// Sums over blocks of replicas: of the features, P×P, or of the weights, r×r.
+    fn gram(&mut self, kernel: Kernel, shard: usize, call: Call) {
         let layout = &self.plan.layout;
+        let size = if kernel == Kernel::Gram { layout.points } else { layout.rank };
         let pairs = layout.temperatures * layout.gram_blocks;
         let largest_block = layout.replicas.div_ceil(layout.gram_blocks).min(call.replicas as usize);
         for gram_buffer in 0..self.plan.gram_buffers {
@@ -168,11 +174,11 @@ impl<'a> Schedule<'a> {
             let count = self.plan.gram_pairs.min(pairs - first);
             for part in 0..largest_block.div_ceil(layout.gram_chains()) {
                 let call = Call { which: first as u32, step: part as u32, ..call };
-                let tiles = layout.tiling.groups(layout.points, layout.points);
+                let tiles = layout.tiling.groups(size, size);
                 let chains = count * layout.gram_chains().min(largest_block);
-                let cost = (chains * layout.points * layout.points * layout.units) as f64;
+                let cost = (chains * size * size * layout.units) as f64;
                 let groups = [tiles as u32, count as u32, 1];
-                self.commands.push(Command { kernel: Kernel::Gram, shard, gram_buffer, groups, call, cost });
+                self.commands.push(Command { kernel, shard, gram_buffer, groups, call, cost });
             }
         }
     }
@@ -198,17 +204,18 @@ impl<'a> Schedule<'a> {
             | Kernel::Accept
             | Kernel::Measure
             | Kernel::Count
-            | Kernel::Predict => (1, chains, 1),
+            | Kernel::Predict
+            | Kernel::MeasureTest => (1, chains, 1),
             Kernel::BackwardReadout => (flat(layout.unit_vectors()), chains, 1),
             Kernel::Prior => (flat(layout.chain_body()), chains, 1),
             Kernel::Settle => (flat(layout.chain_state()), chains, 1),
             Kernel::Exchange => (flat(pairs), 1, 1),
             Kernel::Swap => (flat(layout.chain_state()), pairs, 1),
-            Kernel::Centroids => (flat(layout.unit_vectors()), chains, layout.classes),
+            Kernel::Centroids | Kernel::CentroidsTest => (flat(layout.unit_vectors()), chains, layout.classes),
             Kernel::Complement => (flat(layout.units * layout.complement_vectors()), chains, 1),
             Kernel::Moments => (flat(layout.rank_vectors() + 1), chains, 1),
             Kernel::Correlate => (flat(layout.rank_vectors()), chains, 1),
-            Kernel::Gram => return,
+            Kernel::Gram | Kernel::WeightMoment => return,
         };
         let order = layout.order();
         let inner = match kernel {

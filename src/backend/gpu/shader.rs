@@ -26,9 +26,12 @@ pub enum Kernel {
     Correlate,
     Count,
     Gram,
+    WeightMoment,
     Complement,
     ForwardTest,
     Predict,
+    CentroidsTest,
+    MeasureTest,
     Moments,
 }
 
@@ -50,7 +53,7 @@ const BACKWARD: Fragment = fragment!("backward");
 
 impl Kernel {
     /// Every kernel, in the order of the enumeration.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 28] = [
         Self::Prior,
         Self::Launch,
         Self::Forward,
@@ -72,9 +75,12 @@ impl Kernel {
         Self::Correlate,
         Self::Count,
         Self::Gram,
+        Self::WeightMoment,
         Self::Complement,
         Self::ForwardTest,
         Self::Predict,
+        Self::CentroidsTest,
+        Self::MeasureTest,
         Self::Moments,
     ];
 
@@ -96,13 +102,14 @@ impl Kernel {
             Self::Settle => "settle",
             Self::Exchange => "exchange",
             Self::Swap => "swap",
-            Self::Centroids => "centroids",
+            Self::Centroids | Self::CentroidsTest => "centroids",
             Self::Measure => "measure",
             Self::Correlate => "correlate",
             Self::Count => "count",
-            Self::Gram => "gram",
+            Self::Gram | Self::WeightMoment => "gram",
             Self::Complement => "complement",
             Self::Predict => "predict",
+            Self::MeasureTest => "measure_test",
             Self::Moments => "moments",
         }
     }
@@ -112,6 +119,7 @@ impl Kernel {
         match self {
             Self::Complement => layout.complement > 0,
             Self::ForwardTest | Self::Predict => layout.test_points > 0,
+            Self::CentroidsTest | Self::MeasureTest => layout.test_manifolds,
             Self::Assemble
             | Self::Factorize
             | Self::Solve
@@ -134,7 +142,13 @@ impl Kernel {
     pub fn is_product(self) -> bool {
         matches!(
             self,
-            Self::Forward | Self::ForwardTest | Self::Backward | Self::BackwardMarginal | Self::Assemble | Self::Gram
+            Self::Forward
+                | Self::ForwardTest
+                | Self::Backward
+                | Self::BackwardMarginal
+                | Self::Assemble
+                | Self::Gram
+                | Self::WeightMoment
         )
     }
 
@@ -158,9 +172,12 @@ impl Kernel {
             }
             Self::Accept | Self::Settle => &[NOISE, SUM, UPDATE, fragment!("accept")],
             Self::Exchange | Self::Swap => &[NOISE, SUM, UPDATE, fragment!("exchange")],
-            Self::Centroids | Self::Measure => &[NOISE, SUM, fragment!("observe")],
+            Self::Centroids | Self::Measure | Self::CentroidsTest | Self::MeasureTest => {
+                &[NOISE, SUM, fragment!("observe")]
+            }
             Self::Correlate | Self::Count => &[SUM, fragment!("tally")],
-            Self::Gram => &[SUM, product, fragment!("gram")],
+            Self::Gram => &[SUM, product, fragment!("gram_features"), fragment!("gram")],
+            Self::WeightMoment => &[SUM, product, fragment!("gram_weights"), fragment!("gram")],
             Self::Complement => &[NOISE, fragment!("complement")],
             Self::Predict => &[SUM, fragment!("predict")],
             Self::Moments => &[SUM, fragment!("moments")],
@@ -172,7 +189,7 @@ impl Kernel {
     /// The source of the kernel for a layout.
     pub fn source(self, layout: &Layout) -> Source {
         let mut source = Source::default();
-        source.push("constants", &layout.constants(self == Self::ForwardTest));
+        source.push("constants", &layout.constants(matches!(self, Self::ForwardTest | Self::CentroidsTest)));
         for (path, text) in self.fragments(layout) {
             source.push(path, text);
         }

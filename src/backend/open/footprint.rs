@@ -60,8 +60,12 @@ impl CpuMemory {
             // Position and gradient, and at the start the same again with the weights in float64 on their way to their superchains.
             ("chains", chains * weights * (4.0 * scalar + 8.0)),
             ("work space", threads * scalar * (4.0 * weights + 4.0 * width * points + 2.0 * width * test)),
-            ("Gram sums", blocks * (8.0 + scalar) * matrix),
-            ("results", 8.0 * (blocks + RESULT_MATRICES * temperatures + PASSING_MATRICES) * matrix),
+            ("Gram sums", blocks * (8.0 + scalar) * (matrix + rank * rank)),
+            (
+                "results",
+                8.0 * ((blocks + RESULT_MATRICES * temperatures + PASSING_MATRICES) * matrix
+                    + (blocks + 3.0) * rank * rank),
+            ),
             ("predictions", 2.0 * 16.0 * test * batches * chains),
             // Twice, like the predictions: when the run ends they are copied.
             ("units", 2.0 * 8.0 * (rank + 2.0 * (CELLS + 2) as f64) * chains),

@@ -7,16 +7,24 @@ use crate::report::Document;
 use crate::report::table::short;
 
 pub fn figures(document: &Document) -> Vec<Figure> {
-    quantities(document).iter().filter_map(|quantity| figure(document, quantity)).collect()
+    let train = quantities(document);
+    let test = of_pairs(document, "centroid_distance_sq_test", "D² test");
+    train.iter().chain(&test).filter_map(|quantity| figure(document, quantity)).collect()
 }
 
 /// One for every pair of classes.
 pub fn quantities(document: &Document) -> Vec<Quantity> {
+    of_pairs(document, "centroid_distance_sq", "D²")
+}
+
+/// Those called `name`, whatever pair of classes stands behind it in brackets.
+fn of_pairs(document: &Document, name: &str, symbol: &str) -> Vec<Quantity> {
     let names = document.temperatures.first().into_iter().flat_map(|at| at.observables.keys());
-    names
-        .filter(|name| name.starts_with("centroid_distance_sq"))
-        .map(|name| Quantity::new(name, &name.replace("centroid_distance_sq", "D²")))
-        .collect()
+    let of_name = |full: &String| {
+        let pair = full.strip_prefix(name).filter(|rest| rest.is_empty() || rest.starts_with('['))?;
+        Some(Quantity::new(full, &format!("{symbol}{pair}")))
+    };
+    names.filter_map(of_name).collect()
 }
 
 fn figure(document: &Document, quantity: &Quantity) -> Option<Figure> {

@@ -11,6 +11,8 @@ pub enum Ink {
     /// Pairs of points, or a second sampled number.
     Second,
     Third,
+    /// Gradient descent.
+    Descent,
     /// One of several runs.
     Run(usize),
 }
@@ -25,7 +27,7 @@ pub enum Marker {
 }
 
 /// Light and dark colour of every class of ink. The order of the runs is that of the palette.
-const COLOURS: [(&str, &str, &str); 15] = [
+const COLOURS: [(&str, &str, &str); 16] = [
     ("sampled", "#222222", "#f2f2f2"),
     ("nngp", "#7a7a7a", "#a0a0a0"),
     ("saddle", "#0072b2", "#56b4e9"),
@@ -33,6 +35,7 @@ const COLOURS: [(&str, &str, &str); 15] = [
     ("adaptive", "#009e73", "#2cc79b"),
     ("second", "#d55e00", "#f08a3c"),
     ("third", "#0072b2", "#56b4e9"),
+    ("descent", "#b0508f", "#d68fbd"),
     ("run0", "#0072b2", "#56b4e9"),
     ("run1", "#d55e00", "#f08a3c"),
     ("run2", "#009e73", "#2cc79b"),
@@ -54,6 +57,7 @@ impl Ink {
             Self::Theory(kind) => kind.name().into(),
             Self::Second => "second".into(),
             Self::Third => "third".into(),
+            Self::Descent => "descent".into(),
             Self::Run(k) => format!("run{}", k % RUNS),
         }
     }
@@ -85,6 +89,7 @@ impl Ink {
             Self::Theory(Kind::Saddle) | Self::Second => Marker::Square,
             Self::Theory(Kind::SingleUnit) | Self::Third => Marker::Diamond,
             Self::Theory(Kind::Adaptive) => Marker::Up,
+            Self::Descent => Marker::Down,
             Self::Run(k) => ALL[k % ALL.len()],
         }
     }

@@ -10,6 +10,7 @@ mod evidence;
 mod gram;
 pub mod heat;
 pub mod ink;
+mod inversion;
 pub mod ladder;
 mod learning;
 pub mod plot;
@@ -18,6 +19,7 @@ mod radius;
 mod raster;
 mod readout;
 pub mod scale;
+mod spectrum;
 mod weights;
 
 use super::Document;
@@ -27,6 +29,7 @@ use canvas::{coordinate, escape};
 use plot::{Drawn, Plot, WIDTH};
 
 pub use distance::quantities as distance_quantities;
+pub use inversion::figures as inversion_figures;
 pub use radius::quantities as radius_quantities;
 pub use raster::{RasterError, png};
 pub use readout::quantity as readout_quantity;
@@ -64,6 +67,7 @@ pub fn sections(document: &Document, gram: Option<&GramAt>) -> Vec<Section> {
     let section = |heading, figures| Section { heading, figures };
     let mut weights = readout::figures(document);
     weights.extend(weights::figures(document));
+    weights.extend(spectrum::figures(document));
     weights.extend(density::figures(document));
     let mut function = learning::figures(document);
     function.extend(predictor::figures(document));

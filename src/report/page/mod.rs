@@ -1,11 +1,13 @@
 //! The report as one page that needs nothing else: no network, no script, no font; light and dark; from a phone's width up.
 
+mod descent;
 mod html;
 mod overlay;
 mod run;
 
 use super::figure::{Figure, png};
 
+pub use descent::descent_page;
 pub use overlay::{Named, OVERLAY_MARK, overlay};
 pub use run::page;
 

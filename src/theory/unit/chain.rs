@@ -14,7 +14,7 @@ use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, Par};
 use rayon::prelude::*;
 
-use super::draws::{Block, Draws, address};
+use super::draws::{Block, Draws, address, tested};
 use super::measure::{Measure, Tilt};
 use crate::model::{Network, Problem};
 
@@ -90,8 +90,10 @@ pub(super) fn sample(
     }
     let mut blocks = Vec::new();
     for trajectory in 0..params.draws as u32 {
-        target.advance(&mut bundles, step, params.warmup as u32 + trajectory);
-        blocks.extend(bundles.iter().map(|bundle| target.record(bundle)));
+        let trajectory = params.warmup as u32 + trajectory;
+        target.advance(&mut bundles, step, trajectory);
+        let recorded = bundles.par_iter().map(|bundle| target.record(bundle, trajectory));
+        blocks.extend(recorded.collect::<Vec<_>>());
     }
     Draws { blocks, groups: count as usize * TOGETHER, from_prior: false }
 }
@@ -175,12 +177,15 @@ impl Target<'_> {
         State { features, potential: tilts.iter().map(|tilt| -tilt.log_weight()).collect(), gradient, tilts }
     }
 
-    fn record(&self, bundle: &Bundle) -> Block {
+    fn record(&self, bundle: &Bundle, trajectory: u32) -> Block {
         let deviation = 1.0 / self.network.lambda0.sqrt();
         let along =
             |x: faer::ColRef<'_, f64>| -> f64 { x.iter().zip(self.direction).map(|(x, u)| deviation * x * u).sum() };
+        let weights = &bundle.position * faer::Scale(deviation);
+        let noise = address(self.set, trajectory * 4096 + bundle.index, 8);
         Block {
             features: bundle.state.features.clone(),
+            tested: tested(self.problem, self.network, &weights, &noise),
             along: bundle.position.col_iter().map(along).collect(),
             log_base: bundle.state.tilts.iter().map(|tilt| -tilt.log_weight()).collect(),
         }

@@ -1,11 +1,11 @@
-//! Draws of one hidden unit: its features on the training points and its weight along û, with what is needed to reweight them.
+//! Draws of one hidden unit: its features on the training points, their means over the classes of the test points, and its weight along û, with what is needed to reweight them.
 //!
 //! Everything lives in the reduced basis of [`Problem`](crate::model::Problem), w' = Vᵀw, where h = Z w' and û' = Vᵀû has unit length. Prior draws
 //! keep their components orthogonal to û' and take w·û from a mixture in equal parts, a third of the draws each, of Gaussians of
 //! [`WIDENINGS`] times the prior's variance: the tilt acts along û above all, and the part that is the prior keeps every ratio of densities below 3.
 
 use faer::linalg::matmul::matmul;
-use faer::{Accum, Mat, Par};
+use faer::{Accum, Mat, MatRef, Par};
 use rayon::prelude::*;
 
 use crate::model::{Activation, Network, Problem};
@@ -30,6 +30,8 @@ pub(super) fn address(set: u32, trajectory: u32, step: u32) -> Address {
 pub(super) struct Block {
     /// φ, (P, draws).
     pub features: Mat<f64>,
+    /// Of every class the mean of φ over its test points, then of every class that of φ², (2·classes, draws); empty without manifolds there.
+    pub tested: Mat<f64>,
     /// w·û.
     pub along: Vec<f64>,
     /// ln of prior over proposal density, up to a constant; what a chain drew under another measure counts as its proposal.
@@ -69,7 +71,8 @@ impl Draws {
                         log_base[i] = -(relative.iter().sum::<f64>() / relative.len() as f64).ln();
                     }
                 }
-                Block { features: features(problem, network.activation, &weights), along, log_base }
+                let tested = tested(problem, network, &weights, &address(set, index, 8));
+                Block { features: features(problem, network.activation, &weights), tested, along, log_base }
             })
             .collect::<Vec<_>>();
         let groups = blocks.len() * BLOCK;
@@ -85,4 +88,32 @@ pub(super) fn features(problem: &Problem, activation: Activation, weights: &Mat<
         column.iter_mut().for_each(|h| *h = activation.sigma(*h));
     }
     h
+}
+
+/// [`Block::tested`] of every column of `weights`. What a test point sees outside the span of the training inputs keeps its prior, and is drawn.
+pub(super) fn tested(problem: &Problem, network: &Network, weights: &Mat<f64>, noise: &Address) -> Mat<f64> {
+    let (draws, classes, outside) = (weights.ncols(), problem.classes(), problem.complement_rank());
+    if !problem.has_test_manifolds() {
+        return Mat::new();
+    }
+    let mut h = Mat::zeros(problem.test_points(), draws);
+    matmul(h.as_mut(), Accum::Replace, problem.z_test.as_ref(), weights.as_ref(), 1.0, Par::Seq);
+    if outside > 0 {
+        let mut normals = vec![0.0f64; draws * outside];
+        noise.normals(&mut normals);
+        let normals = MatRef::from_column_major_slice(&normals, outside, draws);
+        let deviation = 1.0 / network.lambda0.sqrt();
+        matmul(h.as_mut(), Accum::Add, problem.z_complement.as_ref(), normals, deviation, Par::Seq);
+    }
+    let mut sizes = vec![0.0; classes];
+    problem.class_test.iter().for_each(|&class| sizes[class] += 1.0);
+    let mut tested = Mat::zeros(2 * classes, draws);
+    for (mut means, column) in tested.col_iter_mut().zip(h.col_iter()) {
+        for (h, &class) in column.iter().zip(&problem.class_test) {
+            let phi = network.activation.sigma(*h);
+            means[class] += phi / sizes[class];
+            means[classes + class] += phi * phi / sizes[class];
+        }
+    }
+    tested
 }

@@ -126,6 +126,9 @@ pub struct UnitPrediction {
     pub centroid_distance_sq: Vec<Estimate>,
     /// R²_a of every class.
     pub gyration_radius_sq: Vec<Estimate>,
+    /// The same of the test points; empty unless every class has two of them or more.
+    pub centroid_distance_sq_test: Vec<Estimate>,
+    pub gyration_radius_sq_test: Vec<Estimate>,
     /// ⟨G⟩ on the training points.
     pub gram: Mat<f64>,
     /// The marginal densities of v and of w·û.
@@ -312,6 +315,8 @@ impl UnitPrediction {
             weight_fourth_moment_along_u: along.map(|[.., x]| x),
             centroid_distance_sq: observed.centroid_distance_sq,
             gyration_radius_sq: observed.gyration_radius_sq,
+            centroid_distance_sq_test: observed.centroid_distance_sq_test,
+            gyration_radius_sq_test: observed.gyration_radius_sq_test,
             gram: observed.gram,
             readout_density: observed.readout_density,
             weight_density_along_u: density,
@@ -368,6 +373,8 @@ impl UnitPrediction {
             weight_fourth_moment_along_u: optional(&|p| p.weight_fourth_moment_along_u),
             centroid_distance_sq: array(&|p| &p.centroid_distance_sq),
             gyration_radius_sq: array(&|p| &p.gyration_radius_sq),
+            centroid_distance_sq_test: array(&|p| &p.centroid_distance_sq_test),
+            gyration_radius_sq_test: array(&|p| &p.gyration_radius_sq_test),
             gram: gram * faer::Scale(1.0 / all.len() as f64),
             readout_density: density(&|p| Some(&p.readout_density))?,
             weight_density_along_u: density(&|p| p.weight_density_along_u.as_ref()),
@@ -388,6 +395,7 @@ impl UnitPrediction {
         ];
         (scalars.into_iter().chain(optional.into_iter().flatten()))
             .chain(self.centroid_distance_sq.iter().chain(&self.gyration_radius_sq).copied())
+            .chain(self.centroid_distance_sq_test.iter().chain(&self.gyration_radius_sq_test).copied())
             .all(Estimate::is_finite)
     }
 }

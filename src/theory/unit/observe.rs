@@ -34,6 +34,8 @@ pub(super) struct Observed {
     pub along: Option<Along>,
     pub centroid_distance_sq: Vec<Estimate>,
     pub gyration_radius_sq: Vec<Estimate>,
+    pub centroid_distance_sq_test: Vec<Estimate>,
+    pub gyration_radius_sq_test: Vec<Estimate>,
     pub gram: Mat<f64>,
     pub readout_density: Density,
 }
@@ -53,6 +55,8 @@ struct Row {
     log_base: f64,
     /// D² of all pairs, then R² of all classes, of the single unit.
     geometry: Vec<f64>,
+    /// The same of the test points; empty without manifolds there.
+    tested: Vec<f64>,
 }
 
 /// Tilts of all draws in order.
@@ -138,6 +142,7 @@ pub(super) fn observe(
     let controls = draws.from_prior.then(|| controls(theory, measure, prior, direction, &rows)).and_then(Controls::new);
     let estimator = Estimator { weights: Weights::new(&log), groups: draws.groups, controls };
     let mean = |value: &(dyn Fn(&Row) -> f64 + Sync)| estimator.mean(&column(value));
+    let [centroid_distance_sq_test, gyration_radius_sq_test] = tested(&log, draws, &rows, prior);
 
     let odd = theory.network.activation.is_odd();
     let lambda1 = measure.lambda1;
@@ -173,7 +178,31 @@ pub(super) fn observe(
         readout_second_moment,
         centroid_distance_sq,
         gyration_radius_sq,
+        centroid_distance_sq_test,
+        gyration_radius_sq_test,
     }
+}
+
+/// D² and R² at the test points. Their own averages under the prior are the controls, so that nothing else depends on whether there are test points.
+fn tested(log: &[f64], draws: &Draws, rows: &[Row], prior: &Prediction) -> [Vec<Estimate>; 2] {
+    let known: Vec<f64> =
+        prior.centroid_distance_sq_test.iter().chain(&prior.gyration_radius_sq_test).copied().collect();
+    let ratio = |row: &Row| row.log_base.exp();
+    let controls = draws.from_prior.then(|| {
+        let one = rows.iter().map(|row| ratio(row) - 1.0).collect();
+        let column =
+            |(k, known): (usize, &f64)| rows.iter().map(|row| ratio(row) * (row.tested[k] - known)).collect::<Vec<_>>();
+        std::iter::once(one).chain(known.iter().enumerate().map(column)).collect()
+    });
+    let estimator = Estimator {
+        weights: Weights::new(log),
+        groups: draws.groups,
+        controls: controls.filter(|_| !known.is_empty()).and_then(Controls::new),
+    };
+    let mean = |k: usize| estimator.mean(&rows.iter().map(|row| row.tested[k]).collect::<Vec<_>>());
+    let mut distances: Vec<Estimate> = (0..known.len()).into_par_iter().map(mean).collect();
+    let radii = distances.split_off(prior.centroid_distance_sq_test.len());
+    [distances, radii]
 }
 
 /// By how many standard errors ⟨v²⟩ differs between the first and the second half of chains.
@@ -229,12 +258,19 @@ fn rows(block: &Block, measure: &Measure, members: &[Vec<usize>]) -> Vec<Row> {
                     (sum / members.len() as f64, squares / members.len() as f64)
                 })
                 .unzip();
-            let distances = class_pairs(members.len()).map(|(a, b)| (centroids[a] - centroids[b]).powi(2));
-            let radii = squares.iter().zip(&centroids).map(|(s, c)| s - c * c);
-            let geometry = distances.chain(radii).collect();
-            Row { tilt, along: block.along[k], log_base: block.log_base[k], geometry }
+            let geometry = manifolds(&centroids, &squares);
+            let tested: Vec<f64> = (0..block.tested.nrows()).map(|row| block.tested[(row, k)]).collect();
+            let (centroids, squares) = tested.split_at(tested.len() / 2);
+            let tested = manifolds(centroids, squares);
+            Row { tilt, along: block.along[k], log_base: block.log_base[k], geometry, tested }
         })
         .collect()
+}
+
+/// D² of all pairs, then R² of all classes, from the means of φ and φ² over each.
+fn manifolds(centroids: &[f64], squares: &[f64]) -> Vec<f64> {
+    let distances = class_pairs(centroids.len()).map(|(a, b)| (centroids[a] - centroids[b]).powi(2));
+    distances.chain(squares.iter().zip(centroids).map(|(s, c)| s - c * c)).collect()
 }
 
 /// Averages under the prior that are known: 1, the geometry, q, m, m², m w·û, and two moments of w·û, each times the ratio of prior to proposal.

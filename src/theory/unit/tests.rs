@@ -205,6 +205,46 @@ fn both_theories_are_the_prior_at_high_temperature() {
     }
 }
 
+/// At training points the manifolds of test points are the others, and of new points, which see what no training point does, they are the prior's at
+/// high temperature.
+#[test]
+fn the_manifolds_of_test_points_are_those_of_their_features() {
+    let solve = |problem: &Problem, temperature: f64, kind: Kind| {
+        let theory = Theory::new(problem, &network(Activation::Erf)).unwrap();
+        let found =
+            theory.unit_ladder(kind, &[temperature], &Params { sets: 2, ..Params::default() }).remove(0).unwrap();
+        (found, theory.nngp(temperature).unwrap())
+    };
+    let miss = |found: &[Estimate], expected: &[f64]| {
+        let miss =
+            |(found, expected): (&Estimate, &f64)| (found.value - expected).abs() / found.error.max(1e-4 * expected);
+        found.iter().zip(expected).map(miss).fold(0.0, f64::max)
+    };
+    let values = |estimates: &[Estimate]| estimates.iter().map(|e| e.value).collect::<Vec<_>>();
+    let mut same = task(30, 0, 6);
+    (same.x_test, same.y_test, same.class_test) =
+        (same.x_train.clone(), same.y_train.clone(), same.class_train.clone());
+    let new = Problem::new(&task(12, 40, 20)).unwrap();
+    assert!(new.complement_rank() > 0 && new.has_test_manifolds());
+    for kind in Kind::UNITS {
+        let (found, prior) = solve(&Problem::new(&same).unwrap(), 1.0, kind);
+        assert!(miss(&found.centroid_distance_sq_test, &values(&found.centroid_distance_sq)) < MOST_Z, "{kind:?}");
+        assert!(miss(&found.gyration_radius_sq_test, &values(&found.gyration_radius_sq)) < MOST_Z, "{kind:?}");
+        assert!(miss(&found.centroid_distance_sq_test, &prior.centroid_distance_sq) > MOST_Z, "{kind:?}: it has moved");
+        let (found, prior) = solve(&new, 1e7, kind);
+        assert!(
+            miss(&found.centroid_distance_sq_test, &prior.centroid_distance_sq_test) < MOST_Z,
+            "{kind:?}: new points"
+        );
+        assert!(miss(&found.gyration_radius_sq_test, &prior.gyration_radius_sq_test) < MOST_Z, "{kind:?}: new points");
+        let (found, _) = solve(&new, 0.5, kind);
+        assert!(
+            miss(&found.centroid_distance_sq_test, &prior.centroid_distance_sq_test) > MOST_Z,
+            "{kind:?}: new points"
+        );
+    }
+}
+
 /// For Gaussian features (identity) wide networks are those of the saddle point: the displacement by feature learning agrees to O(1/N1).
 #[test]
 fn wide_networks_with_gaussian_features_meet_the_saddle_point() {

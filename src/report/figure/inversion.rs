@@ -1,0 +1,137 @@
+//! D² against the training loss: along gradient descent, where it rises and falls again, and in equilibrium, from hot (large loss) to cold.
+
+use super::ink::Ink;
+use super::ladder::{Quantity, vertical};
+use super::plot::{Axis, Look, Panel, Plot, Point, Series};
+use super::{Figure, Numbers, distance_quantities};
+use crate::descent::{Descent, Spread, Track};
+use crate::report::Document;
+use crate::report::table::{short, with_error};
+use crate::theory::Kind;
+
+/// Name of the observable on the vertical axis, and of the one on the horizontal axis.
+const DISTANCE: &str = "centroid_distance_sq";
+const LOSS: &str = "train_loss";
+
+/// One figure for every pair of classes; `run` is a run of the same problem, whose samples are shown with their errors.
+pub fn figures(descent: &Descent, run: Option<&Document>) -> Vec<Figure> {
+    let Some(loss) = descent.tracks.iter().find(|track| track.observable == LOSS) else { return Vec::new() };
+    let distances = descent.tracks.iter().filter(|track| track.observable.split('[').next() == Some(DISTANCE));
+    distances.enumerate().map(|(pair, distance)| figure(descent, (loss, distance), pair, run)).collect()
+}
+
+fn figure(descent: &Descent, (loss, distance): (&Track, &Track), pair: usize, run: Option<&Document>) -> Figure {
+    let symbol = distance.observable.replace(DISTANCE, "D²");
+    let sampled = run.and_then(|run| {
+        let of_pair = distance_quantities(run).into_iter().find(|q| q.observable == distance.observable)?;
+        Some((run, of_pair))
+    });
+    let mut series: Vec<Series> = Kind::PROCESSES.into_iter().map(|kind| equilibrium(descent, kind, pair)).collect();
+    if let Some((run, quantity)) = &sampled {
+        let units = Kind::ALL.into_iter().filter(|kind| !Kind::PROCESSES.contains(kind));
+        series.extend(units.map(|kind| of_unit_theory(run, quantity, kind)));
+    }
+    series.push(path(descent, loss, distance, &symbol));
+    series.extend(sampled.as_ref().map(|(run, quantity)| samples(run, quantity)));
+    series.retain(|series| series.points.iter().any(|point| point.y.is_finite()));
+    let y = vertical(&symbol, &series);
+    let x = Axis { label: "training loss per point, L/P".into(), log: true, range: None };
+    let title = format!("{symbol} against training loss: descent and equilibrium");
+    let id = distance.observable.replace(DISTANCE, "descent");
+    let plot = Plot::one(&id, &title, Panel { x, y, series, ..Panel::default() });
+    Figure::plotted(&plot, caption(descent, (loss, distance), pair, &symbol), numbers(descent, loss, distance, &symbol))
+}
+
+/// Mean over the starts against mean over the starts.
+fn path(descent: &Descent, loss: &Track, distance: &Track, symbol: &str) -> Series {
+    let point = |((loss, distance), step): ((&Spread, &Spread), &u32)| Point {
+        x: loss.mean,
+        y: distance.mean,
+        // The band is two errors wide, and is to show one standard deviation over the starts.
+        error: distance.sd.unwrap_or(0.0) / 2.0,
+        note: format!("step {step}: L/P = {}, {symbol} = {}", spread(loss), spread(distance)),
+    };
+    let points = loss.values.iter().zip(&distance.values).zip(&descent.step).map(point).collect();
+    Series { ink: Ink::Descent, label: "gradient descent".into(), look: Look::Line, points }
+}
+
+/// ⟨L⟩(T) and D²(T) of a theory that is a Gaussian process.
+fn equilibrium(descent: &Descent, kind: Kind, pair: usize) -> Series {
+    let of_kind = descent.equilibrium.iter().filter(|at| at.theory == kind.name());
+    let points = of_kind.filter_map(|at| {
+        let y = *at.centroid_distance_sq.get(pair)?;
+        let note = format!("{}, T = {}: ⟨L⟩/P = {:.4}, D² = {y:.5}", at.theory, short(at.temperature), at.train_loss);
+        Some(Point { x: at.train_loss, y, error: 0.0, note })
+    });
+    Series { ink: Ink::Theory(kind), label: kind.name().into(), look: Look::Line, points: points.collect() }
+}
+
+/// The same of a theory of one unit, from the report of a run, where it says both.
+fn of_unit_theory(run: &Document, quantity: &Quantity, kind: Kind) -> Series {
+    let loss = Quantity::new(LOSS, "⟨L⟩/P");
+    let points = run.temperatures.iter().filter_map(|at| {
+        let ((x, _), (y, error)) = (loss.theory_at(at, kind)?, quantity.theory_at(at, kind)?);
+        let (temperature, shown) = (short(at.temperature), with_error(Some(y), Some(error)));
+        let note = format!("{}, T = {temperature}: ⟨L⟩/P = {x:.4}, D² = {shown}", kind.name());
+        Some(Point { x, y, error, note })
+    });
+    Series { ink: Ink::Theory(kind), label: kind.name().into(), look: Look::Line, points: points.collect() }
+}
+
+fn samples(run: &Document, quantity: &Quantity) -> Series {
+    let loss = Quantity::new(LOSS, "⟨L⟩/P");
+    let points = run.temperatures.iter().filter_map(|at| {
+        let ((x, x_error), (y, error)) = (loss.sampled_at(at)?, quantity.sampled_at(at)?);
+        let note = format!(
+            "T = {}: ⟨L⟩/P = {}, {} = {}",
+            short(at.temperature),
+            with_error(Some(x), x_error),
+            quantity.symbol,
+            with_error(Some(y), error)
+        );
+        Some(Point { x, y, error: error.unwrap_or(0.0), note })
+    });
+    Series { ink: Ink::Sampled, label: "sampled in equilibrium".into(), look: Look::Dots, points: points.collect() }
+}
+
+fn caption(descent: &Descent, (loss, distance): (&Track, &Track), pair: usize, symbol: &str) -> String {
+    let mut text = format!(
+        "Triangles: gradient descent from {} draws of the prior, mean over the starts at equal steps, band ± 1 standard deviation over them; training \
+         goes from right to left. Lines: equilibrium of the theories from hot (right) to cold. Points: sampled mean ± 1 MCSE, pale band ± 2 MCSE.",
+        descent.starts
+    );
+    let largest = |values: Vec<[f64; 2]>| {
+        let best = (0..values.len()).max_by(|a, b| values[*a][1].total_cmp(&values[*b][1]))?;
+        // At an end there is no inversion.
+        (best > 0 && best + 1 < values.len()).then(|| values[best])
+    };
+    let along: Vec<[f64; 2]> = loss.values.iter().zip(&distance.values).map(|(l, d)| [l.mean, d.mean]).collect();
+    if let Some([l, d]) = largest(along) {
+        text += &format!(" Along descent {symbol} is largest, {d:.4}, at L/P = {l:.3}.");
+    }
+    let saddle = descent.equilibrium.iter().filter(|at| at.theory == Kind::Saddle.name());
+    let saddle: Vec<[f64; 2]> =
+        saddle.filter_map(|at| Some([at.train_loss, *at.centroid_distance_sq.get(pair)?])).collect();
+    if let Some([l, d]) = largest(saddle) {
+        text += &format!(" In equilibrium saddle has its largest, {d:.4}, at ⟨L⟩/P = {l:.3}.");
+    }
+    text
+}
+
+fn numbers(descent: &Descent, loss: &Track, distance: &Track, symbol: &str) -> Numbers {
+    let header = ["step", "η·step", "L/P", symbol].map(String::from).to_vec();
+    let row = |k: usize| {
+        let time = format!("{:.3e}", descent.time[k]);
+        vec![descent.step[k].to_string(), time, spread(&loss.values[k]), spread(&distance.values[k])]
+    };
+    let records = descent.step.len().min(loss.values.len()).min(distance.values.len());
+    Numbers { header, rows: (0..records).map(row).collect() }
+}
+
+/// Mean ± standard deviation over the starts.
+fn spread(value: &Spread) -> String {
+    match value.sd {
+        Some(sd) => format!("{:.5} ± {sd:.5}", value.mean),
+        None => format!("{:.5}", value.mean),
+    }
+}
