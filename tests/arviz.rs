@@ -14,7 +14,8 @@ use tempfile::TempDir;
 type Test = Result<(), Failed>;
 
 /// What the checks import.
-const PROBE: &str = "import arviz, matplotlib, pandas, zarr; assert tuple(map(int, arviz.__version__.split('.')[:2])) >= (1, 3)";
+const PROBE: &str =
+    "import arviz, matplotlib, pandas, zarr; assert tuple(map(int, arviz.__version__.split('.')[:2])) >= (1, 3)";
 
 fn main() {
     let arguments = Arguments::from_args();
@@ -36,7 +37,8 @@ fn main() {
     ];
     let trials = tests.map(|(name, test)| {
         let python = python.clone();
-        let body = move || if there { test(&python) } else { Err("no ArviZ, and FEATHERM_REQUIRE_ARVIZ is set".into()) };
+        let body =
+            move || if there { test(&python) } else { Err("no ArviZ, and FEATHERM_REQUIRE_ARVIZ is set".into()) };
         Trial::test(name, body).with_ignored_flag(!there && !required)
     });
     libtest_mimic::run(&arguments, trials.into()).exit();
@@ -108,7 +110,8 @@ fn perturbed_numbers_are_caught(python: &Path) -> Test {
 fn readme(python: &Path) -> Test {
     let (place, _) = run(&[])?;
     let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md"))?;
-    let block = text.split("```python\n").nth(1).and_then(|rest| rest.split("```").next()).ok_or("no block of Python")?;
+    let block =
+        text.split("```python\n").nth(1).and_then(|rest| rest.split("```").next()).ok_or("no block of Python")?;
     let output = Command::new(python)
         .args(["-W", "error::UserWarning", "-W", "error::RuntimeWarning", "-c", block])
         .env("MPLBACKEND", "Agg")

@@ -12,7 +12,7 @@ use crate::report::{plots, table};
 use crate::run::{Checkpoints, Job, Prepared, Run, RunError, load, memory_need};
 use crate::sampler::SamplerError;
 use crate::store::{
-    Checkpoint, Origin, PAGE, RunDir, StoreError, read_report, write_arrays, write_draws, write_table,
+    Checkpoint, Origin, PAGE, RunDir, StoreError, read_report, write_arrays, write_draws, write_table, write_weights,
 };
 
 pub fn run(arguments: &RunArgs) -> Result<(), Failure> {
@@ -71,6 +71,7 @@ fn write_results(dir: &RunDir, prepared: &Prepared, run: &Run) -> Result<(), Sto
     write_arrays(dir, prepared, run)?;
     write_draws(dir, prepared, run)?;
     write_table(dir, &run.document)?;
+    write_weights(dir, prepared, run)?;
     dir.write_report(&run.document)
 }
 

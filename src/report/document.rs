@@ -216,8 +216,11 @@ impl SamplerReport {
 
 /// E-BFMI over all chains and the smallest of one; lost chains, whose energies are not numbers, are left out.
 fn energy_diagnostics(series: &[ChainSeries]) -> (Option<f64>, Option<f64>) {
-    let whole: Vec<&[f64]> =
-        series.iter().map(|chain| chain.energy.as_slice()).filter(|chain| chain.iter().all(|e| e.is_finite())).collect();
+    let whole: Vec<&[f64]> = series
+        .iter()
+        .map(|chain| chain.energy.as_slice())
+        .filter(|chain| chain.iter().all(|e| e.is_finite()))
+        .collect();
     let values = whole.concat();
     let Ok(chains) = Chains::new(&values, whole.len()) else { return (None, None) };
     let finite = |x: f64| Some(x).filter(|x| x.is_finite());

@@ -70,7 +70,8 @@ pub fn write_arrays(dir: &RunDir, prepared: &Prepared, run: &Run) -> Result<(), 
         }
     }
     let temperature: Array1<f64> = run.document.temperatures.iter().map(|t| t.temperature).collect();
-    let more: Vec<(String, Array2<f64>)> = histograms(&run.document).into_iter().chain(predictor(&run.document)).collect();
+    let more: Vec<(String, Array2<f64>)> =
+        histograms(&run.document).into_iter().chain(predictor(&run.document)).collect();
     let y_test = Array1::from(prepared.problem.y_test.clone());
     let class_test: Array1<i64> = prepared.problem.class_test.iter().map(|&class| class as i64).collect();
     let class_train: Array1<i64> = prepared.problem.class_train.iter().map(|&class| class as i64).collect();

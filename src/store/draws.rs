@@ -95,7 +95,8 @@ impl<'a> Store<'a> {
     fn new(path: &Path, prepared: &'a Prepared, run: &'a Run) -> io::Result<Self> {
         let (problem, document) = (&*prepared.problem, &run.document);
         let replicas = run.recorded.lost.len() / document.temperatures.len().max(1);
-        let is_lost = |&replica: &usize| run.recorded.lost.iter().skip(replica).step_by(replicas.max(1)).any(|&lost| lost);
+        let is_lost =
+            |&replica: &usize| run.recorded.lost.iter().skip(replica).step_by(replicas.max(1)).any(|&lost| lost);
         let (lost, kept) = (0..replicas).partition(is_lost);
         Ok(Self {
             writer: Writer::create(path)?,
@@ -186,7 +187,8 @@ impl<'a> Store<'a> {
             ("n_steps", Values::Integer(cube.values(1, |_, t, draw, _| i64::from(steps[t][draw])))),
         ]);
         for (name, values) in variables {
-            self.writer.array(group, Variable { name, dimensions: &dimensions, values, attributes: Attributes::new() })?;
+            self.writer
+                .array(group, Variable { name, dimensions: &dimensions, values, attributes: Attributes::new() })?;
         }
         Ok(())
     }
@@ -195,7 +197,12 @@ impl<'a> Store<'a> {
         let group = "observed_data";
         self.writer.group(group, self.about(&[]))?;
         self.count(group, TRAIN_POINT, self.problem.points())?;
-        self.plain(group, "y_train", &[(TRAIN_POINT, self.problem.points())], Values::Float(self.problem.y_train.clone()))
+        self.plain(
+            group,
+            "y_train",
+            &[(TRAIN_POINT, self.problem.points())],
+            Values::Float(self.problem.y_train.clone()),
+        )
     }
 
     fn constant_data(&mut self) -> io::Result<()> {

@@ -105,6 +105,7 @@ pub fn plan(ensemble: &Ensemble, setting: &Setting) -> Plan {
         superchains: 1,
         gram: true,
         observe_warmup: false,
+        snapshots: 0,
     }
 }
 
