@@ -33,6 +33,8 @@ pub enum Purpose {
     Readout = 10,
     /// Draws of one hidden unit for the single-unit theories.
     Unit = 11,
+    /// The part of saved weights outside the span of the training inputs.
+    Outside = 12,
 }
 
 /// The address of a block of random numbers: one chain, one trajectory, one step inside it, one purpose.

@@ -6,6 +6,7 @@ pub mod fuzz;
 mod live;
 mod signatures;
 
+use std::fmt::Write;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,7 +21,9 @@ use crate::memory::{self, NotEnough};
 use crate::model::{Problem, ProblemError};
 use crate::observables::{self, Recorded, Recorder, TestSet};
 use crate::report::{Document, Signatures, Timing};
-use crate::sampler::{Course, Phase, Plan, Progress, SamplerError, Tuning, informed_mass, superchains};
+use crate::sampler::{
+    Course, Phase, Plan, Progress, SamplerError, Snapshots, Tuning, informed_mass, snapshots, superchains,
+};
 use crate::stats::ShapeError;
 use crate::store::StoreError;
 use crate::theory::unit::{self, UnitPrediction};
@@ -127,7 +130,28 @@ pub fn memory_need(
     let ensemble = ensemble(experiment, problem, &[]);
     let kept = sampler.draws.saturating_add(if experiment.save_warmup { sampler.warmup } else { 0 });
     let need = memory_plan(sampler.backend, sampler.adapter.as_deref(), sampler.precision, &ensemble, kept)?;
-    Ok((need.to_string(), need.check()))
+    let kept = snapshots_need(experiment, problem);
+    let mut text = need.to_string();
+    if kept > 0 {
+        // A String takes what is written to it.
+        let _ = writeln!(text, "{:12} {:10.2} MiB of host memory beside that", "snapshots", kept as f64 / 1048576.0);
+    }
+    let fits =
+        need.check().and_then(|()| memory::require("the snapshots of the weights", kept, "--save-weights or --chains"));
+    Ok((text, fits))
+}
+
+/// Bytes of the snapshots of the weights: held in float32, and once more where a checkpoint is made of them and where it is written.
+fn snapshots_need(experiment: &Experiment, problem: &Problem) -> u64 {
+    let [wanted, chains, temperatures, width, rank] = [
+        snapshots::most(experiment.save_weights),
+        experiment.sampler.chains,
+        experiment.temperatures.len(),
+        experiment.network.width,
+        problem.rank(),
+    ]
+    .map(|n| n as f64);
+    (3.0 * 4.0 * wanted * chains * temperatures * width * (rank + 1.0)) as u64
 }
 
 /// The chains of an experiment, measuring weights as the theories' `predictions` at every temperature say.
@@ -153,6 +177,7 @@ pub struct Run {
     pub accumulated: Accumulated,
     /// Every chain, draw by draw.
     pub recorded: Recorded,
+    pub snapshots: Snapshots,
     /// For every temperature whether there is a direction û along which its weights were measured.
     pub directed: Vec<bool>,
     /// For every temperature the predictions of each theory.
@@ -195,6 +220,7 @@ pub struct Checkpoints<'a> {
 struct Saved {
     course: Course,
     recorded: Recorded,
+    snapshots: Snapshots,
     seconds: Seconds,
 }
 
@@ -318,6 +344,7 @@ impl<'a> Job<'a> {
             superchains: superchains(sampler.chains),
             gram: true,
             observe_warmup: self.experiment.save_warmup,
+            snapshots: self.experiment.save_weights,
         })
     }
 
@@ -337,9 +364,9 @@ impl<'a> Job<'a> {
         let observables = entries.iter().flat_map(|entry| entry.members.iter().copied()).collect();
         let shape = (problem.points(), problem.rank());
         let mut recorder = Recorder::new(observables, shape, self.experiment.network, plan.betas.len());
-        let (mut course, mut seconds) = match checkpoints.as_mut().and_then(|c| c.from.take()) {
+        let (mut course, mut snapshots, mut seconds) = match checkpoints.as_mut().and_then(|c| c.from.take()) {
             Some(state) => resume(&state, backend, &plan, &mut recorder)?,
-            None => (Course::start(backend, &plan)?, Seconds::default()),
+            None => (Course::start(backend, &plan)?, Snapshots::default(), Seconds::default()),
         };
         let mut last = Instant::now();
         while !course.finished(&plan) {
@@ -354,17 +381,20 @@ impl<'a> Job<'a> {
                 Phase::Sampling => &mut seconds.sampling,
             };
             *spent += start.elapsed().as_secs_f64();
+            if snapshots::due(course.draws(), plan.snapshots) {
+                snapshots.take(course.draws(), plan.snapshots, &backend.weights()?);
+            }
             if progress(state, &recorder).is_break() {
                 break;
             }
             let due = |c: &&mut Checkpoints| !c.every.is_zero() && last.elapsed() >= c.every;
             if let Some(checkpoints) = checkpoints.as_mut().filter(due).filter(|_| !course.finished(&plan)) {
-                (checkpoints.keep)(&save(backend, &course, &recorder, seconds)?)?;
+                (checkpoints.keep)(&save(backend, &course, (&recorder, &snapshots), seconds)?)?;
                 last = Instant::now();
             }
         }
         let kept = match &mut checkpoints {
-            Some(checkpoints) => (checkpoints.keep)(&save(backend, &course, &recorder, seconds)?),
+            Some(checkpoints) => (checkpoints.keep)(&save(backend, &course, (&recorder, &snapshots), seconds)?),
             None => Ok(()),
         };
         if course.draws() < 4 {
@@ -388,13 +418,18 @@ impl<'a> Job<'a> {
         let document = self.document(&plan, &report, backend, timing, rows, (&sampled, &recorded, signatures));
         let (predictions, units) = (std::mem::take(&mut self.predictions), std::mem::take(&mut self.units));
         let directed = (0..sampled.len()).map(|t| self.has_direction(t)).collect();
-        Ok(Run { document, accumulated, recorded, directed, predictions, units, kept })
+        Ok(Run { document, accumulated, recorded, snapshots, directed, predictions, units, kept })
     }
 }
 
 /// The state of a run as bytes: its own, then the backend's.
-fn save(backend: &dyn Backend, course: &Course, recorder: &Recorder, seconds: Seconds) -> Result<Vec<u8>, RunError> {
-    let saved = (course, recorder.recorded(), seconds);
+fn save(
+    backend: &dyn Backend,
+    course: &Course,
+    (recorder, snapshots): (&Recorder, &Snapshots),
+    seconds: Seconds,
+) -> Result<Vec<u8>, RunError> {
+    let saved = (course, recorder.recorded(), snapshots, seconds);
     let mut bytes = postcard::to_stdvec(&saved)
         .map_err(|error| BackendError(format!("the state of the run cannot be encoded: {error}")))?;
     backend.save(&mut bytes)?;
@@ -407,10 +442,10 @@ fn resume(
     backend: &mut dyn Backend,
     plan: &Plan,
     recorder: &mut Recorder,
-) -> Result<(Course, Seconds), RunError> {
+) -> Result<(Course, Snapshots, Seconds), RunError> {
     let not_ours = || RunError::Saved("what it holds is not the state of this run".into());
     let (saved, rest) = postcard::take_from_bytes::<Saved>(state).map_err(|_| not_ours())?;
-    let Saved { course, recorded, seconds } = saved;
+    let Saved { course, recorded, snapshots, seconds } = saved;
     if course.draws() > plan.draws {
         let (taken, asked) = (course.draws(), plan.draws);
         return Err(RunError::Saved(format!("{taken} draws are taken already, and only {asked} are asked for")));
@@ -419,7 +454,7 @@ fn resume(
         return Err(not_ours());
     }
     recorder.resume(recorded);
-    Ok((course, seconds))
+    Ok((course, snapshots, seconds))
 }
 
 /// The most refined prediction.

@@ -9,7 +9,9 @@ use std::sync::Arc;
 use featherm::config::{BackendChoice, Experiment, SamplerKind, preset};
 use featherm::report::Field;
 use featherm::run::{Prepared, Run, prepare, run};
-use featherm::store::{RunDir, write_draws, write_table};
+use featherm::store::{RunDir, write_draws, write_table, write_weights};
+use ndarray::{Array1, Array2, Array4, Array5, s};
+use ndarray_npy::NpzReader;
 use serde_json::Value;
 use tempfile::TempDir;
 use zarrs::array::Array;
@@ -259,4 +261,51 @@ fn the_table_is_that_of_the_report() {
     }
     assert_eq!(lines.len(), expected);
     assert!(lines.iter().any(|line| line[1] == *"centroid_distance_sq[0,6]"), "a name with a comma is one field");
+}
+
+/// Largest relative difference between a loss measured by the sampler and that of the saved network: float32 on both sides.
+const LOSS_TOLERANCE: f64 = 1e-4;
+
+/// Saved networks have the loss of their draw on the training points, in the basis of the inputs, and that of another draw not; and on test points, where they
+/// have what the sampler never moved, they err as the samples do.
+#[test]
+fn saved_networks_are_those_of_their_draws() {
+    let wanted = 8;
+    let (prepared, run) = sampled(&experiment(|settings| settings.output.save_weights = Some(wanted)));
+    let place = TempDir::new().unwrap();
+    let dir = RunDir::create(&place.path().join("run")).unwrap();
+    write_weights(&dir, &prepared, &run).unwrap();
+    let mut npz = NpzReader::new(fs::File::open(dir.path().join("weights.npz")).unwrap()).unwrap();
+    let v: Array4<f32> = npz.by_name("v").unwrap();
+    let w: Array5<f32> = npz.by_name("w").unwrap();
+    let draws: Array1<i64> = npz.by_name("draw").unwrap();
+    let [x_train, x_test]: [Array2<f64>; 2] = ["x_train", "x_test"].map(|name| npz.by_name(name).unwrap());
+    let [y_train, y_test]: [Array1<f64>; 2] = ["y_train", "y_test"].map(|name| npz.by_name(name).unwrap());
+    assert_eq!(w.dim(), (3, CHAINS, wanted, 5, x_train.ncols()));
+    assert!(prepared.problem.rank() < x_train.ncols(), "there is something outside the span");
+    let squares = |at: (usize, usize, usize), x: &Array2<f64>, y: &Array1<f64>| -> f64 {
+        let (v, w) = (v.slice(s![at.0, at.1, at.2, ..]).mapv(f64::from), w.slice(s![at.0, at.1, at.2, .., ..]));
+        let features = (x.dot(&w.mapv(f64::from).t()) / (x.ncols() as f64).sqrt()).mapv(libm::erf);
+        let errors = features.dot(&v) / (v.len() as f64).sqrt() - y;
+        errors.dot(&errors) / y.len() as f64
+    };
+    let (mut on_test, mut n) = (0.0, 0.0);
+    for t in 0..3 {
+        for chain in 0..CHAINS {
+            let recorded = &run.recorded.draws.at(t)[chain].observables[0];
+            for (k, &draw) in draws.iter().enumerate() {
+                let loss = 0.5 * squares((t, chain, k), &x_train, &y_train);
+                let [own, other] = [draw as usize, draw as usize - 1].map(|d| (loss / recorded[d] - 1.0).abs());
+                assert!(own < LOSS_TOLERANCE, "{t}, {chain}, {draw}: {loss} for {}", recorded[draw as usize]);
+                // A rejected trajectory leaves the weights, but not the readout, where they were.
+                assert!(other > LOSS_TOLERANCE, "the control: the loss of the draw before fits as well");
+                on_test += squares((t, chain, k), &x_test, &y_test);
+                n += 1.0;
+            }
+        }
+    }
+    let reported = |at: &featherm::report::TemperatureReport| at.observables["test_mse"].mean.scalar().unwrap();
+    let reported = run.document.temperatures.iter().map(reported).sum::<f64>() / 3.0;
+    let ratio = on_test / n / reported;
+    assert!((0.75..1.33).contains(&ratio), "test error {} for {reported}", on_test / n);
 }

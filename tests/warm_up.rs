@@ -48,6 +48,7 @@ fn tuned(
         superchains: 1,
         gram: false,
         observe_warmup: false,
+        snapshots: 0,
     };
     let mut warmed = 0;
     let report = sample(

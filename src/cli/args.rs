@@ -97,6 +97,9 @@ pub struct RunArgs {
     /// Keep every trajectory of the warm-up too, in the groups warmup_posterior and warmup_sample_stats of draws.zarr.
     #[arg(long, help_heading = "Output")]
     pub save_warmup: bool,
+    /// Keep the networks of N evenly spaced draws of every chain, in weights.npz.
+    #[arg(long, value_name = "N", help_heading = "Output", allow_negative_numbers = true)]
+    pub save_weights: Option<usize>,
     /// Print the resolved settings and the memory that the run would take, and stop.
     #[arg(long, help_heading = "Output")]
     pub dry_run: bool,
@@ -447,7 +450,12 @@ impl RunArgs {
         let (mut settings, name) = self.experiment.settings()?;
         let dir = self.out.as_deref().map(path_text).transpose()?;
         let save_warmup = self.save_warmup.then_some(true);
-        let output = OutputSettings { dir, checkpoint_every: self.checkpoint_every, save_warmup };
+        let output = OutputSettings {
+            dir,
+            checkpoint_every: self.checkpoint_every,
+            save_warmup,
+            save_weights: self.save_weights,
+        };
         settings.override_with(Settings { output, ..Settings::default() });
         Ok((settings, name))
     }

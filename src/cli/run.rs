@@ -14,7 +14,9 @@ use crate::observables::Recorder;
 use crate::report::{plots, table};
 use crate::run::{Checkpoints, Job, Prepared, Run, RunError, load, memory_need};
 use crate::sampler::SamplerError;
-use crate::store::{Checkpoint, Origin, PAGE, RunDir, StoreError, read_report, write_arrays, write_draws, write_table};
+use crate::store::{
+    Checkpoint, Origin, PAGE, RunDir, StoreError, read_report, write_arrays, write_draws, write_table, write_weights,
+};
 
 pub fn run(arguments: &RunArgs) -> Result<(), Failure> {
     let (settings, name) = arguments.settings()?;
@@ -91,6 +93,7 @@ fn write_results(dir: &RunDir, prepared: &Prepared, run: &Run) -> Result<(), Sto
     write_arrays(dir, prepared, run)?;
     write_draws(dir, prepared, run)?;
     write_table(dir, &run.document)?;
+    write_weights(dir, prepared, run)?;
     dir.write_report(&run.document)
 }
 

@@ -112,6 +112,8 @@ pub struct Experiment {
     pub checkpoint_every: f64,
     /// Whether the warm-up is kept draw by draw.
     pub save_warmup: bool,
+    /// Snapshots of the weights that are kept.
+    pub save_weights: usize,
 }
 
 impl Settings {
@@ -301,7 +303,13 @@ impl Experiment {
             return Err(ConfigError::impossible("checkpoint-every", checkpoint_every, requirement));
         }
         let save_warmup = output.save_warmup.unwrap_or(false);
-        Ok(Self { data, network, temperatures, theories, sampler, dir: output.dir, checkpoint_every, save_warmup })
+        let save_weights = output.save_weights.unwrap_or(0);
+        if save_weights > sampler.draws {
+            let requirement = format!("snapshots are of draws, and there are {}", sampler.draws);
+            return Err(ConfigError::impossible("save-weights", save_weights, requirement));
+        }
+        let dir = output.dir;
+        Ok(Self { data, network, temperatures, theories, sampler, dir, checkpoint_every, save_warmup, save_weights })
     }
 
     /// The settings that resolve to this experiment, complete: the record in every run directory.
@@ -309,7 +317,8 @@ impl Experiment {
         use super::{
             DataSettings, NetworkSettings, OutputSettings, SamplerSettings, TemperatureSettings, TheorySettings,
         };
-        let Self { data, network, temperatures, theories, sampler, dir, checkpoint_every, save_warmup } = self;
+        let Self { data, network, temperatures, theories, sampler, dir, checkpoint_every, save_warmup, save_weights } =
+            self;
         let is_teacher = data.source.starts_with("teacher:");
         Settings {
             data: DataSettings {
@@ -350,6 +359,7 @@ impl Experiment {
                 dir: dir.clone(),
                 checkpoint_every: Some(*checkpoint_every),
                 save_warmup: Some(*save_warmup),
+                save_weights: Some(*save_weights),
             },
             case: Vec::new(),
         }

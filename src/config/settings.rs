@@ -133,6 +133,8 @@ section! {
         checkpoint_every: f64,
         /// Whether `draws.zarr` holds the warm-up too.
         save_warmup: bool,
+        /// Snapshots of the weights in `weights.npz`; 0 writes none.
+        save_weights: usize,
     }
 }
 

@@ -131,9 +131,11 @@ impl Recorder {
             series.chains = vec![empty; outcome.measurements.len()];
             (series.steps, series.step_sizes) = (vec![Vec::new(); temperatures], vec![Vec::new(); temperatures]);
         }
-        for t in 0..temperatures {
-            series.steps[t].push(round.steps[t]);
-            series.step_sizes[t].push(moves[t].step_size);
+        for (column, &steps) in series.steps.iter_mut().zip(&round.steps) {
+            column.push(steps);
+        }
+        for (column, at) in series.step_sizes.iter_mut().zip(moves) {
+            column.push(at.step_size);
         }
         let replicas = outcome.measurements.len() / temperatures.max(1);
         let lost = &mut self.recorded.lost;

@@ -4,6 +4,7 @@ mod adapt;
 mod batches;
 mod mass;
 mod schedule;
+pub mod snapshots;
 mod tempering;
 
 use std::ops::ControlFlow;
@@ -18,6 +19,7 @@ use crate::config::{Readout, SamplerKind};
 
 pub use self::mass::informed_mass;
 pub use self::schedule::Tuning;
+pub use self::snapshots::{Snapshot, Snapshots};
 pub use self::tempering::ExchangeReport;
 
 /// What the loop is asked to do.
@@ -43,6 +45,8 @@ pub struct Plan {
     pub gram: bool,
     /// Whether the warm-up is measured in every trajectory, and not only where it learns from that. It changes no result.
     pub observe_warmup: bool,
+    /// Snapshots of the weights that are wanted; the loop stops for each, see [`snapshots`].
+    pub snapshots: usize,
 }
 
 /// One trajectory of every chain, as a recorder is shown it.
@@ -290,7 +294,9 @@ impl Draws {
     fn rounds(&self, plan: &Plan, trajectory: u32, ladder: &mut Ladder) -> Vec<Round> {
         let planned = self.taken..plan.draws.min(self.taken + CHUNK);
         planned
-            .take_while(|&draw| draw == self.taken || !batches::merges(draw, plan.batches))
+            .take_while(|&draw| {
+                draw == self.taken || !batches::merges(draw, plan.batches) && !snapshots::due(draw, plan.snapshots)
+            })
             .map(|draw| {
                 let batch = Some(batches::batch(draw, plan.batches));
                 let weights = plan.gram && draw.is_multiple_of(WEIGHTS_EVERY);

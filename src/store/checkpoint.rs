@@ -49,8 +49,8 @@ fn config(experiment: &Experiment) -> String {
     let mut settings = experiment.settings();
     settings.sampler.draws = None;
     // What is kept of the chains is part of what they do.
-    let OutputSettings { save_warmup, .. } = settings.output;
-    settings.output = OutputSettings { save_warmup, ..OutputSettings::default() };
+    let OutputSettings { save_warmup, save_weights, .. } = settings.output;
+    settings.output = OutputSettings { save_warmup, save_weights, ..OutputSettings::default() };
     // Settings are tables of plain values, which TOML can hold; Debug tells two of them apart as well.
     toml::to_string(&settings).unwrap_or_else(|_| format!("{settings:?}"))
 }

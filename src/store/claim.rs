@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::lock::Lock;
-use super::{ARRAYS, CHECKPOINT, CONFIG, DRAWS, REPORT, TABLE, partial, replaced};
+use super::{ARRAYS, CHECKPOINT, CONFIG, DRAWS, REPORT, TABLE, WEIGHTS, partial, replaced};
 
 /// A run directory with every directory that was created to have it.
 #[derive(Debug, Clone)]
@@ -79,7 +79,7 @@ impl Claim {
     /// report is, or an earlier process began the run, everything stays but half-written files.
     pub fn abandon(&self) -> Remains {
         // What is not there need not be removed, and what cannot be removed is no worse for the attempt.
-        for name in [CONFIG, REPORT, ARRAYS, TABLE, CHECKPOINT] {
+        for name in [CONFIG, REPORT, ARRAYS, TABLE, WEIGHTS, CHECKPOINT] {
             let _ = fs::remove_file(partial(&self.path, name));
         }
         for store in [partial(&self.path, DRAWS), replaced(&self.path, DRAWS)] {
@@ -88,7 +88,7 @@ impl Claim {
         if self.resumed || self.has_checkpoint() || self.path.join(REPORT).is_file() {
             return Remains::Run;
         }
-        for name in [CONFIG, ARRAYS, TABLE] {
+        for name in [CONFIG, ARRAYS, TABLE, WEIGHTS] {
             let _ = fs::remove_file(self.path.join(name));
         }
         let _ = fs::remove_dir_all(self.path.join(DRAWS));

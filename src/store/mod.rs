@@ -8,6 +8,7 @@ mod gram;
 mod lock;
 mod page;
 mod table;
+mod weights;
 mod zarr;
 
 use std::fs;
@@ -27,6 +28,7 @@ pub use draws::write_draws;
 pub use gram::{GramAt, read_gram};
 pub use page::{write_descent, write_overlay, write_page};
 pub use table::write_table;
+pub use weights::write_weights;
 
 use lock::Lock;
 
@@ -36,6 +38,7 @@ const CONFIG: &str = "config.toml";
 const DRAWS: &str = "draws.zarr";
 const REPORT: &str = "report.json";
 const TABLE: &str = "table.csv";
+const WEIGHTS: &str = "weights.npz";
 /// Directory of the figures inside a run directory.
 const FIGURES: &str = "figures";
 /// The report as a page.

@@ -106,6 +106,7 @@ pub fn plan(ensemble: &Ensemble, setting: &Setting) -> Plan {
         superchains: 1,
         gram: true,
         observe_warmup: false,
+        snapshots: 0,
     }
 }
 

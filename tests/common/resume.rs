@@ -9,7 +9,7 @@ use featherm::noise::{Address, Purpose};
 use serde_json::Value;
 
 /// A run small enough for a test that writes its checkpoint at every opportunity.
-pub const RUN: [&str; 27] = [
+pub const RUN: [&str; 30] = [
     "run",
     "--train",
     "20",
@@ -37,6 +37,9 @@ pub const RUN: [&str; 27] = [
     "0.01",
     "--backend",
     "cpu",
+    "--save-weights",
+    "3",
+    "--save-warmup",
 ];
 
 /// The program in a working directory of its own: the path of the run directory is part of its report.
@@ -76,7 +79,7 @@ pub fn completed(arguments: &[&str]) -> tempfile::TempDir {
     dir
 }
 
-/// The report of the run in `cwd` without its timing, and the bytes of its arrays, its table and every file of its store.
+/// The report of the run in `cwd` without its timing, and the bytes of its arrays, its weights, its table and every file of its store.
 pub fn result(cwd: &Path) -> (Value, Vec<u8>) {
     let mut report: Value = serde_json::from_slice(&fs::read(cwd.join("run/report.json")).unwrap()).unwrap();
     let timing = report.as_object_mut().unwrap().remove("timing").unwrap();
@@ -84,6 +87,7 @@ pub fn result(cwd: &Path) -> (Value, Vec<u8>) {
     report["gradients"] = timing["gradients"].clone();
     let mut bytes = Vec::new();
     append(&cwd.join("run/arrays.npz"), &mut bytes);
+    append(&cwd.join("run/weights.npz"), &mut bytes);
     append(&cwd.join("run/table.csv"), &mut bytes);
     append(&cwd.join("run/draws.zarr"), &mut bytes);
     for entry in fs::read_dir(cwd.join("run")).unwrap() {
