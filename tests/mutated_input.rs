@@ -73,12 +73,12 @@ fn feed(target: &str, mutants: usize, mut accepts: impl FnMut(&Path, &[u8]) -> R
 }
 
 /// A source of a file that lies at `path`, as it is used from a settings file.
-fn data(path: &Path, classes: Option<&str>) -> DataConfig {
+fn data(path: &Path, picked: Option<(&str, usize)>) -> DataConfig {
     let mut settings = preset("quick").unwrap();
     settings.data = Default::default();
     settings.data.source = Some(path.display().to_string());
-    settings.data.classes = classes.map(String::from);
-    settings.data.train = classes.map(|_| 2);
+    settings.data.classes = picked.map(|(classes, _)| classes.into());
+    settings.data.train = picked.map(|(_, train)| train);
     settings.data.test = Some(1);
     Experiment::resolve(settings).unwrap().data
 }
@@ -101,7 +101,7 @@ fn data_files() {
     let seeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds");
     let names =
         ["train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"];
-    let config = data(&folder, Some("0,1"));
+    let config = data(&folder, Some(("0,1", 2)));
     let (accepted, refused) = feed("idx", 300, |path, bytes| {
         for (name, seed) in names.iter().zip(["images", "labels", "images", "labels"]) {
             fs::copy(seeds.join("idx").join(seed), folder.join(name)).unwrap();
@@ -119,7 +119,7 @@ fn data_files() {
     for name in ["data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin", "data_batch_5.bin", "test_batch.bin"] {
         fs::write(folder.join(name), &other).unwrap();
     }
-    let config = data(&folder, Some("3,4"));
+    let config = data(&folder, Some(("3,4", 5)));
     let (accepted, refused) = feed("cifar", 300, |_, bytes| {
         fs::write(folder.join("data_batch_1.bin"), bytes).unwrap();
         load(&config)
