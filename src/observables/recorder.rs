@@ -51,7 +51,7 @@ pub struct Recorded {
 pub struct Series {
     /// Ordered by temperature, then replica.
     pub chains: Vec<ChainSeries>,
-    /// [temperature]\[draw\]: steps of the trajectories and their length.
+    /// \[temperature\]\[draw\]: steps of the trajectories and their length.
     pub steps: Vec<Vec<u32>>,
     pub step_sizes: Vec<Vec<f64>>,
 }
@@ -59,7 +59,7 @@ pub struct Series {
 /// The draws of one chain.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct ChainSeries {
-    /// [observable]\[draw\].
+    /// \[observable\]\[draw\].
     pub observables: Vec<Vec<f64>>,
     /// Log density of (v, W′) without its normalisation: −βL − ½λ0‖W′‖² − ½λ1‖v‖².
     pub log_density: Vec<f64>,
