@@ -287,8 +287,8 @@ fn a_full_disk_leaves_the_last_checkpoint() {
     let arguments = with(&[("--draws", "1500")]);
     let reference = result(completed(&arguments).path());
     let dir = TempDir::new().unwrap();
-    // 200 KiB hold the first draws and not the last.
-    let script = "trap '' XFSZ; ulimit -f 400; exec \"$0\" \"$@\"";
+    // 2000 KiB hold the warm-up and the first draws, and not the last.
+    let script = "trap '' XFSZ; ulimit -f 4000; exec \"$0\" \"$@\"";
     let full = std::process::Command::new("sh")
         .args(["-c", script, assert_cmd::cargo::cargo_bin!("featherm").to_str().unwrap()])
         .args(&arguments)
