@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::interrupt;
 use crate::observables::Recorder;
+use crate::report::short;
 use crate::run::{Live, live};
 use crate::sampler::{Phase, Progress};
 use crate::store::Claim;
@@ -191,7 +192,7 @@ fn summary(found: &[Live]) -> String {
     worst.sort_by(|a, b| b.decisive_rhat().total_cmp(&a.decisive_rhat()));
     worst.truncate(SHOWN);
     worst.sort_by(|a, b| b.temperature.total_cmp(&a.temperature));
-    let one = |live: &&Live| format!("T={} {:.3} ({:.0})", live.temperature, live.decisive_rhat(), live.ess);
+    let one = |live: &&Live| format!("T={} {:.3} ({:.0})", short(live.temperature), live.decisive_rhat(), live.ess);
     format!("R̂ (ESS) of D²: {}", worst.iter().map(one).collect::<Vec<_>>().join("  "))
 }
 

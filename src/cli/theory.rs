@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::args::TheoryArgs;
 use super::{Failure, print, print_json};
 use crate::observables::{Entry, Observable, TestSet, entries};
-use crate::report::UnitReport;
+use crate::report::{UnitReport, short};
 use crate::run::prepare;
 use crate::theory::unit::{Estimate, Params, UnitPrediction};
 use crate::theory::{Kind, Prediction};
@@ -133,7 +133,12 @@ fn table(forecasts: &[Forecast], entries: &[Entry]) -> String {
             Forecast::Unit(_) => ["-".into(), "-".into()],
         };
         let [q_bar, evidence] = order;
-        let _ = write!(text, "{:>10} {:>11} {q_bar:>9} {evidence:>12}", forecast.temperature(), forecast.kind().name());
+        let _ = write!(
+            text,
+            "{:>10} {:>11} {q_bar:>9} {evidence:>12}",
+            short(forecast.temperature()),
+            forecast.kind().name()
+        );
         for observable in columns() {
             let value = forecast.predicted(*observable).map_or_else(|| "-".into(), |e| format!("{:.5}", e.value));
             let _ = write!(text, " {value:>11}");

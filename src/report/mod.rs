@@ -12,7 +12,5 @@ pub use document::{
     DataSummary, Document, Field, LogEvidenceReport, ObservableReport, OrderParameters, QuantileReport, RhatKind,
     SCHEMA, SamplerReport, Signatures, TemperatureReport, Timing, UnitReport,
 };
-pub use table::table;
+pub use table::{short, table};
 pub use terminal::plots;
-
-use table::short;
