@@ -73,6 +73,10 @@ fn failures_say_what_to_do() {
         assert_eq!((output.status.code(), message.lines().count()), (Some(1), 1), "{message}");
         assert!(output.stdout.is_empty());
         told.iter().for_each(|part| assert!(message.to_lowercase().contains(part), "{message} does not say {part}"));
+        if left.is_empty() {
+            assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "{message}");
+            continue;
+        }
         let found: Vec<_> =
             fs::read_dir(dir.path().join("sets/mnist")).unwrap().map(|e| e.unwrap().file_name()).collect();
         assert_eq!(found, left, "{message}");

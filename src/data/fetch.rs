@@ -83,11 +83,25 @@ pub fn fetch(
     if !set.members.is_empty() && set.members.iter().all(there) {
         return Ok(());
     }
+    let created: Vec<&Path> = folder.ancestors().take_while(|p| !p.as_os_str().is_empty() && !p.exists()).collect();
     fs::create_dir_all(folder).map_err(|source| FetchError::Disk { path: folder.into(), source })?;
+    fetch_into(agent, set, mirror, folder, &mut progress).inspect_err(|_| {
+        // From the innermost; what keeps a file stays, for a folder that is not empty is not removed.
+        let _ = created.into_iter().try_for_each(fs::remove_dir);
+    })
+}
+
+fn fetch_into(
+    agent: &Agent,
+    set: &Set,
+    mirror: &str,
+    folder: &Path,
+    progress: &mut impl FnMut(&Remote, u64),
+) -> Result<(), FetchError> {
     for file in set.files {
         let path = folder.join(file.name);
         let url = format!("{}/{}", mirror.trim_end_matches('/'), file.name);
-        Download { agent, set, file, url, folder }.run(&mut progress)?;
+        Download { agent, set, file, url, folder }.run(progress)?;
         if !set.members.is_empty() {
             unpack(&path, set.members, folder)?;
             fs::remove_file(&path).map_err(|source| FetchError::Disk { path, source })?;

@@ -5,14 +5,16 @@ use std::cell::RefCell;
 use super::{Job, prepare, resume};
 use crate::backend::Opened;
 use crate::config::{BackendChoice, Experiment, preset};
-use crate::observables::{self, Recorder};
+use crate::model::Network;
+use crate::observables::{self, Recorder, TestSet};
 use crate::sampler::Plan;
 
 struct Small {
     opened: Opened,
     plan: Plan,
     observables: Vec<observables::Observable>,
-    points: usize,
+    shape: (usize, usize),
+    network: Network,
 }
 
 impl Small {
@@ -30,9 +32,10 @@ impl Small {
         let opened = job.open().expect("the CPU is always there");
         let plan = job.plan(opened.backend.integrates_readout()).expect("the plan is possible");
         let problem = &prepared.problem;
-        let entries = observables::entries(&problem.class_names, problem.test_points() > 0);
+        let entries = observables::entries(&problem.class_names, TestSet::of(problem));
         let observables = entries.iter().flat_map(|entry| entry.members.iter().copied()).collect();
-        Self { opened, plan, observables, points: problem.points() }
+        let shape = (problem.points(), problem.rank());
+        Self { opened, plan, observables, shape, network: experiment.network }
     }
 }
 
@@ -40,7 +43,7 @@ thread_local!(static SMALL: RefCell<Small> = RefCell::new(Small::new()));
 
 pub fn state(bytes: &[u8]) {
     SMALL.with_borrow_mut(|small| {
-        let mut recorder = Recorder::new(small.observables.clone(), small.points, small.plan.betas.len());
+        let mut recorder = Recorder::new(small.observables.clone(), small.shape, small.network, small.plan.betas.len());
         let _ = resume(bytes, small.opened.backend.as_mut(), &small.plan, &mut recorder);
     });
 }
