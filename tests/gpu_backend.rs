@@ -5,7 +5,9 @@
 
 mod common;
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use featherm::backend::cpu::Cpu;
 use featherm::backend::doctor::{Check, Tolerances, compare, doctor};
@@ -14,14 +16,19 @@ use featherm::backend::gpu::schedule::Schedule;
 use featherm::backend::gpu::shader::Kernel;
 use featherm::backend::gpu::{AdapterChoice, AdapterInfo, Gpu, GpuOptions, adapters};
 use featherm::backend::{Backend, Ensemble, Mass, Measurement, Move, Observation, Outcome, Parity, Round, Scheme};
-use featherm::config::{Readout, SamplerKind};
+use featherm::config::{Experiment, Readout, SamplerKind, TemperatureSettings, preset};
 use featherm::data::Task;
 use featherm::model::{Activation, Network, Problem};
 use featherm::noise::{Address, Purpose, philox4x32};
+use featherm::observables::Recorder;
+use featherm::run::{Checkpoints, Job, Run, RunError, prepare};
+use featherm::sampler::{Phase, Progress};
 use libtest_mimic::{Arguments, Failed, Trial};
 use ndarray::{Array1, Array2};
 
 type Test = Result<(), Failed>;
+/// What a run kept on its way, and how it ended.
+type Course = (Vec<Vec<u8>>, Result<Run, RunError>);
 
 /// The device of these tests, if there is one.
 fn device() -> Option<AdapterInfo> {
@@ -88,6 +95,7 @@ fn main() {
     trial("a_buffer_beyond_the_device_is_one_message".into(), Box::new(|device, _| large_buffer(&device)));
     trial("a_panic_of_the_driver_is_one_message".into(), Box::new(|device, _| driver_panic(&device)));
     trial("a_lost_device_is_one_message".into(), Box::new(|device, _| lost_device(&device)));
+    trial("a_device_lost_in_a_run_leaves_its_checkpoint".into(), Box::new(|device, _| lost_in_a_run(&device)));
     for case in common::posterior::Case::all() {
         let name = format!("malt_meets_the_reference_posterior::{}", case.activation);
         trial(name, Box::new(move |device, _| posterior(&device, &case, Readout::Sampled)));
@@ -946,5 +954,43 @@ fn lost_device(device: &AdapterChoice) -> Test {
         assert!(error.starts_with("GPU ") && error.lines().count() == 1, "{error}");
         println!("{error}");
     }
+    Ok(())
+}
+
+/// A run whose device goes away among its draws ends with one line; from what it kept, another device gives the bits of a run left alone.
+fn lost_in_a_run(device: &AdapterChoice) -> Test {
+    let mut settings = preset("quick")?;
+    (settings.data.train, settings.data.test, settings.network.width) = (Some(10), Some(4), Some(6));
+    settings.temperature = TemperatureSettings { values: Some(vec![1.0]), range: None };
+    let sampler = &mut settings.sampler;
+    (sampler.chains, sampler.warmup, sampler.draws) = (Some(4), Some(8), Some(20));
+    let experiment = Experiment::resolve(settings)?;
+    let prepared = prepare(&experiment)?;
+    let sample = |from: Option<Vec<u8>>, lost: bool| -> Result<Course, Failed> {
+        let job = Job::new(&experiment, &prepared);
+        let mut gpu = Gpu::new(device, job.ensemble().clone(), GpuOptions::default())?;
+        let handle = gpu.engine().device.device.clone();
+        let mut kept = Vec::new();
+        let mut keep = |state: &[u8]| {
+            kept.push(state.to_vec());
+            Ok(())
+        };
+        let progress = |state: Progress, _: &Recorder| {
+            if lost && state.phase == Phase::Sampling {
+                handle.destroy();
+            }
+            ControlFlow::Continue(())
+        };
+        let checkpoints = Checkpoints { from, every: Duration::from_nanos(1), keep: &mut keep };
+        let ended = job.sample(&mut gpu, progress, Some(checkpoints));
+        Ok((kept, ended))
+    };
+    let (_, alone) = sample(None, false)?;
+    let alone = alone?.document.temperatures;
+    let (kept, ended) = sample(None, true)?;
+    let error = ended.err().ok_or("the run went on without its device")?.to_string();
+    assert!(error.starts_with("GPU ") && error.lines().count() == 1, "{error}");
+    let (_, ended) = sample(Some(kept.last().ok_or("no checkpoint was kept")?.clone()), false)?;
+    assert_eq!(serde_json::to_string(&ended?.document.temperatures)?, serde_json::to_string(&alone)?);
     Ok(())
 }
