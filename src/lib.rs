@@ -47,6 +47,7 @@ pub mod run;
 pub mod sampler;
 pub mod scaling;
 mod simd;
+pub mod speed;
 pub mod stats;
 pub mod store;
 pub mod theory;

@@ -44,15 +44,39 @@ pub fn available() -> Option<u64> {
     Some(limit.map_or(machine, |limit| machine.min(limit)))
 }
 
-/// The line `MemAvailable:   12345 kB`.
 fn meminfo_available(text: &str) -> Option<u64> {
-    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    kilobytes(text, "MemAvailable:")
+}
+
+/// Forgets the largest size that this process has had so far, where Linux allows it.
+pub fn reset_peak() {
+    // 5: the peak of the resident set (proc(5)); where this fails the peak is that of the whole process.
+    let _ = std::fs::write("/proc/self/clear_refs", "5");
+}
+
+/// The most bytes that this process has had in memory at once, since [`reset_peak`]. `None` where the system does not say.
+pub fn peak() -> Option<u64> {
+    kilobytes(&std::fs::read_to_string("/proc/self/status").ok()?, "VmHWM:")
+}
+
+/// A line like `MemAvailable:   12345 kB`, in bytes.
+fn kilobytes(text: &str, name: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
     line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn the_peak_sees_what_was_in_memory() {
+        let filled = vec![1u8; 64 << 20];
+        assert_eq!(filled.iter().map(|&x| usize::from(x)).sum::<usize>(), 64 << 20);
+        drop(filled);
+        assert!(peak().unwrap() > 64 << 20);
+    }
 
     #[test]
     fn meminfo_is_read_or_not_believed() {

@@ -3,7 +3,7 @@
 //! Philox4x32-10 (Salmon, Moraes, Dror, Shaw, SC 2011, the Random123 generator) keyed by the seed. Because nothing is carried from
 //! draw to draw, a chain sees the same noise whether it runs alone or with a thousand others, on any number of threads.
 
-use crate::simd::vectorize;
+use crate::simd::{fused, mul_add, polynomial};
 
 /// What a random number is for: distinct purposes never share a counter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,7 +69,7 @@ impl Address {
 
     /// Fills `out` with standard normals of float32 accuracy: Box–Muller on uniforms (⌊x/2⁹⌋ + ½)/2²³.
     pub fn normals<S: From<f32> + Copy>(&self, out: &mut [S]) {
-        vectorize!(fill_normals(self, out));
+        fused!(FMA => fill_normals::<FMA, S>(self, out));
     }
 
     /// Fills `out` with integers uniform on 0..bound (bias below bound/2³²).
@@ -87,46 +87,49 @@ const MULTIPLIER: [u32; 2] = [0xD251_1F53, 0xCD9E_8D57];
 const WEYL: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
 
 /// Philox4x32 with ten rounds.
+///
+/// The words travel in 64 bits with whatever a product left above the lower 32: the product takes the lower ones alone, and so needs no shuffle in
+/// vector registers.
 #[inline(always)]
-pub fn philox4x32(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
+pub fn philox4x32(counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
+    let product = |multiplier: u32, word: u64| u64::from(multiplier) * u64::from(word as u32);
+    let mut c = counter.map(u64::from);
     for _ in 0..10 {
-        let p0 = u64::from(MULTIPLIER[0]) * u64::from(counter[0]);
-        let p1 = u64::from(MULTIPLIER[1]) * u64::from(counter[2]);
-        counter =
-            [(p1 >> 32) as u32 ^ counter[1] ^ key[0], p1 as u32, (p0 >> 32) as u32 ^ counter[3] ^ key[1], p0 as u32];
+        let (p0, p1) = (product(MULTIPLIER[0], c[0]), product(MULTIPLIER[1], c[2]));
+        c = [(p1 >> 32) ^ c[1] ^ u64::from(key[0]), p1, (p0 >> 32) ^ c[3] ^ u64::from(key[1]), p0];
         key = [key[0].wrapping_add(WEYL[0]), key[1].wrapping_add(WEYL[1])];
     }
-    counter
+    c.map(|word| word as u32)
 }
 
 /// One block after another, each written as if alone: the compiler spreads consecutive blocks over the lanes of a register.
 #[inline(always)]
-fn fill_normals<S: From<f32> + Copy>(address: &Address, out: &mut [S]) {
+fn fill_normals<const FMA: bool, S: From<f32> + Copy>(address: &Address, out: &mut [S]) {
     let (first, key) = (address.counter(0), address.key());
     let (blocks, rest) = out.as_chunks_mut::<4>();
     let next = blocks.len() as u32;
     for (i, block) in blocks.iter_mut().enumerate() {
-        *block = normal_block(i as u32, first, key);
+        *block = normal_block::<FMA, S>(i as u32, first, key);
     }
     if !rest.is_empty() {
-        rest.copy_from_slice(&normal_block(next, first, key)[..rest.len()]);
+        rest.copy_from_slice(&normal_block::<FMA, S>(next, first, key)[..rest.len()]);
     }
 }
 
 /// The four normals of one block: words 0 and 2 are radii, 1 and 3 the angles. Of the counter only its first word differs by block.
 #[inline(always)]
-fn normal_block<S: From<f32>>(block: u32, [_, c1, c2, c3]: [u32; 4], key: [u32; 2]) -> [S; 4] {
+fn normal_block<const FMA: bool, S: From<f32>>(block: u32, [_, c1, c2, c3]: [u32; 4], key: [u32; 2]) -> [S; 4] {
     let words = philox4x32([block, c1, c2, c3], key);
-    let (a, b) = box_muller(words[0], words[1]);
-    let (c, d) = box_muller(words[2], words[3]);
+    let (a, b) = box_muller::<FMA>(words[0], words[1]);
+    let (c, d) = box_muller::<FMA>(words[2], words[3]);
     [S::from(a), S::from(b), S::from(c), S::from(d)]
 }
 
 /// Two independent normals.
 #[inline(always)]
-fn box_muller(radius: u32, angle: u32) -> (f32, f32) {
-    let radius = (-2.0 * ln(uniform32(radius))).sqrt();
-    let (sin, cos) = sin_cos_turn(angle);
+fn box_muller<const FMA: bool>(radius: u32, angle: u32) -> (f32, f32) {
+    let radius = (-2.0 * ln::<FMA>(uniform32(radius))).sqrt();
+    let (sin, cos) = sin_cos_turn::<FMA>(angle);
     (radius * cos, radius * sin)
 }
 
@@ -140,28 +143,28 @@ fn uniform32(x: u32) -> f32 {
 /// Natural logarithm of a positive normal float32: ln(m·2ᵉ) = e ln 2 + 2 atanh((m−1)/(m+1)), m in [1/√2, √2); the series of atanh
 /// to the ninth power leaves less than 1e-9.
 #[inline(always)]
-fn ln(x: f32) -> f32 {
+fn ln<const FMA: bool>(x: f32) -> f32 {
     const SQRT_HALF_BITS: u32 = 0x3f35_04f3;
     let bits = x.to_bits().wrapping_sub(SQRT_HALF_BITS);
     let exponent = (bits as i32 >> 23) as f32;
     let mantissa = f32::from_bits((bits & 0x007f_ffff).wrapping_add(SQRT_HALF_BITS));
     let s = (mantissa - 1.0) / (mantissa + 1.0);
     let z = s * s;
-    let series = 1.0 + z * (1.0 / 3.0 + z * (1.0 / 5.0 + z * (1.0 / 7.0 + z * (1.0 / 9.0))));
-    exponent * std::f32::consts::LN_2 + 2.0 * s * series
+    let series = polynomial::<FMA, 5>(z, [1.0, 1.0 / 3.0, 1.0 / 5.0, 1.0 / 7.0, 1.0 / 9.0]);
+    mul_add::<FMA>(exponent, std::f32::consts::LN_2, 2.0 * s * series)
 }
 
 /// (sin 2πu, cos 2πu) for u = (⌊x/2⁹⌋ + ½)/2²³: the nearest quarter turn is split off in the integers, the rest is a Taylor polynomial
 /// on ±π/4.
 #[inline(always)]
-fn sin_cos_turn(x: u32) -> (f32, f32) {
+fn sin_cos_turn<const FMA: bool>(x: u32) -> (f32, f32) {
     // The nearest quarter turn is in the top two bits of x + ⅛ turn, the way from it in the 21 bits, signed, below those of x.
     let quarter = x.wrapping_add(1 << 29);
     let rest = ((x << 2) as i32 >> 11) as f32 + 0.5;
     let x = rest * (std::f32::consts::FRAC_PI_2 / 2_097_152.0);
     let z = x * x;
-    let sin = x * (1.0 - z * (1.0 / 6.0 - z * (1.0 / 120.0 - z * (1.0 / 5040.0 - z * (1.0 / 362_880.0)))));
-    let cos = 1.0 - z * (0.5 - z * (1.0 / 24.0 - z * (1.0 / 720.0 - z * (1.0 / 40_320.0 - z * (1.0 / 3_628_800.0)))));
+    let sin = x * polynomial::<FMA, 5>(-z, [1.0, 1.0 / 6.0, 1.0 / 120.0, 1.0 / 5040.0, 1.0 / 362_880.0]);
+    let cos = polynomial::<FMA, 6>(-z, [1.0, 0.5, 1.0 / 24.0, 1.0 / 720.0, 1.0 / 40_320.0, 1.0 / 3_628_800.0]);
     let (a, b) = if quarter & (1 << 30) == 0 { (sin, cos) } else { (cos, sin) };
     // Quarter turns 2, 3 flip the sine; 1, 2 flip the cosine.
     const SIGN: u32 = 1 << 31;

@@ -41,6 +41,10 @@ impl Backend for Failing {
         self.cpu.run(moves, rounds)
     }
 
+    fn stages(&mut self, moves: &[Move], round: &Round) -> Result<Vec<StageTime>, BackendError> {
+        self.cpu.stages(moves, round)
+    }
+
     fn moments(&self) -> Result<Vec<Moments>, BackendError> {
         self.cpu.moments()
     }

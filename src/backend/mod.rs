@@ -316,6 +316,13 @@ pub struct Device {
 #[error("{0}")]
 pub struct BackendError(pub String);
 
+/// What a stage takes of one step of the whole ensemble.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct StageTime {
+    pub stage: String,
+    pub seconds: f64,
+}
+
 /// An ensemble on a device, started from the prior.
 ///
 /// Lists over chains are ordered by temperature, then replica. A backend runs the rounds it is handed without coming back to the
@@ -331,6 +338,13 @@ pub trait Backend {
     /// # Errors
     /// When the device fails.
     fn run(&mut self, moves: &[Move], rounds: &[Round]) -> Result<Vec<Outcome>, BackendError>;
+
+    /// What each stage takes of one step of the whole ensemble, with the same number of steps at all temperatures of the round; empty where a device
+    /// has no clock. The ensemble's state is of no use afterwards.
+    ///
+    /// # Errors
+    /// When the device fails.
+    fn stages(&mut self, moves: &[Move], round: &Round) -> Result<Vec<StageTime>, BackendError>;
 
     /// Pooled moments of the weights where they stand, one entry per temperature; lost chains are left out.
     ///

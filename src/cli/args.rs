@@ -58,9 +58,8 @@ pub enum Command {
     Scaling(ScalingArgs),
     /// Follow noiseless gradient descent from prior draws and record how the class manifolds move.
     Descend(DescendArgs),
-    /// Measure the samplers themselves.
-    #[command(arg_required_else_help = false)]
-    Bench(BenchArgs),
+    /// Measure the sampler: its speed beside that of the matrix products in it, and what draws are worth.
+    Bench(Box<BenchArgs>),
     /// Known data sets: what there is, where it is looked for, and how to get it.
     #[command(arg_required_else_help = false)]
     Data(DataArgs),
@@ -162,9 +161,47 @@ impl DescendArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct BenchArgs {
     #[command(subcommand)]
-    pub command: BenchCommand,
+    pub command: Option<BenchCommand>,
+    #[command(flatten)]
+    pub speed: SpeedArgs,
+}
+
+/// Without a problem, --preset or --config, the cases of the preset `speed`.
+#[derive(Debug, Args)]
+pub struct SpeedArgs {
+    #[command(flatten)]
+    experiment: ExperimentArgs,
+    /// Rounds in which steps and matrix products take turns; medians are reported.
+    #[arg(long, value_name = "N", default_value_t = 9, value_parser = clap::value_parser!(u16).range(1..), allow_negative_numbers = true)]
+    pub rounds: u16,
+    /// Print JSON (schema featherm.bench/1) instead of a table.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The preset whose cases are measured.
+const SPEED: &str = "speed";
+
+impl SpeedArgs {
+    /// What is to be measured, each with its name.
+    pub fn cases(&self) -> Result<Vec<(String, Experiment)>, Failure> {
+        let ExperimentArgs { source, problem, sampler } = &self.experiment;
+        let own = problem.settings() != Settings::default() || source.config.is_some() || source.preset.is_some();
+        let mut settings = match (own, &source.case) {
+            (true, _) => source.base()?,
+            (false, None) => (preset(SPEED)?, SPEED.into()),
+            (false, Some(case)) => (preset(SPEED)?.only(case)?, case.clone()),
+        };
+        settings.0.override_with(Settings { sampler: sampler.settings(), ..problem.settings() });
+        let (settings, name) = settings;
+        if settings.case.is_empty() {
+            return Ok(vec![(name, resolve(settings)?)]);
+        }
+        settings.cases()?.into_iter().map(|case| Ok((case.name, resolve(case.settings)?))).collect()
+    }
 }
 
 #[derive(Debug, Subcommand)]

@@ -85,7 +85,7 @@ pub fn main() -> ExitCode {
         Some(Command::Report(arguments)) => report::report(&arguments),
         Some(Command::Scaling(arguments)) => scaling::scaling(&arguments),
         Some(Command::Descend(arguments)) => descend::descend(&arguments),
-        Some(Command::Bench(command)) => bench::bench(&command.command),
+        Some(Command::Bench(command)) => bench::bench(&command),
         Some(Command::Data(command)) => data::data(&command.command),
         Some(Command::Devices) => devices::devices(),
         Some(Command::Doctor) => doctor::doctor(),

@@ -2,8 +2,11 @@
 
 use super::{ConfigError, Settings};
 
-const PRESETS: [(&str, &str); 2] =
-    [("quick", include_str!("presets/quick.toml")), ("paper", include_str!("presets/paper.toml"))];
+const PRESETS: [(&str, &str); 3] = [
+    ("quick", include_str!("presets/quick.toml")),
+    ("paper", include_str!("presets/paper.toml")),
+    ("speed", include_str!("presets/speed.toml")),
+];
 
 /// The settings of the preset `name`.
 ///

@@ -4,22 +4,22 @@
 //! (relative error 2e-8 before rounding); in float32 they stay within 7 ulp, 4e-7 absolute (measured in the tests below).
 
 use crate::model::Activation;
-use crate::simd::vectorize;
+use crate::simd::{fused, mul_add, polynomial, vectorize};
 
 /// Replaces pre-activations `h` by σ′(h) and writes σ(h) to `features`.
 pub fn activate(activation: Activation, h: &mut [f32], features: &mut [f32]) {
     match activation {
-        Activation::Erf => vectorize!(each(h, features, erf_and_slope)),
+        Activation::Erf => fused!(FMA => each(h, features, erf_and_slope::<FMA>)),
         Activation::Relu => vectorize!(each(h, features, relu_and_slope)),
-        Activation::Tanh => vectorize!(each(h, features, tanh_and_slope)),
+        Activation::Tanh => fused!(FMA => each(h, features, tanh_and_slope::<FMA>)),
         Activation::Identity => vectorize!(each(h, features, identity_and_slope)),
-        Activation::Gelu => vectorize!(each(h, features, gelu_and_slope)),
+        Activation::Gelu => fused!(FMA => each(h, features, gelu_and_slope::<FMA>)),
     }
 }
 
 #[inline(always)]
-fn erf_and_slope(x: f32) -> (f32, f32) {
-    (erf(x), TWO_OVER_SQRT_PI * exp(-x * x))
+fn erf_and_slope<const FMA: bool>(x: f32) -> (f32, f32) {
+    (erf::<FMA>(x), TWO_OVER_SQRT_PI * exp::<FMA>(-x * x))
 }
 
 /// The factor 0·x keeps a NaN.
@@ -29,8 +29,8 @@ fn relu_and_slope(x: f32) -> (f32, f32) {
 }
 
 #[inline(always)]
-fn tanh_and_slope(x: f32) -> (f32, f32) {
-    let t = tanh(x);
+fn tanh_and_slope<const FMA: bool>(x: f32) -> (f32, f32) {
+    let t = tanh::<FMA>(x);
     (t, 1.0 - t * t)
 }
 
@@ -40,9 +40,9 @@ fn identity_and_slope(x: f32) -> (f32, f32) {
 }
 
 #[inline(always)]
-fn gelu_and_slope(x: f32) -> (f32, f32) {
-    let cdf = 0.5 * (1.0 + erf(x * std::f32::consts::FRAC_1_SQRT_2));
-    (x * cdf, cdf + x * ONE_OVER_SQRT_TWO_PI * exp(-0.5 * x * x))
+fn gelu_and_slope<const FMA: bool>(x: f32) -> (f32, f32) {
+    let cdf = 0.5 * (1.0 + erf::<FMA>(x * std::f32::consts::FRAC_1_SQRT_2));
+    (x * cdf, cdf + x * ONE_OVER_SQRT_TWO_PI * exp::<FMA>(-0.5 * x * x))
 }
 
 const TWO_OVER_SQRT_PI: f32 = std::f32::consts::FRAC_2_SQRT_PI;
@@ -65,40 +65,37 @@ fn clamp(x: f32, bound: f32) -> f32 {
 /// erf in float32.
 #[inline(always)]
 #[expect(clippy::approx_constant, reason = "a fitted coefficient, near 2/√π but not equal to it")]
-pub fn erf(x: f32) -> f32 {
+pub fn erf<const FMA: bool>(x: f32) -> f32 {
     let x = clamp(x, 3.92);
     let z = x * x;
-    let p = 1.128_379_1
-        + z * (0.190_405_23 + z * (0.052_748_55 + z * (0.003_765_562_5 + z * (2.848_813e-4 + z * 2.050_093_2e-6))));
-    let q = 1.0 + z * (0.502_075 + z * (0.114_108_59 + z * (0.014_969_106 + z * (0.001_162_522 + z * 3.809_170_3e-5))));
-    x * p / q
+    const P: [f32; 6] = [1.128_379_1, 0.190_405_23, 0.052_748_55, 0.003_765_562_5, 2.848_813e-4, 2.050_093_2e-6];
+    const Q: [f32; 6] = [1.0, 0.502_075, 0.114_108_59, 0.014_969_106, 0.001_162_522, 3.809_170_3e-5];
+    x * polynomial::<FMA, 6>(z, P) / polynomial::<FMA, 6>(z, Q)
 }
 
 /// tanh in float32.
 #[inline(always)]
-pub fn tanh(x: f32) -> f32 {
+pub fn tanh<const FMA: bool>(x: f32) -> f32 {
     let x = clamp(x, 9.02);
     let z = x * x;
-    let p = 1.0 + z * (0.133_797_18 + z * (0.003_494_034_3 + z * (2.058_347_5e-5 + z * 1.331_906_4e-8)));
-    let q = 1.0 + z * (0.467_130_33 + z * (0.025_871_072 + z * (3.283_092_3e-4 + z * 7.762_016e-7)));
-    x * p / q
+    const P: [f32; 5] = [1.0, 0.133_797_18, 0.003_494_034_3, 2.058_347_5e-5, 1.331_906_4e-8];
+    const Q: [f32; 5] = [1.0, 0.467_130_33, 0.025_871_072, 3.283_092_3e-4, 7.762_016e-7];
+    x * polynomial::<FMA, 5>(z, P) / polynomial::<FMA, 5>(z, Q)
 }
 
 /// exp in float32: 2ⁿ eʳ with |r| ≤ ½ ln 2 and a Taylor polynomial of degree 7 (5e-9); 0 below −87, ∞-free above 88.
 #[inline(always)]
-pub fn exp(x: f32) -> f32 {
+pub fn exp<const FMA: bool>(x: f32) -> f32 {
     let clamped = if x > 88.0 { 88.0 } else { x };
     let clamped = if clamped < -87.0 { -87.0 } else { clamped };
     // Adding 1.5·2²³ rounds to the nearest integer in the low bits of the mantissa.
     const ROUND: f32 = 12_582_912.0;
-    let shifted = clamped * std::f32::consts::LOG2_E + ROUND;
+    let shifted = mul_add::<FMA>(clamped, std::f32::consts::LOG2_E, ROUND);
     let n = shifted - ROUND;
     // ln 2 in two parts, so that n·high is exact.
-    let r = clamped - n * 0.693_359_4 + n * 2.121_944_4e-4;
-    let poly = 1.0
-        + r * (1.0
-            + r * (0.5
-                + r * (1.0 / 6.0 + r * (1.0 / 24.0 + r * (1.0 / 120.0 + r * (1.0 / 720.0 + r * (1.0 / 5040.0)))))));
+    let r = mul_add::<FMA>(n, 2.121_944_4e-4, mul_add::<FMA>(n, -0.693_359_4, clamped));
+    const TAYLOR: [f32; 8] = [1.0, 1.0, 0.5, 1.0 / 6.0, 1.0 / 24.0, 1.0 / 120.0, 1.0 / 720.0, 1.0 / 5040.0];
+    let poly = polynomial::<FMA, 8>(r, TAYLOR);
     let scale = f32::from_bits(((shifted.to_bits() << 23) as i32).wrapping_add(127 << 23) as u32);
     if x < -87.0 { 0.0 } else { poly * scale }
 }
@@ -123,19 +120,27 @@ mod tests {
 
     #[test]
     fn erf_and_tanh_are_accurate_to_seven_units_in_the_last_place() {
-        for (name, (ulps, absolute)) in [("erf", worst(erf, libm::erf)), ("tanh", worst(tanh, f64::tanh))] {
+        let errors = [
+            ("erf", worst(erf::<false>, libm::erf)),
+            ("erf, fused", worst(erf::<true>, libm::erf)),
+            ("tanh", worst(tanh::<false>, f64::tanh)),
+            ("tanh, fused", worst(tanh::<true>, f64::tanh)),
+        ];
+        for (name, (ulps, absolute)) in errors {
             assert!(ulps < 7.0 && absolute < 4.5e-7, "{name}: {ulps} ulp, {absolute:e}");
         }
-        let (ulps, _) = worst(|x| erf(x * 1.000_002), libm::erf);
+        let (ulps, _) = worst(|x| erf::<true>(x * 1.000_002), libm::erf);
         assert!(ulps > 7.0, "a relative error of 2e-6 must be seen");
     }
 
     #[test]
     fn exp_is_accurate_to_three_units_in_the_last_place() {
-        let (ulps, _) = worst(exp, f64::exp);
-        assert!(ulps < 3.0, "{ulps}");
-        assert_eq!(exp(-100.0), 0.0);
-        assert!(exp(100.0).is_finite());
+        for exp in [exp::<false>, exp::<true>] {
+            let (ulps, _) = worst(exp, f64::exp);
+            assert!(ulps < 3.0, "{ulps}");
+            assert_eq!(exp(-100.0), 0.0);
+            assert!(exp(100.0).is_finite());
+        }
     }
 
     #[test]

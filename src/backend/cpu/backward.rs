@@ -7,17 +7,9 @@ use super::forward::Inputs;
 use super::scalar::Scalar;
 use crate::simd::vectorize;
 
-/// ∂L/∂v_i = (1/√N1) Σ_μ e_μ φ_iμ and ∂L/∂W′ = g Z with g_iμ = e_μ v_i σ′(h_iμ)/√N1; `slope` holds σ′(H) and is overwritten by g.
-pub fn backward<S: Scalar>(
-    readout: &[S],
-    inputs: &Inputs<S>,
-    residual: &[S],
-    features: &[S],
-    slope: &mut [S],
-    gradient_readout: &mut [S],
-    gradient_weights: &mut [S],
-) {
-    let (units, points) = (readout.len(), inputs.count);
+/// ∂L/∂v_i = (1/√N1) Σ_μ e_μ φ_iμ; `slope` holds σ′(H), (N1, P), and is overwritten by g_iμ = ∂L/∂h_iμ = e_μ v_i σ′(h_iμ)/√N1.
+pub fn backward<S: Scalar>(readout: &[S], residual: &[S], features: &[S], slope: &mut [S], gradient_readout: &mut [S]) {
+    let (units, points) = (readout.len(), residual.len());
     let scale = S::round(1.0 / (units as f64).sqrt());
     vectorize!({
         for i in 0..units {
@@ -29,10 +21,9 @@ pub fn backward<S: Scalar>(
             }
         }
     });
-    pull_back(slope, inputs, gradient_weights);
 }
 
-/// g Z: from the gradient by H, (N1, P), to that by W′.
+/// ∂L/∂W′ = g Z: from the gradient by H, (N1, P), to that by W′, (N1, r).
 pub fn pull_back<S: Scalar>(g: &[S], inputs: &Inputs<S>, gradient_weights: &mut [S]) {
     let units = g.len() / inputs.count;
     matmul(

@@ -4,7 +4,6 @@ use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, MatMut, MatRef, Par};
 
 use super::scalar::Scalar;
-use crate::model::Activation;
 use crate::simd::vectorize;
 
 /// Inputs in the rotated basis: `count` rows of length `rank`.
@@ -38,26 +37,6 @@ pub fn preactivations<S: Scalar>(weights: &[S], inputs: &Inputs<S>, h: &mut [S],
         S::round(1.0),
         Par::Seq,
     );
-}
-
-/// On return `phi` holds Φ and `h` holds σ′(H), both (units, points).
-pub fn features<S: Scalar>(activation: Activation, weights: &[S], inputs: &Inputs<S>, h: &mut [S], phi: &mut [S]) {
-    preactivations(weights, inputs, h, Accum::Replace);
-    S::activate(activation, h, phi);
-}
-
-/// As [`features`], and `output` holds the network's f = (1/√N1) Σ_i v_i φ_i.
-pub fn forward<S: Scalar>(
-    activation: Activation,
-    weights: &[S],
-    readout: &[S],
-    inputs: &Inputs<S>,
-    h: &mut [S],
-    phi: &mut [S],
-    output: &mut [S],
-) {
-    features(activation, weights, inputs, h, phi);
-    combine(readout, phi, output);
 }
 
 /// f = (1/√N1) Σ_i v_i φ_i.

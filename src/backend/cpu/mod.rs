@@ -11,6 +11,7 @@ mod observe;
 mod readout;
 mod residual;
 mod scalar;
+mod stopwatch;
 mod trajectory;
 mod update;
 
@@ -23,10 +24,11 @@ use self::forward::Inputs;
 use self::gram::GramSum;
 use self::observe::{ChainSums, Observer, ObserverScratch, Subject};
 use self::scalar::rounded;
+use self::stopwatch::{Stage, Stopwatch};
 use self::trajectory::{Chain, PreparedMove, Scratch, Target, name};
 use super::{
     Accumulated, Backend, BackendError, Device, Ensemble, Measurement, Moments, Move, Observation, Outcome, Parity,
-    PredictiveBatch, Round, Scheme, UnitTally, Weights, saved,
+    PredictiveBatch, Round, Scheme, StageTime, UnitTally, Weights, saved,
 };
 use crate::noise::{Address, Purpose};
 
@@ -184,6 +186,24 @@ impl<S: Scalar> Backend for Cpu<S> {
             Outcome { transitions, exchanged, measurements }
         });
         Ok(outcomes.collect())
+    }
+
+    fn stages(&mut self, moves: &[Move], round: &Round) -> Result<Vec<StageTime>, BackendError> {
+        let clocks = |scratch: &[Mutex<Workspace<S>>], mut f: Box<dyn FnMut(&mut Stopwatch) + '_>| {
+            for workspace in scratch {
+                f(&mut workspace.lock().unwrap_or_else(PoisonError::into_inner).trajectory.watch);
+            }
+        };
+        clocks(&self.scratch, Box::new(Stopwatch::start));
+        self.run(moves, std::slice::from_ref(round))?;
+        let mut seconds = [0.0; Stage::ALL.len()];
+        let add = |watch: &mut Stopwatch| seconds.iter_mut().zip(watch.stop()).for_each(|(sum, s)| *sum += s);
+        clocks(&self.scratch, Box::new(add));
+        let share =
+            1.0 / (rayon::current_num_threads() as f64 * f64::from(round.steps.iter().copied().max().unwrap_or(1)));
+        let named =
+            Stage::ALL.map(|(stage, name)| StageTime { stage: name.into(), seconds: share * seconds[stage as usize] });
+        Ok(named.into())
     }
 
     fn moments(&self) -> Result<Vec<Moments>, BackendError> {

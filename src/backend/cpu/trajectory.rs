@@ -1,13 +1,15 @@
 //! A chain and its trajectories: the stages of one gradient composed into OBABO, BAOAB and Euler–Maruyama steps.
 
+use faer::Accum;
 use serde::{Deserialize, Serialize};
 
 use super::accept::metropolis;
 use super::backward::{backward, pull_back};
-use super::forward::{Inputs, features, forward};
+use super::forward::{Inputs, combine, preactivations};
 use super::readout::{ReadoutScratch, draw_readout, integrate};
 use super::residual::residual;
 use super::scalar::{Scalar, rounded};
+use super::stopwatch::{Stage, Stopwatch};
 use super::update::{
     RowMass, RowRotation, descend, draw, drift, euler_maruyama, kick, kinetic, refresh, rotate, sum_of_squares,
 };
@@ -43,7 +45,7 @@ impl<S: Scalar> PreparedMove<S> {
             scheme: motion.scheme,
             step_size: motion.step_size,
             weights: RowMass::new(&motion.mass.weights),
-            readout: RowMass::new(&[motion.mass.readout]),
+            readout: RowMass::new(&vec![motion.mass.readout; network.width]),
             rotation: turns.then(|| RowRotation::new(&motion.mass.weights, network.lambda0, motion.step_size)),
         }
     }
@@ -116,6 +118,7 @@ pub struct Scratch<S> {
     /// f, then f − y.
     output: Vec<S>,
     readout: ReadoutScratch<S>,
+    pub watch: Stopwatch,
 }
 
 impl<S: Scalar> Scratch<S> {
@@ -131,6 +134,7 @@ impl<S: Scalar> Scratch<S> {
             features: vec![S::default(); units * points],
             output: vec![S::default(); points],
             readout: ReadoutScratch::new(units, points),
+            watch: Stopwatch::default(),
         }
     }
 }
@@ -216,33 +220,51 @@ impl<S: Scalar> Chain<S> {
         }
     }
 
+    /// Φ, and σ′(H) in `slope`, at the current position.
+    fn propagate(&self, target: &Target<S>, scratch: &mut Scratch<S>) {
+        let Scratch { slope, features, watch, .. } = scratch;
+        watch.lap(Stage::Update);
+        preactivations(&self.position.weights, &target.inputs, slope, Accum::Replace);
+        watch.lap(Stage::Products);
+        S::activate(target.network.activation, slope, features);
+        watch.lap(Stage::Activation);
+    }
+
+    /// ∂W′ from the gradient by H, which `slope` holds.
+    fn pull_back(&mut self, target: &Target<S>, scratch: &mut Scratch<S>) {
+        scratch.watch.lap(Stage::Readout);
+        pull_back(&scratch.slope, &target.inputs, &mut self.gradient.weights);
+        scratch.watch.lap(Stage::Products);
+    }
+
     /// V and its gradient; the loss stays that of the last readout drawn.
     fn differentiate_marginal(&mut self, target: &Target<S>, beta: f64, scratch: &mut Scratch<S>) {
-        let Target { network, inputs, labels } = target;
-        let Scratch { slope, features: phi, readout, .. } = scratch;
-        features(network.activation, &self.position.weights, inputs, slope, phi);
-        let value = integrate(network, beta, labels, phi, slope, readout);
-        pull_back(slope, inputs, &mut self.gradient.weights);
+        self.propagate(target, scratch);
+        let Scratch { slope, features, readout, .. } = scratch;
+        let value = integrate(&target.network, beta, &target.labels, features, slope, readout);
+        self.pull_back(target, scratch);
         self.energy = Energy::Marginal { beta, value };
     }
 
     /// Draws v given W′, where V was last taken, and its loss.
     fn draw_readout(&mut self, target: &Target<S>, beta: f64, stream: &Stream, scratch: &mut Scratch<S>) {
         let Target { network, labels, .. } = target;
-        let Scratch { output: noise, features, readout, .. } = scratch;
+        let Scratch { output: noise, features, readout, watch, .. } = scratch;
+        watch.lap(Stage::Update);
         stream.address(Purpose::Readout, 0).normals(&mut self.position.readout);
         stream.address(Purpose::Readout, 1).normals(noise);
         self.loss = draw_readout(network, beta, labels, features, &mut self.position.readout, noise, readout);
+        watch.lap(Stage::Readout);
     }
 
     /// Loss and gradient at the current position.
     fn differentiate_loss(&mut self, target: &Target<S>, scratch: &mut Scratch<S>) {
+        self.propagate(target, scratch);
         let Scratch { slope, features, output, .. } = scratch;
-        let Blocks { readout, weights } = &self.position;
-        forward(target.network.activation, weights, readout, &target.inputs, slope, features, output);
+        combine(&self.position.readout, features, output);
         self.loss = residual(output, &target.labels);
-        let gradient = &mut self.gradient;
-        backward(readout, &target.inputs, output, features, slope, &mut gradient.readout, &mut gradient.weights);
+        backward(&self.position.readout, output, features, slope, &mut self.gradient.readout);
+        self.pull_back(target, scratch);
         self.energy = Energy::Loss;
     }
 
@@ -297,6 +319,7 @@ impl<S: Scalar> Chain<S> {
         if self.lost || steps == 0 {
             return still;
         }
+        scratch.watch.resume();
         let stream = Stream { seed, chain, trajectory };
         let (network, beta, h) = (&target.network, motion.beta, motion.step_size);
         self.prepare(target, motion, scratch);
@@ -357,12 +380,15 @@ impl<S: Scalar> Chain<S> {
             self.gradient.copy_from(&scratch.saved_gradient);
             (self.loss, self.energy) = (saved_loss, saved_energy);
         }
+        scratch.watch.lap(Stage::Update);
         transition
     }
 
     /// Draws the momentum from N(0, m) and returns the Hamiltonian.
     fn start(&self, network: &Network, motion: &PreparedMove<S>, stream: &Stream, scratch: &mut Scratch<S>) -> f64 {
+        scratch.watch.lap(Stage::Update);
         motion.fill(stream, Purpose::Momentum, 0, &mut scratch.noise);
+        scratch.watch.lap(Stage::Noise);
         if !motion.marginal() {
             draw(&mut scratch.momentum.readout, &scratch.noise.readout, &motion.readout);
         }
@@ -410,7 +436,9 @@ impl<S: Scalar> Chain<S> {
     ) {
         let (network, eta, temperature) = (&target.network, motion.step_size, 1.0 / motion.beta);
         for step in 0..steps {
+            scratch.watch.lap(Stage::Update);
             stream.fill(Purpose::Friction, step, &mut scratch.noise);
+            scratch.watch.lap(Stage::Noise);
             let (x, g, xi) = (&mut self.position, &self.gradient, &scratch.noise);
             euler_maruyama(&mut x.readout, &g.readout, &xi.readout, eta, temperature, network.lambda1);
             euler_maruyama(&mut x.weights, &g.weights, &xi.weights, eta, temperature, network.lambda0);
@@ -439,7 +467,9 @@ fn thermostat<S: Scalar>(
     scratch: &mut Scratch<S>,
 ) -> f64 {
     let before = total_kinetic(motion, &scratch.momentum);
+    scratch.watch.lap(Stage::Update);
     motion.fill(stream, Purpose::Friction, slot, &mut scratch.noise);
+    scratch.watch.lap(Stage::Noise);
     if !motion.marginal() {
         refresh(&mut scratch.momentum.readout, &scratch.noise.readout, &motion.readout, keep);
     }

@@ -1,6 +1,6 @@
 //! Stage update: the elementary moves of an integrator on one block of coordinates, and float64 sums of squares.
 //!
-//! Coordinates come in rows that share one vector of masses: the N1 units of W′, or the readout as N1 rows of length 1.
+//! Coordinates come in rows that share one vector of masses: the N1 units of W′, or the readout as one row.
 
 use super::scalar::{Scalar, rounded};
 use crate::backend::rotation;
@@ -102,15 +102,20 @@ pub fn refresh<S: Scalar>(momentum: &mut [S], noise: &[S], mass: &RowMass<S>, ke
 /// ½ Σ p²/m in float64.
 pub fn kinetic<S: Scalar>(momentum: &[S], mass: &RowMass<S>) -> f64 {
     let row = mass.inverse.len();
-    if row == 1 {
-        return 0.5 * mass.inverse[0].into() * sum_of_squares(momentum);
-    }
     vectorize!({
-        let mut total = 0.0;
+        let (mut sums, mut tail) = ([0f64; LANES], 0.0);
         for p in momentum.chunks_exact(row) {
-            total += weighted_squares(p, &mass.inverse);
+            let (chunks, inverse_chunks) = (p.chunks_exact(LANES), mass.inverse.chunks_exact(LANES));
+            for (&x, &w) in chunks.remainder().iter().zip(inverse_chunks.remainder()) {
+                tail += square(x) * w.into();
+            }
+            for (x, w) in chunks.zip(inverse_chunks) {
+                for l in 0..LANES {
+                    sums[l] += square(x[l]) * w[l].into();
+                }
+            }
         }
-        0.5 * total
+        0.5 * (sums.iter().sum::<f64>() + tail)
     })
 }
 
@@ -136,19 +141,6 @@ const LANES: usize = 8;
 fn square<S: Scalar>(x: S) -> f64 {
     let x: f64 = x.into();
     x * x
-}
-
-#[inline(always)]
-fn weighted_squares<S: Scalar>(values: &[S], weights: &[S]) -> f64 {
-    let mut sums = [0f64; LANES];
-    let (chunks, weight_chunks) = (values.chunks_exact(LANES), weights.chunks_exact(LANES));
-    let tail: f64 = chunks.remainder().iter().zip(weight_chunks.remainder()).map(|(&x, &w)| square(x) * w.into()).sum();
-    for (x, w) in chunks.zip(weight_chunks) {
-        for l in 0..LANES {
-            sums[l] += square(x[l]) * w[l].into();
-        }
-    }
-    sums.iter().sum::<f64>() + tail
 }
 
 /// θ ← θ − η ∂L.

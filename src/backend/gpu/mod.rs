@@ -27,7 +27,8 @@ use self::memory::{DeviceLimits, MemoryPlan};
 use self::motion::Motion;
 use self::schedule::{Energy, Schedule};
 use super::{
-    Accumulated, Backend, BackendError, Device, Ensemble, Moments, Move, Outcome, Round, Scheme, UnitTally, Weights,
+    Accumulated, Backend, BackendError, Device, Ensemble, Moments, Move, Outcome, Round, Scheme, StageTime, UnitTally,
+    Weights,
 };
 
 /// A binding of the one bind group that all kernels share.
@@ -284,6 +285,20 @@ impl Backend for Gpu {
             outcomes.extend(self.play(energy, &motions, rounds)?);
         }
         Ok(outcomes)
+    }
+
+    fn stages(&mut self, moves: &[Move], round: &Round) -> Result<Vec<StageTime>, BackendError> {
+        // A step from the middle of a trajectory, its commands one at a time.
+        let marginal = moves.iter().any(|m| matches!(m.scheme, Scheme::Marginal { .. }));
+        let energy = if marginal { Energy::Marginal } else { Energy::Loss };
+        self.run(moves, std::slice::from_ref(round))?;
+        let mut schedule = Schedule::of(&self.engine.plan, energy, energy);
+        schedule.round(0, round);
+        let middle = round.steps.iter().copied().max().unwrap_or(1) / 2;
+        let step: Vec<_> = schedule.commands.into_iter().filter(|command| command.call.step == middle).collect();
+        let seconds = self.engine.profile(&step)?.unwrap_or_default();
+        let named = step.iter().zip(seconds);
+        Ok(named.map(|(command, seconds)| StageTime { stage: command.kernel.entry().into(), seconds }).collect())
     }
 
     fn moments(&self) -> Result<Vec<Moments>, BackendError> {

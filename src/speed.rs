@@ -1,0 +1,184 @@
+//! What sampling costs: whole steps of the sampler beside the matrix products that they cannot do without, their stages, and what draws are worth.
+
+mod products;
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::time::Instant;
+
+use serde::Serialize;
+
+pub use self::products::Products;
+use crate::backend::{Backend, BackendError, Device, Mass, Move, Round, Scheme, StageTime};
+use crate::config::{Experiment, Precision, Readout};
+use crate::memory;
+use crate::model::Activation;
+use crate::run::{Job, RunError, prepare, whole};
+use crate::sampler::Progress;
+
+/// Steps of a timed trajectory: with ten of them the full refreshment at its start is shared as in a run.
+const STEPS: u32 = 10;
+
+/// Short enough that nothing diverges; the time of a step does not depend on its length.
+const STEP_SIZE: f64 = 1e-3;
+
+const MIB: f64 = 1048576.0;
+
+/// A whole step of MALT on one problem and device. One chain-step is one gradient of one chain and all that goes with it; its flops are counted as 4·P·r·N1,
+/// those of the two products, whatever else it does.
+#[derive(Debug, Clone, Serialize)]
+pub struct StepSpeed {
+    pub backend: String,
+    pub precision: Precision,
+    /// Whether v is integrated out, or moves beside W.
+    pub readout: Readout,
+    pub activation: Activation,
+    pub p: usize,
+    pub n0: usize,
+    pub rank: usize,
+    pub width: usize,
+    /// Per temperature.
+    pub chains: usize,
+    pub temperatures: Vec<f64>,
+    pub chain_steps_per_s: f64,
+    pub gflops: f64,
+    /// faer's float32 products of the same shapes on all cores, timed in turn with the steps; only beside the CPU backend.
+    pub matmul_gflops: Option<f64>,
+    pub fraction_of_matmul: Option<f64>,
+    pub stages: Vec<StageTime>,
+    /// The most memory that this process had while it was measured; on Linux.
+    pub peak_memory_mib: Option<f64>,
+    /// A run with these settings.
+    pub run: Option<RunSpeed>,
+}
+
+/// What a run took and what its draws are worth.
+#[derive(Debug, Clone, Serialize)]
+pub struct RunSpeed {
+    pub theory_s: f64,
+    pub warmup_s: f64,
+    pub sampling_s: f64,
+    pub gradients: u64,
+    /// Bulk effective samples per second of sampling, one per temperature, of every scalar observable.
+    pub ess_per_s: BTreeMap<String, Vec<f64>>,
+}
+
+/// Times steps with the readout sampled and, where the device can, integrated out: medians of `rounds` rounds in turn; then a run, which is told by `progress`,
+/// with what the experiment asks for.
+///
+/// # Errors
+/// As [`crate::run::run`].
+pub fn measure(
+    experiment: &Experiment,
+    rounds: usize,
+    progress: impl FnMut(Progress) -> ControlFlow<()>,
+) -> Result<(Device, Vec<StepSpeed>), RunError> {
+    memory::reset_peak();
+    let prepared = prepare(experiment)?;
+    let job = Job::new(experiment, &prepared);
+    let mut backend = job.open()?.backend;
+    let mut speeds = vec![steps(experiment, &job, backend.as_mut(), Readout::Sampled, rounds)?];
+    if backend.integrates_readout() {
+        speeds.push(steps(experiment, &job, backend.as_mut(), Readout::Integrated, rounds)?);
+    }
+    let device = backend.device();
+    drop(backend);
+    let integrated = experiment.sampler.readout != Some(Readout::Sampled) && experiment.sampler.kind.adjusted();
+    let played = if integrated { speeds.len() - 1 } else { 0 };
+    speeds[played].run = Some(run(experiment, progress)?);
+    for speed in &mut speeds {
+        speed.peak_memory_mib = memory::peak().map(|bytes| bytes as f64 / MIB);
+    }
+    Ok((device, speeds))
+}
+
+fn steps(
+    experiment: &Experiment,
+    job: &Job,
+    backend: &mut dyn Backend,
+    readout: Readout,
+    rounds: usize,
+) -> Result<StepSpeed, BackendError> {
+    let ensemble = job.ensemble();
+    let (problem, network) = (&ensemble.problem, ensemble.network);
+    let (points, rank, width) = (problem.points(), problem.rank(), network.width);
+    let scheme = match readout {
+        Readout::Integrated => Scheme::Marginal { friction: 1.0 },
+        Readout::Sampled => Scheme::Obabo { friction: 1.0, metropolis: true },
+    };
+    let motion = |temperature: &f64| {
+        let mass = Mass { weights: vec![network.lambda0; rank], readout: network.lambda1 };
+        Move { beta: 1.0 / temperature, scheme, step_size: STEP_SIZE, mass }
+    };
+    let moves: Vec<Move> = experiment.temperatures.iter().map(motion).collect();
+    let round = |trajectory: usize| Round {
+        trajectory: trajectory as u32,
+        steps: vec![STEPS; moves.len()],
+        exchange: None,
+        observe: None,
+    };
+    // A GPU takes several trajectories in one submission, and is timed that way.
+    let device = backend.device().backend;
+    let batch = if device == "cpu" { 1 } else { 4 };
+    let mut products = (device == "cpu").then(|| Products::new(points, rank, width, ensemble.chains()));
+    let (mut taken, mut multiplied) = (Vec::new(), Vec::new());
+    // The first round warms caches, pools and pipelines up, and is not counted.
+    for k in 0..=rounds {
+        let played: Vec<Round> = (0..batch).map(|b| round(1 + k * batch + b)).collect();
+        let start = Instant::now();
+        let outcomes = backend.run(&moves, &played)?;
+        taken.push(start.elapsed().as_secs_f64() / batch as f64);
+        if outcomes.iter().flat_map(|o| &o.transitions).any(|t| t.diverged) {
+            return Err(BackendError("a chain diverged while it was timed: nothing was measured".into()));
+        }
+        if let Some(products) = &mut products {
+            let start = Instant::now();
+            products.multiply(STEPS);
+            multiplied.push(start.elapsed().as_secs_f64());
+        }
+    }
+    let stages = backend.stages(&moves, &round(1 + (rounds + 1) * batch))?;
+    let chain_steps = f64::from(STEPS) * ensemble.chains() as f64;
+    let gflops = |seconds: f64| 4.0 * (points * rank * width) as f64 * chain_steps / seconds / 1e9;
+    let (seconds, matmul) = (median(&taken[1..]), products.map(|_| median(&multiplied[1..])));
+    Ok(StepSpeed {
+        backend: device,
+        precision: experiment.sampler.precision,
+        readout,
+        activation: network.activation,
+        p: points,
+        n0: problem.dimension(),
+        rank,
+        width,
+        chains: ensemble.replicas,
+        temperatures: experiment.temperatures.clone(),
+        chain_steps_per_s: chain_steps / seconds,
+        gflops: gflops(seconds),
+        matmul_gflops: matmul.map(gflops),
+        fraction_of_matmul: matmul.map(|matmul| matmul / seconds),
+        stages,
+        peak_memory_mib: None,
+        run: None,
+    })
+}
+
+fn run(experiment: &Experiment, progress: impl FnMut(Progress) -> ControlFlow<()>) -> Result<RunSpeed, RunError> {
+    let document = whole(experiment, progress)?;
+    let timing = document.timing;
+    let mut ess_per_s: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+    for at in &document.temperatures {
+        for (name, observable) in &at.observables {
+            if let Some(ess) = observable.ess.scalar() {
+                ess_per_s.entry(name.clone()).or_default().push(ess / timing.sampling_s);
+            }
+        }
+    }
+    let (theory_s, warmup_s, sampling_s) = (timing.theory_s, timing.warmup_s, timing.sampling_s);
+    Ok(RunSpeed { theory_s, warmup_s, sampling_s, gradients: timing.gradients, ess_per_s })
+}
+
+fn median(values: &[f64]) -> f64 {
+    let mut values = values.to_vec();
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
