@@ -12,13 +12,11 @@ use std::time::Duration;
 
 use common::{interleaved, measuring, problem};
 use criterion::{BenchmarkId, Criterion, Throughput};
-use faer::linalg::matmul::matmul;
-use faer::{Accum, MatMut, MatRef, Par};
 use featherm::backend::cpu::Cpu;
 use featherm::backend::{Backend, Ensemble, Mass, Move, Round, Scheme};
 use featherm::model::{Activation, Network, Problem};
 use featherm::noise::{Address, Purpose};
-use rayon::prelude::*;
+use featherm::speed::Products;
 
 /// Steps of one trajectory: with ten of them the full refreshment at its start is shared as in a run.
 const STEPS: u32 = 10;
@@ -49,6 +47,10 @@ impl Shape {
         self.chains as f64 * f64::from(STEPS)
     }
 
+    fn products(&self) -> Products {
+        Products::new(self.points, self.rank, self.width, self.chains)
+    }
+
     /// Flops of one chain-step.
     fn flops(&self) -> f64 {
         4.0 * (self.points * self.rank * self.width) as f64
@@ -64,6 +66,10 @@ struct Chains {
 
 impl Chains {
     fn new(shape: &Shape, problem: &Problem, activation: Activation, friction: f64) -> Self {
+        Self::of(shape, problem, activation, Scheme::Obabo { friction, metropolis: true })
+    }
+
+    fn of(shape: &Shape, problem: &Problem, activation: Activation, scheme: Scheme) -> Self {
         let ensemble = Ensemble {
             problem: Arc::new(problem.clone()),
             network: Network { width: shape.width, activation, lambda0: 1.0, lambda1: 1.0 },
@@ -75,7 +81,6 @@ impl Chains {
             batches: 1,
         };
         let mass = Mass { weights: vec![1.0; problem.rank()], readout: 1.0 };
-        let scheme = Scheme::Obabo { friction, metropolis: true };
         Self { backend: Cpu::new(ensemble), motion: Move { beta: 10.0, scheme, step_size: 0.01, mass }, trajectory: 0 }
     }
 
@@ -87,49 +92,6 @@ impl Chains {
     }
 }
 
-/// The two products of as many chain-steps, one chain at a time on every core as in the backend.
-struct Products {
-    shape: Shape,
-    inputs: Vec<f32>,
-    /// W′ and ∂L/∂W′ of every chain.
-    chains: Vec<(Vec<f32>, Vec<f32>)>,
-}
-
-impl Products {
-    fn new(shape: &Shape) -> Self {
-        let Shape { points, rank, width, chains } = *shape;
-        let normals = |chain: usize, count: usize| {
-            let mut values = vec![0f32; count];
-            let chain = chain as u32;
-            Address { seed: 2, chain, trajectory: 0, step: 0, purpose: Purpose::Data }.normals(&mut values);
-            values
-        };
-        let chains = (1..=chains).map(|chain| (normals(chain, width * rank), vec![0.0; width * rank])).collect();
-        Self { shape: *shape, inputs: normals(0, points * rank), chains }
-    }
-
-    fn multiply(&mut self) {
-        let Shape { points, rank, width, .. } = self.shape;
-        let inputs = MatRef::from_row_major_slice(&self.inputs, points, rank);
-        self.chains.par_iter_mut().for_each_init(
-            || vec![0f32; width * points],
-            |h, (weights, gradient)| {
-                for _ in 0..STEPS {
-                    let w = MatRef::from_row_major_slice(weights, width, rank);
-                    product(MatMut::from_row_major_slice_mut(h, width, points), w, inputs.transpose());
-                    let h = MatRef::from_row_major_slice(h, width, points);
-                    product(MatMut::from_row_major_slice_mut(gradient, width, rank), h, inputs);
-                }
-            },
-        );
-        black_box(&self.chains);
-    }
-}
-
-fn product(into: MatMut<f32>, a: MatRef<f32>, b: MatRef<f32>) {
-    matmul(into, Accum::Replace, a, b, 1.0, Par::Seq);
-}
-
 /// Criterion's own timings of whole trajectories.
 fn criterion(c: &mut Criterion) {
     for shape in SHAPES {
@@ -139,8 +101,8 @@ fn criterion(c: &mut Criterion) {
         group.throughput(Throughput::Elements((shape.flops() * shape.chain_steps()) as u64));
         let mut malt = Chains::new(&shape, &problem, Activation::Erf, 1.0);
         group.bench_function(BenchmarkId::new("malt", shape.name()), |b| b.iter(|| malt.play()));
-        let mut products = Products::new(&shape);
-        group.bench_function(BenchmarkId::new("matmul", shape.name()), |b| b.iter(|| products.multiply()));
+        let mut products = shape.products();
+        group.bench_function(BenchmarkId::new("matmul", shape.name()), |b| b.iter(|| products.multiply(STEPS)));
         group.finish();
     }
     let mut group = c.benchmark_group("noise");
@@ -165,10 +127,10 @@ fn summary() {
         let chains = |activation, friction| Chains::new(&shape, &problem, activation, friction);
         let (mut malt, mut hmc) = (chains(Activation::Erf, 1.0), chains(Activation::Erf, 0.0));
         let mut identity = chains(Activation::Identity, 1.0);
-        let mut products = Products::new(&shape);
+        let mut products = shape.products();
         let seconds = interleaved(
             ROUNDS,
-            &mut [&mut || malt.play(), &mut || products.multiply(), &mut || hmc.play(), &mut || identity.play()],
+            &mut [&mut || malt.play(), &mut || products.multiply(STEPS), &mut || hmc.play(), &mut || identity.play()],
         );
         let per_step = |seconds: f64| 1e6 * seconds / shape.chain_steps();
         let gflops = |seconds: f64| shape.flops() * shape.chain_steps() / seconds / 1e9;
@@ -190,11 +152,41 @@ fn summary() {
     println!("per step and element, the ensemble's {} threads share the work", rayon::current_num_threads());
 }
 
+/// Every dimension of a shape doubled by itself: how the time of a step grows with it.
+fn exponents() {
+    let base = Shape { points: 200, rank: 100, width: 100, chains: 16 };
+    let doubled = [
+        ("P", Shape { points: 400, ..base }),
+        ("r", Shape { rank: 200, ..base }),
+        ("N1", Shape { width: 200, ..base }),
+        ("chains", Shape { chains: 32, ..base }),
+    ];
+    for (name, scheme) in SCHEMES {
+        let play = |shape: &Shape| {
+            let problem = problem(shape.points, shape.rank, 0);
+            Chains::of(shape, &problem, Activation::Erf, scheme)
+        };
+        let mut small = play(&base);
+        println!("\nwork ∝ x^k where x doubles from {}; {name}", base.name());
+        for (dimension, shape) in &doubled {
+            let mut large = play(shape);
+            let seconds = interleaved(ROUNDS, &mut [&mut || small.play(), &mut || large.play()]);
+            println!("x = {dimension:6} k = {:.2}", (seconds[1] / seconds[0]).log2());
+        }
+    }
+}
+
+const SCHEMES: [(&str, Scheme); 2] = [
+    ("readout sampled", Scheme::Obabo { friction: 1.0, metropolis: true }),
+    ("readout integrated", Scheme::Marginal { friction: 1.0 }),
+];
+
 fn main() {
     let mut c = Criterion::default().configure_from_args();
     criterion(&mut c);
     c.final_summary();
     if measuring() {
         summary();
+        exponents();
     }
 }

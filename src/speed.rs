@@ -64,7 +64,7 @@ pub struct RunSpeed {
 }
 
 /// Times steps with the readout sampled and, where the device can, integrated out: medians of `rounds` rounds in turn; then a run, which is told by `progress`,
-/// with what the experiment asks for.
+/// with what the experiment asks for. At least one round is played.
 ///
 /// # Errors
 /// As [`crate::run::run`].
@@ -73,6 +73,7 @@ pub fn measure(
     rounds: usize,
     progress: impl FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<(Device, Vec<StepSpeed>), RunError> {
+    let rounds = rounds.max(1);
     memory::reset_peak();
     let prepared = prepare(experiment)?;
     let job = Job::new(experiment, &prepared);
@@ -137,7 +138,7 @@ fn steps(
             multiplied.push(start.elapsed().as_secs_f64());
         }
     }
-    let stages = backend.stages(&moves, &round(1 + (rounds + 1) * batch))?;
+    let stages = stages(backend, &moves, &round(1 + (rounds + 1) * batch), rounds)?;
     let chain_steps = f64::from(STEPS) * ensemble.chains() as f64;
     let gflops = |seconds: f64| 4.0 * (points * rank * width) as f64 * chain_steps / seconds / 1e9;
     let (seconds, matmul) = (median(&taken[1..]), products.map(|_| median(&multiplied[1..])));
@@ -160,6 +161,18 @@ fn steps(
         peak_memory_mib: None,
         run: None,
     })
+}
+
+/// Medians over as many rounds.
+fn stages(
+    backend: &mut dyn Backend,
+    moves: &[Move],
+    round: &Round,
+    rounds: usize,
+) -> Result<Vec<StageTime>, BackendError> {
+    let measured: Vec<Vec<StageTime>> = (0..rounds).map(|_| backend.stages(moves, round)).collect::<Result<_, _>>()?;
+    let of = |k: usize| median(&measured.iter().map(|stages| stages[k].seconds).collect::<Vec<_>>());
+    Ok(measured[0].iter().enumerate().map(|(k, at)| StageTime { stage: at.stage.clone(), seconds: of(k) }).collect())
 }
 
 fn run(experiment: &Experiment, progress: impl FnMut(Progress) -> ControlFlow<()>) -> Result<RunSpeed, RunError> {

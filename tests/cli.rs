@@ -441,3 +441,35 @@ fn descent_prints_its_path_and_fails_where_it_diverges() {
     let output = all(&["--learning-rate", "10"]);
     assert_eq!((output.status.code(), stderr(&output).lines().count()), (Some(1), 1), "{}", stderr(&output));
 }
+
+#[test]
+fn speed_is_told_for_both_treatments_of_the_readout() {
+    let dir = TempDir::new().unwrap();
+    let output = featherm(dir.path(), &[&["bench", "--json", "--rounds", "2", "--backend", "cpu"], &TINY[..]].concat());
+    assert!(output.status.success(), "{}", stderr(&output));
+    let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&document["schema"], &document["device"]["backend"]), (&"featherm.bench/1".into(), &"cpu".into()));
+    let cases = document["cases"].as_array().unwrap();
+    assert_eq!(cases.iter().map(|case| &case["readout"]).collect::<Vec<_>>(), ["sampled", "integrated"]);
+    for case in cases {
+        let number = |name: &str| case[name].as_f64().unwrap_or_else(|| panic!("{name} is no number in {case}"));
+        assert_eq!((number("p"), number("n0"), number("width"), number("chains")), (20.0, 64.0, 5.0, 4.0));
+        let flops = 4.0 * number("p") * number("rank") * number("width") * number("chain_steps_per_s");
+        assert!((flops / 1e9 / number("gflops") - 1.0).abs() < 1e-9);
+        assert!((number("gflops") / number("matmul_gflops") / number("fraction_of_matmul") - 1.0).abs() < 1e-9);
+        // A step of eight such chains takes microseconds.
+        let steps_s = 8.0 / number("chain_steps_per_s");
+        let stages_s: f64 = case["stages"].as_array().unwrap().iter().map(|at| at["seconds"].as_f64().unwrap()).sum();
+        assert!(steps_s > 0.0 && steps_s < 1.0 && stages_s > 0.0, "{steps_s} {stages_s}");
+    }
+    assert!(cases[0]["run"].is_null(), "the run integrates the readout out, and belongs to that row");
+    for name in ["centroid_distance_sq", "readout_second_moment", "train_loss"] {
+        let ess = cases[1]["run"]["ess_per_s"][name].as_array().unwrap();
+        assert!(ess.len() == 2 && ess.iter().all(|x| x.as_f64().unwrap() > 0.0), "{name}");
+    }
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "nothing is written");
+    let refused = featherm(dir.path(), &["bench", "--rounds", "0"]);
+    assert_eq!(refused.status.code(), Some(2));
+    let unknown = featherm(dir.path(), &["bench", "--case", "gigantic"]);
+    assert!(unknown.status.code() == Some(2) && stderr(&unknown).contains("images"), "{}", stderr(&unknown));
+}
