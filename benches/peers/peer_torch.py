@@ -40,12 +40,13 @@ def build(problem, _options):
 
     drift = common.LEARNING_RATE * problem.temperature
     noise = math.sqrt(2 * drift)
+    normals = torch.empty_like(w), torch.empty_like(v)
 
     @torch.inference_mode()
     def advance():
         for _ in range(common.STEPS_PER_CALL):
-            for weights, slope in zip((w, v), potential_gradient(w, v)):
-                weights.add_(slope, alpha=-drift).add_(torch.randn_like(weights), alpha=noise)
+            for weights, slope, xi in zip((w, v), potential_gradient(w, v), normals):
+                weights.add_(slope, alpha=-drift).add_(xi.normal_(), alpha=noise)
 
     return common.Contender(chains, gradient, advance, lambda: [w, v], ("torch",))
 
