@@ -63,16 +63,11 @@ pub struct RunSpeed {
     pub ess_per_s: BTreeMap<String, Vec<f64>>,
 }
 
-/// Times steps with the readout sampled and, where the device can, integrated out: medians of `rounds` rounds in turn; then a run, which is told by `progress`,
-/// with what the experiment asks for. At least one round is played.
+/// Times steps with the readout sampled and, where the device can, integrated out: medians of `rounds` rounds, at least one, in turn.
 ///
 /// # Errors
 /// As [`crate::run::run`].
-pub fn measure(
-    experiment: &Experiment,
-    rounds: usize,
-    progress: impl FnMut(Progress) -> ControlFlow<()>,
-) -> Result<(Device, Vec<StepSpeed>), RunError> {
+pub fn steps_of(experiment: &Experiment, rounds: usize) -> Result<(Device, Vec<StepSpeed>), RunError> {
     let rounds = rounds.max(1);
     memory::reset_peak();
     let prepared = prepare(experiment)?;
@@ -82,15 +77,34 @@ pub fn measure(
     if backend.integrates_readout() {
         speeds.push(steps(experiment, &job, backend.as_mut(), Readout::Integrated, rounds)?);
     }
-    let device = backend.device();
-    drop(backend);
+    note_peak(&mut speeds);
+    Ok((backend.device(), speeds))
+}
+
+/// Runs what the experiment asks for, which is told by `progress`, and adds what its draws are worth to the speed of the steps that it plays.
+///
+/// # Errors
+/// As [`crate::run::run`].
+pub fn add_run(
+    speeds: &mut [StepSpeed],
+    experiment: &Experiment,
+    progress: impl FnMut(Progress) -> ControlFlow<()>,
+) -> Result<(), RunError> {
+    let run = run(experiment, progress)?;
     let integrated = experiment.sampler.readout != Some(Readout::Sampled) && experiment.sampler.kind.adjusted();
-    let played = if integrated { speeds.len() - 1 } else { 0 };
-    speeds[played].run = Some(run(experiment, progress)?);
-    for speed in &mut speeds {
+    let wished = if integrated { Readout::Integrated } else { Readout::Sampled };
+    let played = speeds.iter().position(|speed| speed.readout == wished).unwrap_or(0);
+    if let Some(speed) = speeds.get_mut(played) {
+        speed.run = Some(run);
+    }
+    note_peak(speeds);
+    Ok(())
+}
+
+fn note_peak(speeds: &mut [StepSpeed]) {
+    for speed in speeds {
         speed.peak_memory_mib = memory::peak().map(|bytes| bytes as f64 / MIB);
     }
-    Ok((device, speeds))
 }
 
 fn steps(

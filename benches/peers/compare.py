@@ -16,6 +16,7 @@ PEERS = {
     "BlackJAX MALA": ["peer_blackjax.py", "--sampler", "mala"],
     "BlackJAX HMC": ["peer_blackjax.py", "--sampler", "hmc"],
 }
+OURS = {"sampled": "featherm", "integrated": "featherm, readout integrated"}
 CASES = [(500, 784, 500, 8), (100, 784, 50, 128), (100, 64, 50, 128)]  # P, N0, N1, chains
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -51,16 +52,20 @@ def call(command):
 
 
 def featherm(binary, case, activation):
-    """`featherm bench speed` on one case, in the fields of a peer's line."""
-    extra = [] if activation == "erf" else ["--activation", activation]
-    done = subprocess.run([binary, "bench", "speed", "--json", *sizes(case), *extra], capture_output=True, text=True)
+    """`featherm bench` on one case, in the fields of a peer's line: the readout moved beside the weights as by the peers, and integrated out."""
+    points, inputs, width, chains = map(str, case)
+    command = [binary, "bench", "--json", "--steps-only", "--backend", "cpu", "--activation", activation]
+    command += ["--data", "teacher:linear", "--teacher-dimension", inputs, "--train", points, "--test", "0"]
+    command += ["--width", width, "--chains", chains, "--temperatures", "0.1"]
+    done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
-        sys.exit(f"featherm bench speed ended with status {done.returncode}:\n{done.stderr}")
-    rows = [row for row in json.loads(done.stdout)["cases"] if row["backend"] == "cpu"]
-    if not rows or (rows[0]["p"], rows[0]["n0"], rows[0]["width"], rows[0]["chains"]) != case:
-        sys.exit(f"featherm bench speed measured no case {case} on the CPU:\n{done.stdout}")
-    milliseconds = 1e3 / rows[0]["chain_steps_per_s"]
-    return {"contender": "featherm", "ms_per_chain_step": milliseconds, "rank": rows[0]["rank"], "raw": rows[0]}
+        sys.exit(f"{' '.join(command)}\nended with status {done.returncode}:\n{done.stderr}")
+    runs = {}
+    for row in json.loads(done.stdout)["cases"]:
+        if (row["p"], row["n0"], row["width"], row["chains"]) != case:
+            sys.exit(f"featherm measured {row}, and not the case {case}")
+        runs[OURS[row["readout"]]] = {"contender": "featherm", "ms_per_chain_step": 1e3 / row["chain_steps_per_s"], **row}
+    return runs
 
 
 def control(python):
@@ -84,7 +89,7 @@ def step_table(cases, measured, skipped):
         label = ", ".join(map(str, case))
         ours = statistics.median(r["ms_per_chain_step"] for r in measured[case, "featherm"])
         rank = measured[case, "featherm"][0]["rank"]
-        for name in ("featherm", *PEERS):
+        for name in (*OURS.values(), *PEERS):
             if name in skipped:
                 print(f"| {label} | {name} | skipped: {skipped[name]} | | | | | |")
                 continue
@@ -92,7 +97,7 @@ def step_table(cases, measured, skipped):
             times = [r["ms_per_chain_step"] for r in runs]
             compiled = statistics.median(r.get("compile_s", 0.0) for r in runs)
             time = statistics.median(times)
-            ratio, equal = time / ours, time / ours * (1.0 if name == "featherm" else rank / inputs)
+            ratio, equal = time / ours, time / ours * (1.0 if name in OURS.values() else rank / inputs)
             print(
                 f"| {label} | {name} | {time:.4g} | {min(times):.4g}–{max(times):.4g} "
                 f"| {4e-6 * points * inputs * width / time:.3g} | {ratio:.2f} | {equal:.2f} | {compiled:.1f} |"
@@ -127,7 +132,7 @@ def main():
     measured, sweeps = {}, {}
     for round_number in range(chosen.rounds):
         for case in cases:
-            runs = {"featherm": featherm(binary, case, chosen.activation)}
+            runs = featherm(binary, case, chosen.activation)
             for name, script in PEERS.items():
                 if name not in skipped:
                     runs[name] = call([python, *script, *sizes(case), *settings])

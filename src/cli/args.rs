@@ -177,6 +177,9 @@ pub struct SpeedArgs {
     /// Rounds in which steps and matrix products take turns; medians are reported.
     #[arg(long, value_name = "N", default_value_t = 9, value_parser = clap::value_parser!(u16).range(1..), allow_negative_numbers = true)]
     pub rounds: u16,
+    /// Time the steps alone, without the run whose effective samples are counted.
+    #[arg(long)]
+    pub steps_only: bool,
     /// Print JSON (schema featherm.bench/1) instead of a table.
     #[arg(long)]
     pub json: bool,

@@ -11,7 +11,7 @@ use super::{Failure, print, print_json};
 use crate::backend::StageTime;
 use crate::bias::{BiasRow, measure};
 use crate::config::Readout;
-use crate::speed::{StepSpeed, measure as measure_speed};
+use crate::speed::{StepSpeed, add_run, steps_of};
 
 pub fn bench(arguments: &BenchArgs) -> Result<(), Failure> {
     match &arguments.command {
@@ -24,10 +24,13 @@ fn speed(arguments: &SpeedArgs) -> Result<(), Failure> {
     let mut cases = Vec::new();
     let mut device = None;
     for (name, experiment) in arguments.cases()? {
-        let mut display = Display::bar();
-        let measured = measure_speed(&experiment, arguments.rounds.into(), |state| display.update(state));
-        display.finish();
-        let (used, speeds) = measured?;
+        let (used, mut speeds) = steps_of(&experiment, arguments.rounds.into())?;
+        if !arguments.steps_only {
+            let mut display = Display::bar();
+            let run = add_run(&mut speeds, &experiment, |state| display.update(state));
+            display.finish();
+            run?;
+        }
         device = Some(used);
         if !arguments.json {
             if cases.is_empty() {
