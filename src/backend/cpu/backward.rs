@@ -1,9 +1,5 @@
 //! Stage backward: the gradient of the loss with respect to readout and rotated weights.
 
-use faer::linalg::matmul::matmul;
-use faer::{Accum, MatMut, MatRef, Par};
-
-use super::forward::Inputs;
 use super::scalar::Scalar;
 use crate::simd::vectorize;
 
@@ -21,19 +17,6 @@ pub fn backward<S: Scalar>(readout: &[S], residual: &[S], features: &[S], slope:
             }
         }
     });
-}
-
-/// ∂L/∂W′ = g Z: from the gradient by H, (N1, P), to that by W′, (N1, r).
-pub fn pull_back<S: Scalar>(g: &[S], inputs: &Inputs<S>, gradient_weights: &mut [S]) {
-    let units = g.len() / inputs.count;
-    matmul(
-        MatMut::from_row_major_slice_mut(gradient_weights, units, inputs.rank),
-        Accum::Replace,
-        MatRef::from_row_major_slice(g, units, inputs.count),
-        inputs.as_mat(),
-        S::round(1.0),
-        Par::Seq,
-    );
 }
 
 /// Dot product in sixteen partial sums: a fixed order that vectorises.

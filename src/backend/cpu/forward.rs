@@ -1,42 +1,40 @@
-//! Stage forward: pre-activations H = W′Zᵀ, features Φ = σ(H) and the network's output.
+//! Stage forward: pre-activations H = W′Zᵀ, the network's output from its features, and the way back through H = W′Zᵀ.
 
-use faer::linalg::matmul::matmul;
-use faer::{Accum, Mat, MatMut, MatRef, Par};
+use faer::{Accum, Mat};
 
+use super::product::RightFactor;
 use super::scalar::Scalar;
 use crate::simd::vectorize;
 
-/// Inputs in the rotated basis: `count` rows of length `rank`.
+/// Inputs in the rotated basis, `count` points of `rank` coordinates, as the factor of products from either side.
 #[derive(Debug, Clone)]
 pub struct Inputs<S> {
-    pub rows: Vec<S>,
     pub count: usize,
     pub rank: usize,
+    /// Zᵀ, (rank, count).
+    forth: RightFactor<S>,
+    /// Z.
+    back: RightFactor<S>,
 }
 
 impl<S: Scalar> Inputs<S> {
+    /// From Z, (count, rank).
     pub fn new(z: &Mat<f64>) -> Self {
         let (count, rank) = (z.nrows(), z.ncols());
-        let rows = (0..count).flat_map(|i| (0..rank).map(move |j| S::round(z[(i, j)]))).collect();
-        Self { rows, count, rank }
-    }
-
-    pub fn as_mat(&self) -> MatRef<'_, S> {
-        MatRef::from_row_major_slice(&self.rows, self.count, self.rank)
+        let forth = RightFactor::new(rank, count, |j, i| S::round(z[(i, j)]));
+        let back = RightFactor::new(count, rank, |i, j| S::round(z[(i, j)]));
+        Self { count, rank, forth, back }
     }
 }
 
 /// H = W′Zᵀ, or H += W′Zᵀ, shape (units, points), row-major.
 pub fn preactivations<S: Scalar>(weights: &[S], inputs: &Inputs<S>, h: &mut [S], accum: Accum) {
-    let units = h.len() / inputs.count;
-    matmul(
-        MatMut::from_row_major_slice_mut(h, units, inputs.count),
-        accum,
-        MatRef::from_row_major_slice(weights, units, inputs.rank),
-        inputs.as_mat().transpose(),
-        S::round(1.0),
-        Par::Seq,
-    );
+    inputs.forth.product(weights, h, accum);
+}
+
+/// ∂L/∂W′ = g Z: from the gradient by H, (N1, P), to that by W′, (N1, r).
+pub fn pull_back<S: Scalar>(g: &[S], inputs: &Inputs<S>, gradient_weights: &mut [S]) {
+    inputs.back.product(g, gradient_weights, Accum::Replace);
 }
 
 /// f = (1/√N1) Σ_i v_i φ_i.

@@ -8,6 +8,7 @@ mod backward;
 mod forward;
 mod gram;
 mod observe;
+mod product;
 mod readout;
 mod residual;
 mod scalar;

@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 
 use super::activation::activate;
 use crate::model::Activation;
+use crate::simd::mul_add;
 
 /// A floating-point type in which chains can be moved.
 pub trait Scalar:
@@ -16,8 +17,14 @@ pub trait Scalar:
     /// Name in reports.
     const NAME: &'static str;
 
+    /// Rows of sixteen numbers that fill the vector registers of a matrix product, but for what it reads.
+    const TILE_ROWS: usize;
+
     /// Rounds to this precision.
     fn round(x: f64) -> Self;
+
+    /// self·b + c, rounded once if `FMA` (see [`crate::simd::fused`]).
+    fn mul_add<const FMA: bool>(self, b: Self, c: Self) -> Self;
 
     /// Replaces pre-activations `h` by σ′(h) and writes σ(h) to `features`.
     fn activate(activation: Activation, h: &mut [Self], features: &mut [Self]);
@@ -26,8 +33,15 @@ pub trait Scalar:
 impl Scalar for f32 {
     const NAME: &'static str = "float32";
 
+    const TILE_ROWS: usize = 6;
+
     fn round(x: f64) -> Self {
         x as f32
+    }
+
+    #[inline(always)]
+    fn mul_add<const FMA: bool>(self, b: Self, c: Self) -> Self {
+        mul_add::<FMA>(self, b, c)
     }
 
     fn activate(activation: Activation, h: &mut [Self], features: &mut [Self]) {
@@ -38,8 +52,15 @@ impl Scalar for f32 {
 impl Scalar for f64 {
     const NAME: &'static str = "float64";
 
+    const TILE_ROWS: usize = 3;
+
     fn round(x: f64) -> Self {
         x
+    }
+
+    #[inline(always)]
+    fn mul_add<const FMA: bool>(self, b: Self, c: Self) -> Self {
+        if FMA { f64::mul_add(self, b, c) } else { self * b + c }
     }
 
     fn activate(activation: Activation, h: &mut [Self], features: &mut [Self]) {
