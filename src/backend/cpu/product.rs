@@ -1,133 +1,196 @@
-//! Products with a right factor that does not change: its columns are packed once, sixteen at a time, for a kernel that keeps a block of the result in
-//! registers.
+//! Products with a right factor that does not change: in float32 its columns are packed once, for a kernel that keeps a block of the result in registers.
 //!
-//! A step multiplies the inputs from two sides and by nothing else, so nothing is packed inside of it: on AVX2 the products of small networks take a tenth
-//! less time than a library's, those of large ones the same. The kernel is written for registers of 256 bits; where the processor has wider ones the library's
-//! kernels use them, and are taken.
+//! A step multiplies the inputs from two sides and by nothing else, so nothing is packed inside of it. On registers of 256 bits these products take 5 to 10 % less
+//! time than the library's; wider ones are left to the library, whose kernels use them, and so is float64.
 
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
+use pulp::{Arch, Simd, WithSimd, bytemuck};
 
 use super::scalar::Scalar;
-use crate::simd::fused;
+use crate::simd::has_fma;
 
-/// Columns of a panel.
-const COLUMNS: usize = 16;
+/// Rows of a block of the result: with two registers of columns they are twelve accumulators of sixteen registers.
+const ROWS: usize = 6;
 
 /// The right factor B, of shape (depth, columns).
 #[derive(Debug, Clone)]
 pub struct RightFactor<S> {
     depth: usize,
     columns: usize,
-    /// Panels of sixteen columns, one after the other, each (depth, 16) and row-major; the last is filled up with zeros.
-    panels: Vec<[S; COLUMNS]>,
-    /// B row by row, where the library multiplies.
+    /// B row by row.
     rows: Vec<S>,
+    panels: Option<Panels>,
 }
 
 impl<S: Scalar> RightFactor<S> {
     pub fn new(depth: usize, columns: usize, entry: impl Fn(usize, usize) -> S) -> Self {
-        if wide_registers() {
-            let rows = (0..depth).flat_map(|k| (0..columns).map(move |j| (k, j))).map(|(k, j)| entry(k, j)).collect();
-            return Self { depth, columns, panels: Vec::new(), rows };
+        let mut rows = Vec::with_capacity(depth * columns);
+        for k in 0..depth {
+            rows.extend((0..columns).map(|j| entry(k, j)));
         }
-        let mut panels = vec![[S::default(); COLUMNS]; columns.div_ceil(COLUMNS) * depth];
-        for j in 0..columns {
-            for k in 0..depth {
-                panels[j / COLUMNS * depth + k][j % COLUMNS] = entry(k, j);
-            }
-        }
-        Self { depth, columns, panels, rows: Vec::new() }
+        let panels = S::singles(&rows).filter(|_| kernel_suits()).map(|rows| Panels::new(rows, depth, columns));
+        Self { depth, columns, rows, panels }
     }
 
     /// C = A B or C += A B for A of shape (m, depth), both row-major.
     pub fn product(&self, a: &[S], c: &mut [S], accum: Accum) {
-        let Self { depth, columns, panels, rows } = self;
-        let add = accum == Accum::Add;
-        if *depth == 0 && !add {
-            c.fill(S::default());
+        let Self { depth, columns, rows, panels } = self;
+        if *depth == 0 {
+            if accum == Accum::Replace {
+                c.fill(S::default());
+            }
+        } else if let (Some(panels), Some(a)) = (panels, S::singles(a))
+            && let Some(c) = S::singles_mut(c)
+        {
+            Arch::new().dispatch(Multiply { a, panels, c, add: accum == Accum::Add });
+        } else {
+            let a = MatRef::from_row_major_slice(a, a.len() / depth, *depth);
+            let b = MatRef::from_row_major_slice(rows, *depth, *columns);
+            let c = MatMut::from_row_major_slice_mut(c, a.nrows(), *columns);
+            matmul(c, accum, a, b, S::round(1.0), Par::Seq);
         }
-        if rows.is_empty() {
-            fused!(FMA => multiply::<FMA, S>(a, (panels, *depth, *columns), c, add));
-            return;
-        }
-        let count = a.len() / depth;
-        let a = MatRef::from_row_major_slice(a, count, *depth);
-        let b = MatRef::from_row_major_slice(rows, *depth, *columns);
-        matmul(MatMut::from_row_major_slice_mut(c, count, *columns), accum, a, b, S::round(1.0), Par::Seq);
     }
 }
 
-/// Whether registers of 512 bits are there.
-fn wide_registers() -> bool {
+/// Whether the kernel below is the best there is: with multiply-add, and no registers wider than it uses.
+fn kernel_suits() -> bool {
     #[cfg(target_arch = "x86_64")]
-    let wide = std::arch::is_x86_feature_detected!("avx512f");
+    let wider = std::arch::is_x86_feature_detected!("avx512f");
     #[cfg(not(target_arch = "x86_64"))]
-    let wide = false;
-    wide
+    let wider = false;
+    has_fma() && !wider
+}
+
+/// B in panels of two registers of columns, each panel row by row, the last filled up with zeros.
+#[derive(Debug, Clone)]
+struct Panels {
+    depth: usize,
+    columns: usize,
+    values: Vec<f32>,
+}
+
+impl Panels {
+    fn new(rows: &[f32], depth: usize, columns: usize) -> Self {
+        let width = 2 * lanes();
+        let mut values = vec![0.0; columns.div_ceil(width) * depth * width];
+        for (k, row) in rows.chunks_exact(columns.max(1)).enumerate() {
+            for (p, part) in row.chunks(width).enumerate() {
+                values[(p * depth + k) * width..][..part.len()].copy_from_slice(part);
+            }
+        }
+        Self { depth, columns, values }
+    }
+}
+
+/// C = A B, or C += A B.
+struct Multiply<'a> {
+    a: &'a [f32],
+    panels: &'a Panels,
+    c: &'a mut [f32],
+    add: bool,
+}
+
+/// Where a block of C stands: the length of its rows in memory, its first column and how many it has.
+#[derive(Clone, Copy)]
+struct Place {
+    stride: usize,
+    from: usize,
+    width: usize,
+}
+
+impl WithSimd for Multiply<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<V: Simd>(self, simd: V) {
+        let Self { a, panels: &Panels { depth, columns, ref values }, c, add } = self;
+        let registers = V::as_simd_f32s(values).0.as_chunks::<2>().0;
+        let (count, whole) = (a.len() / depth, 2 * V::F32_LANES);
+        // Blocks as equal as can be: one of a single row would take as long as one of four.
+        let blocks = count.div_ceil(ROWS);
+        for (p, panel) in registers.chunks_exact(depth).enumerate() {
+            let from = p * whole;
+            let place = Place { stride: columns, from, width: (columns - from).min(whole) };
+            for block in 0..blocks {
+                let (first, end) = (block * count / blocks, (block + 1) * count / blocks);
+                let (a, c) = (&a[first * depth..end * depth], &mut c[first * columns..end * columns]);
+                if place.width > V::F32_LANES {
+                    multiply_block::<V, 2>(simd, a, panel, c, place, add);
+                } else {
+                    multiply_block::<V, 1>(simd, a, panel, c, place, add);
+                }
+            }
+        }
+    }
 }
 
 #[inline(always)]
-fn multiply<const FMA: bool, S: Scalar>(
-    a: &[S],
-    (panels, depth, columns): (&[[S; COLUMNS]], usize, usize),
-    c: &mut [S],
+fn multiply_block<V: Simd, const REGISTERS: usize>(
+    simd: V,
+    a: &[f32],
+    panel: &[[V::f32s; 2]],
+    c: &mut [f32],
+    place: Place,
     add: bool,
 ) {
-    if depth == 0 {
-        return;
-    }
-    for (p, panel) in panels.chunks_exact(depth).enumerate() {
-        let from = p * COLUMNS;
-        let width = (columns - from).min(COLUMNS);
-        let (mut a, mut c) = (a, &mut *c);
-        loop {
-            // Six rows of two registers are the accumulators; a row of float64 takes four.
-            let rows = (a.len() / depth).min(S::TILE_ROWS);
-            let (block, rest) = c.split_at_mut(rows * columns);
-            let target = (block, columns, from, width, add);
-            match rows {
-                0 => break,
-                1 => tile::<FMA, S, 1>(a, panel, target),
-                2 => tile::<FMA, S, 2>(a, panel, target),
-                3 => tile::<FMA, S, 3>(a, panel, target),
-                4 => tile::<FMA, S, 4>(a, panel, target),
-                5 => tile::<FMA, S, 5>(a, panel, target),
-                _ => tile::<FMA, S, 6>(a, panel, target),
-            }
-            (a, c) = (&a[rows * depth..], rest);
-        }
+    match a.len() / panel.len() {
+        1 => multiply_tile::<V, 1, REGISTERS>(simd, a, panel, c, place, add),
+        2 => multiply_tile::<V, 2, REGISTERS>(simd, a, panel, c, place, add),
+        3 => multiply_tile::<V, 3, REGISTERS>(simd, a, panel, c, place, add),
+        4 => multiply_tile::<V, 4, REGISTERS>(simd, a, panel, c, place, add),
+        5 => multiply_tile::<V, 5, REGISTERS>(simd, a, panel, c, place, add),
+        _ => multiply_tile::<V, ROWS, REGISTERS>(simd, a, panel, c, place, add),
     }
 }
 
-/// A block of ROWS × `width` entries of C, from column `from` on, in rows of length `columns`.
 #[inline(always)]
-fn tile<const FMA: bool, S: Scalar, const ROWS: usize>(
-    a: &[S],
-    panel: &[[S; COLUMNS]],
-    (c, columns, from, width, add): (&mut [S], usize, usize, usize, bool),
+fn multiply_tile<V: Simd, const ROWS: usize, const REGISTERS: usize>(
+    simd: V,
+    a: &[f32],
+    panel: &[[V::f32s; 2]],
+    c: &mut [f32],
+    Place { stride, from, width }: Place,
+    add: bool,
 ) {
+    // The length is spelled out so that no bounds are checked inside.
     let depth = panel.len();
-    let rows: [&[S]; ROWS] = std::array::from_fn(|i| &a[i * depth..(i + 1) * depth]);
-    let mut sums = [[S::default(); COLUMNS]; ROWS];
+    let rows: [&[f32]; ROWS] = std::array::from_fn(|i| &a[i * depth..][..depth]);
+    let mut sums = [[simd.splat_f32s(0.0); REGISTERS]; ROWS];
     for (k, b) in panel.iter().enumerate() {
-        for i in 0..ROWS {
-            let x = rows[i][k];
-            for j in 0..COLUMNS {
-                sums[i][j] = x.mul_add::<FMA>(b[j], sums[i][j]);
+        for (sums, row) in sums.iter_mut().zip(&rows) {
+            let x = simd.splat_f32s(row[k]);
+            for r in 0..REGISTERS {
+                sums[r] = simd.mul_add_f32s(x, b[r], sums[r]);
             }
         }
     }
     for (i, sums) in sums.iter().enumerate() {
-        let out = &mut c[i * columns + from..][..width];
-        if add {
-            out.iter_mut().zip(sums).for_each(|(c, &sum)| *c += sum);
-        } else if let Ok(out) = <&mut [S; COLUMNS]>::try_from(&mut *out) {
-            *out = *sums;
+        let out = &mut c[i * stride + from..][..width];
+        if width == REGISTERS * V::F32_LANES {
+            for (out, &sum) in V::as_mut_simd_f32s(out).0.iter_mut().zip(sums) {
+                *out = if add { simd.add_f32s(*out, sum) } else { sum };
+            }
         } else {
-            out.copy_from_slice(&sums[..width]);
+            for (out, &sum) in out.iter_mut().zip(bytemuck::cast_slice::<_, f32>(sums)) {
+                *out = if add { *out + sum } else { sum };
+            }
         }
     }
+}
+
+/// Numbers in a register.
+fn lanes() -> usize {
+    struct Asked;
+    impl WithSimd for Asked {
+        type Output = usize;
+
+        #[inline(always)]
+        fn with_simd<V: Simd>(self, _: V) -> usize {
+            V::F32_LANES
+        }
+    }
+    Arch::new().dispatch(Asked)
 }
 
 #[cfg(test)]
@@ -146,8 +209,7 @@ mod tests {
         for (m, depth, columns) in SHAPES {
             let a: Vec<S> = (0..m * depth).map(|e| S::round(entry(e / depth, e % depth))).collect();
             let b = RightFactor::new(depth, columns, |k, j| S::round(entry(k + 5, j) + spoil));
-            let rows = (0..depth * columns).map(|e| S::round(entry(e / columns + 5, e % columns) + spoil)).collect();
-            let library = RightFactor { depth, columns, panels: Vec::new(), rows };
+            let library = RightFactor { panels: None, ..b.clone() };
             let exact = |i: usize, j: usize| (0..depth).map(|k| entry(i, k) * entry(k + 5, j)).sum::<f64>();
             for b in [&b, &library] {
                 let mut c = vec![S::round(f64::NAN); m * columns];
@@ -156,12 +218,6 @@ mod tests {
                 for (e, &c) in c.iter().enumerate() {
                     worst = worst.max((c.into() - 2.0 * exact(e / columns, e % columns)).abs());
                 }
-            }
-            let mut c = vec![S::default(); m * columns];
-            if !b.panels.is_empty() {
-                multiply::<false, S>(&a, (&b.panels, depth, columns), &mut c, false);
-                let error = |(e, &c): (usize, &S)| (c.into() - exact(e / columns, e % columns)).abs();
-                worst = c.iter().enumerate().map(error).fold(worst, f64::max);
             }
         }
         worst

@@ -8,7 +8,6 @@ use serde::de::DeserializeOwned;
 
 use super::activation::activate;
 use crate::model::Activation;
-use crate::simd::mul_add;
 
 /// A floating-point type in which chains can be moved.
 pub trait Scalar:
@@ -17,14 +16,14 @@ pub trait Scalar:
     /// Name in reports.
     const NAME: &'static str;
 
-    /// Rows of sixteen numbers that fill the vector registers of a matrix product, but for what it reads.
-    const TILE_ROWS: usize;
-
     /// Rounds to this precision.
     fn round(x: f64) -> Self;
 
-    /// self·b + c, rounded once if `FMA` (see [`crate::simd::fused`]).
-    fn mul_add<const FMA: bool>(self, b: Self, c: Self) -> Self;
+    /// The values, where they are float32.
+    fn singles(values: &[Self]) -> Option<&[f32]>;
+
+    /// As [`Scalar::singles`].
+    fn singles_mut(values: &mut [Self]) -> Option<&mut [f32]>;
 
     /// Replaces pre-activations `h` by σ′(h) and writes σ(h) to `features`.
     fn activate(activation: Activation, h: &mut [Self], features: &mut [Self]);
@@ -33,15 +32,16 @@ pub trait Scalar:
 impl Scalar for f32 {
     const NAME: &'static str = "float32";
 
-    const TILE_ROWS: usize = 6;
-
     fn round(x: f64) -> Self {
         x as f32
     }
 
-    #[inline(always)]
-    fn mul_add<const FMA: bool>(self, b: Self, c: Self) -> Self {
-        mul_add::<FMA>(self, b, c)
+    fn singles(values: &[f32]) -> Option<&[f32]> {
+        Some(values)
+    }
+
+    fn singles_mut(values: &mut [f32]) -> Option<&mut [f32]> {
+        Some(values)
     }
 
     fn activate(activation: Activation, h: &mut [Self], features: &mut [Self]) {
@@ -52,15 +52,16 @@ impl Scalar for f32 {
 impl Scalar for f64 {
     const NAME: &'static str = "float64";
 
-    const TILE_ROWS: usize = 3;
-
     fn round(x: f64) -> Self {
         x
     }
 
-    #[inline(always)]
-    fn mul_add<const FMA: bool>(self, b: Self, c: Self) -> Self {
-        if FMA { f64::mul_add(self, b, c) } else { self * b + c }
+    fn singles(_: &[f64]) -> Option<&[f32]> {
+        None
+    }
+
+    fn singles_mut(_: &mut [f64]) -> Option<&mut [f32]> {
+        None
     }
 
     fn activate(activation: Activation, h: &mut [Self], features: &mut [Self]) {
