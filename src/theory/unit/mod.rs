@@ -280,28 +280,28 @@ impl Theory {
             }
         }
         let field = branch.solve_at(temperature)?;
-        let mut predictions = Vec::with_capacity(sets);
-        let mut joint: Option<adaptive::Sample> = None;
-        for set in 0..sets as u32 {
-            let sample = redraw::sample(self, &saddle, field, &params.adaptive_chain, set)
-                .map_err(|failure| UnitError::from_failure(failure, temperature))?;
-            predictions.push(self.adaptive_on(
-                &sample,
-                redraw::solve_on(&sample, labels, temperature, field),
-                &saddle,
-            )?);
-            match &mut joint {
-                None => joint = Some(sample),
-                Some(joint) => joint.draws.blocks.extend(sample.draws.blocks),
-            }
+        let draw = |set| {
+            redraw::sample(self, &saddle, field, &params.adaptive_chain, set)
+                .map_err(|failure| UnitError::from_failure(failure, temperature))
+        };
+        let mut all = draw(0)?;
+        let each = all.draws.blocks.len();
+        for set in 1..sets as u32 {
+            all.draws.blocks.extend(draw(set)?.draws.blocks);
         }
-        // One set is no prediction: all together are, whose error is known twice, over chains and over sets.
-        let joint = joint
-            .map(|all| self.adaptive_on(&all, redraw::solve_on(&all, labels, temperature, field), &saddle))
-            .transpose()?
-            .map(UnitPrediction::sampled_well)
-            .transpose()?;
-        UnitPrediction::combined(&predictions, joint.as_ref())?.sampled_well()
+        let solve = |sample: &adaptive::Sample, from: &adaptive::Field| {
+            redraw::solve_on(sample, labels, temperature, from)
+                .map_err(|failure| TheoryError::from(UnitError::from_failure(failure, temperature)))
+        };
+        let solution = solve(&all, field)?;
+        let joint = self.adaptive_on(&all, Ok(solution.clone()), &saddle)?.sampled_well()?;
+        let mut without = Vec::with_capacity(sets);
+        for _ in 0..sets {
+            let left_out: Vec<_> = all.draws.blocks.drain(..each).collect();
+            without.push(self.adaptive_on(&all, Ok(solve(&all, &solution)?), &saddle)?);
+            all.draws.blocks.extend(left_out);
+        }
+        UnitPrediction::combined(&without, Some(&joint))?.sampled_well()
     }
 
     /// What the draws of `sample` say in the field that was solved for on them.
@@ -380,15 +380,18 @@ impl UnitPrediction {
         Ok(self)
     }
 
-    /// The mean of predictions from independent sets of draws, with the error from their spread. With `joint`, the prediction from all draws together, the part of
-    /// the mean that goes as one over their number is taken out.
+    /// The mean of predictions from independent sets of draws, with the error from their spread. With `joint`, the prediction from all sets, `all` are those
+    /// from all but one each, and the mean and its error are those of the jackknife.
     fn combined(all: &[Self], joint: Option<&Self>) -> Result<Self, TheoryError> {
         let first = &all[0];
         let sets = all.len() as f64;
-        let extrapolated = |mean: f64, joint: f64| (sets * joint - mean) / (sets - 1.0);
+        let jackknife = |mean: f64, joint: f64| sets * joint - (sets - 1.0) * mean;
         let over = |value: &dyn Fn(&Self) -> f64| {
             let mean = Estimate::of_independent(&all.iter().map(value).collect::<Vec<_>>());
-            Estimate { value: joint.map_or(mean.value, |joint| extrapolated(mean.value, value(joint))), ..mean }
+            joint.map_or(mean, |joint| Estimate {
+                value: jackknife(mean.value, value(joint)),
+                error: (sets - 1.0) * mean.error,
+            })
         };
         let scalar = |field: &dyn Fn(&Self) -> Estimate| {
             let values = over(&|p| field(p).value);
@@ -415,7 +418,7 @@ impl UnitPrediction {
         all[1..].iter().for_each(|p| gram += &p.gram);
         gram *= faer::Scale(1.0 / sets);
         if let Some(joint) = joint {
-            gram = (&joint.gram * faer::Scale(sets) - gram) * faer::Scale(1.0 / (sets - 1.0));
+            gram = &joint.gram * faer::Scale(sets) - gram * faer::Scale(sets - 1.0);
         }
         let combined = Self {
             kind: first.kind,

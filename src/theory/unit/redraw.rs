@@ -3,9 +3,9 @@
 //! Chains draw from the measure of a field that is nearly a solution, and the equations are solved on these draws, reweighted, as far as they carry; then chains
 //! are drawn anew at the field found. That ends when a solution's measure is that of its own chains up to their noise.
 //!
-//! Its error is Monte Carlo: R sets of chains, all independent, are each solved for themselves, and all together. To first order in the noise the solution of all is
-//! the mean of the others, whose spread is its error, with whatever a chain remembers in it; of second order is a bias, since an inverse is not linear, 1/R as large
-//! for all together as for one set. The prediction is (R·all − mean)/(R − 1), from which that is gone.
+//! Its error is Monte Carlo, by the jackknife over R independent sets of chains: solved on all of them, x, and on all but each, x_r, the prediction is
+//! R x − (R − 1)⟨x_r⟩, from which the bias that goes as one over the number of draws (an inverse is not linear) is gone, with the error √((R−1)/R Σ(x_r − ⟨x_r⟩)²),
+//! in which there is all that a chain remembers.
 
 use super::adaptive::{self, Failure, Field, Sample, Steps};
 use super::chain::{self, ChainParams};
@@ -53,6 +53,9 @@ pub(super) fn solve(
     Err(failure)
 }
 
+/// Of so many trajectories one is kept: a chain remembers the others.
+const THINNING: usize = 4;
+
 /// Set `set` of the draws on which a prediction rests: of the measure of `field`.
 pub(super) fn sample(
     theory: &Theory,
@@ -65,7 +68,7 @@ pub(super) fn sample(
     Ok(Sample::new(theory, draw(theory, &field.measure, &direction, params, set)?))
 }
 
-/// Solves on a [`sample`], or several together.
+/// Solves on several [`sample`]s together.
 pub(super) fn solve_on(sample: &Sample, labels: &[f64], temperature: f64, field: &Field) -> Result<Field, Failure> {
     adaptive::iterate(sample, labels, temperature, &field.measure, field.second_moment, &SHORT_STEPS)
         .map_err(|stop| stop.failure)
@@ -81,5 +84,14 @@ fn draw(
     let mut draws = chain::sample(&theory.problem, &theory.network, measure, direction, params, set);
     let drift = observe::drift(&mut draws, measure);
     // A NaN must not pass.
-    if drift.is_nan() || drift > super::MOST_DRIFT { Err(Failure::Unsettled(drift)) } else { Ok(draws) }
+    if drift.is_nan() || drift > super::MOST_DRIFT {
+        return Err(Failure::Unsettled(drift));
+    }
+    let together = draws.groups / draws.blocks.first().map_or(1, |block| block.along.len());
+    let mut index = 0;
+    draws.blocks.retain(|_| {
+        index += 1;
+        (index - 1) / together.max(1) % THINNING == 0
+    });
+    Ok(draws)
 }
