@@ -91,7 +91,7 @@ fn draw(
     let mut index = 0;
     draws.blocks.retain(|_| {
         index += 1;
-        (index - 1) / together.max(1) % THINNING == 0
+        ((index - 1) / together.max(1)).is_multiple_of(THINNING)
     });
     Ok(draws)
 }
