@@ -71,6 +71,12 @@ impl Measure {
         Self { force: multiply(eigenvectors, &resolvent.dual), stiffness, lambda1, width }
     }
 
+    /// The mean of this field and another.
+    pub fn half_way(&self, other: &Self) -> Self {
+        let force = self.force.iter().zip(&other.force).map(|(a, b)| 0.5 * (a + b)).collect();
+        Self { force, stiffness: (&self.stiffness + &other.stiffness) * faer::Scale(0.5), ..*self }
+    }
+
     /// λ1 N1, which divides q and m².
     pub fn scale(&self) -> f64 {
         self.lambda1 * self.width

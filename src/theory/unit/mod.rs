@@ -23,6 +23,7 @@ mod draws;
 mod estimate;
 mod measure;
 mod observe;
+mod redraw;
 #[cfg(test)]
 mod tests;
 
@@ -44,10 +45,12 @@ pub struct Params {
     pub draws: usize,
     /// Markov chains where those lose their effective sample size.
     pub chain: ChainParams,
-    /// Independent sets of prior draws, each of [`Params::adaptive_draws`], with which the adaptive theory is solved: their spread is its error.
+    /// Independent sets of draws, each of [`Params::adaptive_draws`] from the prior or of [`Params::adaptive_chain`], with which the adaptive theory is solved: their spread is its error.
     pub sets: usize,
     /// Prior draws of one set, at least: forty per training point are taken where that is more.
     pub adaptive_draws: usize,
+    /// Markov chains of one set where prior draws fail the adaptive theory. A unit seldom leaves a far mode, so they are longer than those of the single-unit theory.
+    pub adaptive_chain: ChainParams,
 }
 
 impl Default for Params {
@@ -57,6 +60,7 @@ impl Default for Params {
             chain: ChainParams { chains: 128, warmup: 60, draws: 150 },
             sets: 8,
             adaptive_draws: 8192,
+            adaptive_chain: ChainParams { chains: 128, warmup: 200, draws: 400 },
         }
     }
 }
@@ -80,9 +84,9 @@ pub enum UnitError {
     )]
     Unstable { kind: Kind, temperature: f64, near: f64 },
     #[error(
-        "the chains of the single-unit theory at T = {temperature} still drift: their halves differ by {drift:.1} standard errors"
+        "the chains of the {} theory at T = {temperature} still drift: their halves differ by {drift:.1} standard errors", kind.name()
     )]
-    Unsettled { temperature: f64, drift: f64 },
+    Unsettled { kind: Kind, temperature: f64, drift: f64 },
     #[error(
         "the adaptive theory at T = {temperature} is only solved to {residual:e}: it is near the end of its branch"
     )]
@@ -97,6 +101,7 @@ impl UnitError {
     /// What a failed solution at `temperature` means.
     fn from_failure(failure: adaptive::Failure, temperature: f64) -> Self {
         match failure {
+            adaptive::Failure::Unsettled(drift) => Self::Unsettled { kind: Kind::Adaptive, temperature, drift },
             adaptive::Failure::NotConverged(residual) => Self::NotConverged { temperature, residual },
             adaptive::Failure::RanAway | adaptive::Failure::Undersampled => {
                 Self::Unstable { kind: Kind::Adaptive, temperature, near: temperature }
@@ -211,7 +216,7 @@ impl Theory {
             let mut draws = chain::sample(&self.problem, &self.network, &measure, &direction, &params.chain, 0);
             let drift = observe::drift(&mut draws, &measure);
             if drift.is_nan() || drift > MOST_DRIFT {
-                return Err(UnitError::Unsettled { temperature, drift }.into());
+                return Err(UnitError::Unsettled { kind, temperature, drift }.into());
             }
             observed = observe::observe(self, &draws, &measure, &prior, &direction, saddle.density_reaches());
         }
@@ -220,14 +225,14 @@ impl Theory {
         if !(1.0 / MOST_EXCESS..=MOST_EXCESS).contains(&excess) {
             return Err(UnitError::Unstable { kind, temperature, near: temperature }.into());
         }
-        UnitPrediction::new(kind, temperature, observed, None)
+        UnitPrediction::new(kind, temperature, observed, None)?.sampled_well()
     }
 
     fn adaptive_ladder(&self, descending: &[f64], params: &Params) -> Vec<Result<UnitPrediction, TheoryError>> {
         let count = params.adaptive_draws.max(40 * self.points());
         let valid: Vec<f64> = descending.iter().copied().filter(|&t| super::check_temperature(t).is_ok()).collect();
         let mut branch = match valid.first() {
-            Some(&hottest) => adaptive::Branch::start(self, hottest, count),
+            Some(&hottest) => adaptive::Branch::start(self, hottest, count, params.adaptive_chain),
             None => Err(TheoryError::Temperature { temperature: f64::NAN }),
         };
         let mut lost_at = None;
@@ -238,9 +243,7 @@ impl Theory {
                     return Err(UnitError::Unstable { kind: Kind::Adaptive, temperature, near }.into());
                 }
                 let branch = branch.as_mut().map_err(|error| error.clone())?;
-                let prediction = branch
-                    .solve_at(temperature)
-                    .and_then(|field| self.adaptive(temperature, field, count, params.sets));
+                let prediction = self.adaptive(branch, temperature, count, params);
                 match prediction {
                     Err(TheoryError::Unit(UnitError::Unstable { near, .. })) => lost_at = Some(near),
                     Err(TheoryError::Unit(_)) => lost_at = Some(temperature),
@@ -251,33 +254,72 @@ impl Theory {
             .collect()
     }
 
-    /// Solves with every set of draws from `field`, which the first of them gave, and combines them.
+    /// The prediction at the temperature to which `branch` is followed: from prior draws, or from chains where those fail.
     fn adaptive(
         &self,
+        branch: &mut adaptive::Branch<'_>,
         temperature: f64,
-        field: &adaptive::Field,
         count: usize,
-        sets: usize,
+        params: &Params,
     ) -> Result<UnitPrediction, TheoryError> {
         let saddle = self.saddle(temperature)?;
-        let direction = self.reduced_direction(&saddle);
-        let prior = self.nngp(temperature)?;
+        let sets = params.sets.max(2);
         let labels = &self.problem.y_train;
-        let mut predictions = Vec::new();
-        for set in 0..sets.max(2) as u32 {
-            let sample = adaptive::sample(self, &saddle, count, set);
-            let solved = adaptive::solve(&sample, labels, temperature, &field.measure, field.second_moment)
-                .map_err(|failure| UnitError::from_failure(failure, temperature))?;
-            let observed =
-                observe::observe(self, &sample.draws, &solved.measure, &prior, &direction, saddle.density_reaches());
-            let loss = Estimate::exact(solved.loss(temperature) / self.points() as f64);
-            let mut prediction = UnitPrediction::new(Kind::Adaptive, temperature, observed, Some(loss))?;
-            prediction.solution = UnitSolution { residual: solved.residual, iterations: solved.iterations };
-            predictions.push(prediction);
+        let field = branch.solve_at(temperature)?.clone();
+        if !branch.by_chains() {
+            let predict = |set| {
+                let sample = adaptive::sample(self, &saddle, count, set);
+                let solved = adaptive::solve(&sample, labels, temperature, &field.measure, field.second_moment);
+                self.adaptive_on(&sample, solved, &saddle)?.sampled_well()
+            };
+            let from_prior = (0..sets as u32).map(predict).collect::<Result<Vec<_>, _>>();
+            match from_prior {
+                Ok(predictions) => return UnitPrediction::combined(&predictions, None),
+                Err(TheoryError::Unit(_)) => branch.take_chains(),
+                Err(error) => return Err(error),
+            }
         }
-        UnitPrediction::combined(&predictions)
-            .filter(UnitPrediction::is_finite)
-            .ok_or(TheoryError::NonFinite { kind: Kind::Adaptive, temperature })
+        let field = branch.solve_at(temperature)?;
+        let draw = |set| {
+            redraw::sample(self, &saddle, field, &params.adaptive_chain, set)
+                .map_err(|failure| UnitError::from_failure(failure, temperature))
+        };
+        let mut all = draw(0)?;
+        let each = all.draws.blocks.len();
+        for set in 1..sets as u32 {
+            all.draws.blocks.extend(draw(set)?.draws.blocks);
+        }
+        let solve = |sample: &adaptive::Sample, from: &adaptive::Field| {
+            redraw::solve_on(sample, labels, temperature, from)
+                .map_err(|failure| TheoryError::from(UnitError::from_failure(failure, temperature)))
+        };
+        let solution = solve(&all, field)?;
+        let joint = self.adaptive_on(&all, Ok(solution.clone()), &saddle)?.sampled_well()?;
+        let mut without = Vec::with_capacity(sets);
+        for _ in 0..sets {
+            let left_out: Vec<_> = all.draws.blocks.drain(..each).collect();
+            without.push(self.adaptive_on(&all, Ok(solve(&all, &solution)?), &saddle)?);
+            all.draws.blocks.extend(left_out);
+        }
+        UnitPrediction::combined(&without, Some(&joint))?.sampled_well()
+    }
+
+    /// What the draws of `sample` say in the field that was solved for on them.
+    fn adaptive_on(
+        &self,
+        sample: &adaptive::Sample,
+        solved: Result<adaptive::Field, adaptive::Failure>,
+        saddle: &Prediction,
+    ) -> Result<UnitPrediction, TheoryError> {
+        let temperature = saddle.temperature;
+        let solved = solved.map_err(|failure| UnitError::from_failure(failure, temperature))?;
+        let (direction, prior) = (self.reduced_direction(saddle), self.nngp(temperature)?);
+        let observed =
+            observe::observe(self, &sample.draws, &solved.measure, &prior, &direction, saddle.density_reaches());
+        let loss = Estimate::exact(solved.loss(temperature) / self.points() as f64);
+        let mut prediction = UnitPrediction::new(Kind::Adaptive, temperature, observed, Some(loss))?;
+        prediction.solution = UnitSolution { residual: solved.residual, iterations: solved.iterations };
+        Ok(prediction)
     }
 
     fn measure(&self, saddle: &Prediction) -> Measure {
@@ -325,17 +367,32 @@ impl UnitPrediction {
         if !prediction.is_finite() {
             return Err(TheoryError::NonFinite { kind, temperature });
         }
-        let Estimate { value, error } = prediction.readout_second_moment;
-        if error > MOST_ERROR * value {
-            return Err(UnitError::Undersampled { kind, temperature, relative: error / value }.into());
-        }
         Ok(prediction)
     }
 
-    /// The mean of predictions from independent sets of draws, with the error from their spread.
-    fn combined(all: &[Self]) -> Option<Self> {
-        let first = all.first()?;
-        let over = |value: &dyn Fn(&Self) -> f64| Estimate::of_independent(&all.iter().map(value).collect::<Vec<_>>());
+    /// An error where ⟨v²⟩ is not known well enough.
+    fn sampled_well(self) -> Result<Self, TheoryError> {
+        let Estimate { value, error } = self.readout_second_moment;
+        if error > MOST_ERROR * value {
+            let (kind, temperature) = (self.kind, self.temperature);
+            return Err(UnitError::Undersampled { kind, temperature, relative: error / value }.into());
+        }
+        Ok(self)
+    }
+
+    /// The mean of predictions from independent sets of draws, with the error from their spread. With `joint`, the prediction from all sets, `all` are those
+    /// from all but one each, and the mean and its error are those of the jackknife.
+    fn combined(all: &[Self], joint: Option<&Self>) -> Result<Self, TheoryError> {
+        let first = &all[0];
+        let sets = all.len() as f64;
+        let jackknife = |mean: f64, joint: f64| sets * joint - (sets - 1.0) * mean;
+        let over = |value: &dyn Fn(&Self) -> f64| {
+            let mean = Estimate::of_independent(&all.iter().map(value).collect::<Vec<_>>());
+            joint.map_or(mean, |joint| Estimate {
+                value: jackknife(mean.value, value(joint)),
+                error: (sets - 1.0) * mean.error,
+            })
+        };
         let scalar = |field: &dyn Fn(&Self) -> Estimate| {
             let values = over(&|p| field(p).value);
             // What is exact in every set has no spread, but an error that rounding makes.
@@ -359,7 +416,11 @@ impl UnitPrediction {
         };
         let mut gram = first.gram.clone();
         all[1..].iter().for_each(|p| gram += &p.gram);
-        Some(Self {
+        gram *= faer::Scale(1.0 / sets);
+        if let Some(joint) = joint {
+            gram = &joint.gram * faer::Scale(sets) - gram * faer::Scale(sets - 1.0);
+        }
+        let combined = Self {
             kind: first.kind,
             temperature: first.temperature,
             method: first.method,
@@ -375,14 +436,19 @@ impl UnitPrediction {
             gyration_radius_sq: array(&|p| &p.gyration_radius_sq),
             centroid_distance_sq_test: array(&|p| &p.centroid_distance_sq_test),
             gyration_radius_sq_test: array(&|p| &p.gyration_radius_sq_test),
-            gram: gram * faer::Scale(1.0 / all.len() as f64),
-            readout_density: density(&|p| Some(&p.readout_density))?,
+            gram,
+            readout_density: density(&|p| Some(&p.readout_density)).unwrap_or_else(|| first.readout_density.clone()),
             weight_density_along_u: density(&|p| p.weight_density_along_u.as_ref()),
             solution: UnitSolution {
                 residual: all.iter().map(|p| p.solution.residual).fold(0.0, f64::max),
                 iterations: all.iter().map(|p| p.solution.iterations).max().unwrap_or(0),
             },
-        })
+        };
+        if combined.is_finite() {
+            Ok(combined)
+        } else {
+            Err(TheoryError::NonFinite { kind: first.kind, temperature: first.temperature })
+        }
     }
 
     fn is_finite(&self) -> bool {

@@ -321,6 +321,37 @@ fn the_adaptive_field_is_that_of_sums_over_the_plane() {
     }
 }
 
+/// Where prior draws know the measure, the field solved on the draws of its own chains gives the same prediction.
+#[test]
+fn chains_solve_the_field_that_prior_draws_solve() {
+    const TEMPERATURE: f64 = 0.5;
+    let params = Params {
+        adaptive_chain: ChainParams { chains: 64, warmup: 40, draws: 100 },
+        adaptive_draws: 4096,
+        ..Params::default()
+    };
+    for activation in [Activation::Erf, Activation::Relu] {
+        let theory = Theory::new(&problem(), &network(activation)).unwrap();
+        let count = params.adaptive_draws;
+        let mut branch = adaptive::Branch::start(&theory, TEMPERATURE, count, params.adaptive_chain).unwrap();
+        branch.take_chains();
+        let chained = theory.adaptive(&mut branch, TEMPERATURE, count, &params).unwrap();
+        let ladder = theory.unit_ladder(Kind::Adaptive, &[TEMPERATURE, 0.8 * TEMPERATURE], &params);
+        let [prior, colder] = [&ladder[0], &ladder[1]].map(|p| p.as_ref().unwrap());
+        assert_eq!((prior.method, chained.method), (Method::Importance, Method::Chain), "{activation:?}");
+        let all = |p: &UnitPrediction| -> Vec<Estimate> { estimates(p).into_iter().chain(p.train_loss).collect() };
+        let apart = |p: &UnitPrediction| -> f64 {
+            let pairs = all(p).into_iter().zip(all(&chained)).filter(|(a, b)| a.error.hypot(b.error) > 0.0);
+            pairs.map(|(a, b)| (a.value - b.value).abs() / a.error.hypot(b.error)).fold(0.0, f64::max)
+        };
+        println!("{activation:?}: {:.1} apart, {:.1} at a fifth less", apart(prior), apart(colder));
+        // Errors from eight sets are themselves known to a quarter only.
+        assert!(apart(prior) < 1.5 * MOST_Z, "{activation:?}: {}", apart(prior));
+        assert!(apart(colder) > 3.0 * MOST_Z, "{activation:?}: a fifth in temperature must be seen, {}", apart(colder));
+        assert!(chained.solution.residual < 1e-5 && chained.effective_fraction > 0.8, "{activation:?}");
+    }
+}
+
 #[test]
 fn ladders_keep_their_order_and_refuse_what_is_not_theirs() {
     let theory = Theory::new(&problem(), &network(Activation::Erf)).unwrap();
@@ -365,7 +396,9 @@ fn lost_stability_is_an_error_at_all_lower_temperatures() {
     let theory = prepare(&experiment).unwrap().theory;
     let temperatures = [0.02, 10.0, 0.3, 0.04];
     for kind in Kind::UNITS {
-        let ladder = theory.unit_ladder(kind, &temperatures, &Params { sets: 2, ..Params::default() });
+        let adaptive_chain = ChainParams { chains: 64, warmup: 60, draws: 60 };
+        let params = Params { sets: 2, adaptive_chain, ..Params::default() };
+        let ladder = theory.unit_ladder(kind, &temperatures, &params);
         assert!(ladder[1].is_ok() && ladder[2].is_ok(), "{kind:?}: {:?}", ladder[2].as_ref().err());
         // Where the solution is first missed any guard may have spoken; below, it is lost.
         assert!(matches!(ladder[3], Err(TheoryError::Unit(_))), "{kind:?} at T = 0.04");
