@@ -1,6 +1,7 @@
 //! What the statistical tests share: an ensemble sampled by hand, errors from its chains, and the targets that every backend must meet.
 #![allow(dead_code, reason = "each test program uses its part")]
 
+pub mod joint;
 pub mod linear_network;
 pub mod posterior;
 pub mod restore;
