@@ -74,6 +74,7 @@ impl Case<'_> {
             if self.setting.tempering { format!("{LADDER:?}") } else { "-".into() },
             self.on.name().into(),
             self.width.to_string(),
+            (self.setting.replicas * self.setting.draws).to_string(),
             found.len().to_string(),
             worst.into(),
             format!("{z:.2}"),
@@ -85,28 +86,34 @@ impl Case<'_> {
     }
 }
 
-/// An adjusted sampler: ten times the draws of the tests, a fourth of that on a device that may be a software one.
+/// An adjusted sampler: in float32 at one temperature six times the draws of the tests. A graphics device may be a software one.
 fn adjusted(kind: SamplerKind, readout: Readout, tempering: bool, on: On) -> Setting {
     let temperatures: &[f64] = if tempering { &LADDER } else { &[TEMPERATURE] };
-    let draws = match (kind, on) {
-        (SamplerKind::Mala, On::Gpu) => 2000,
-        (SamplerKind::Mala, _) => 6000,
-        (_, On::Gpu) => 160,
-        _ => 625,
+    let replicas = match (on, tempering) {
+        (On::F32, false) => 256,
+        (On::Gpu, true) => 64,
+        _ => 128,
     };
-    Setting { readout, tempering, draws, replicas: 256, ..Setting::new(kind, temperatures) }
+    let draws = match (kind, on) {
+        (SamplerKind::Mala, On::Gpu) => 1000,
+        (SamplerKind::Mala, _) => 2000,
+        (_, On::Gpu) => 200,
+        _ => 400,
+    };
+    Setting { readout, tempering, draws, replicas, ..Setting::new(kind, temperatures) }
 }
 
 fn unadjusted(kind: SamplerKind, step_size: f64, draws: usize) -> Setting {
-    Setting { step_size: Some(step_size), draws, replicas: 256, ..Setting::new(kind, &[TEMPERATURE]) }
+    Setting { step_size: Some(step_size), draws, replicas: 128, ..Setting::new(kind, &[TEMPERATURE]) }
 }
 
 pub fn linear_networks() -> usize {
     let text = format!(
-        "Every observable of samples against the exact posterior, by quadrature over q = λ1‖v‖²/N1: number of observables, the worst of them, its z, the root mean square \
+        "Every observable of samples against the exact posterior, by quadrature over q = λ1‖v‖²/N1: draws of all chains, number of observables, the worst of them, its z, the root mean square \
          z and the least ESS. P = 9, four test points, N0 = 4, T = {TEMPERATURE}; where there is a ladder, with replica exchange along it; seed {SEED}."
     );
-    let columns = ["sampler", "readout", "ladder", "on", "N1", "observables", "worst", "its z", "RMS z", "least ESS"];
+    let columns =
+        ["sampler", "readout", "ladder", "on", "N1", "draws", "observables", "worst", "its z", "RMS z", "least ESS"];
     let mut table = Table::new("Exact linear network", &text, &columns);
     let problem = problem();
     let [three, four, ten, fifty] = [3, 4, WIDTH, 50].map(|width| exact(&problem, width));
@@ -130,7 +137,7 @@ pub fn linear_networks() -> usize {
     for (width, exact) in [(3, &three), (50, &fifty)] {
         cases.extend(READOUTS.map(|readout| Case { width, exact, ..case(On::F32, malt(readout)) }));
     }
-    for (kind, short, long, draws) in [(SamplerKind::Baoab, 0.04, 0.28, 2000), (SamplerKind::Ula, 1e-3, 0.05, 4000)] {
+    for (kind, short, long, draws) in [(SamplerKind::Baoab, 0.04, 0.28, 1000), (SamplerKind::Ula, 1e-3, 0.05, 4000)] {
         for (sampler, step, draws) in [(Sampler::Right, short, draws), (Sampler::Wrong, long, draws / 4)] {
             let row = case(On::F32, unadjusted(kind, step, draws));
             cases.push(Case { sampler, name: format!("{}, step {step}", row.name), ..row });

@@ -7,15 +7,14 @@ use crate::common::MIN_ESS;
 use crate::common::two_starts::{OBSERVABLES, TEMPERATURE, TwoStarts, hasty, patient};
 use crate::table::{Found, Sampler, Table};
 
-const WIDTH: usize = 40;
-const POINTS: usize = 80;
-const REPLICAS: usize = 128;
-const DRAWS: usize = 1000;
+const WIDTH: usize = 30;
+const POINTS: usize = 50;
+const REPLICAS: usize = 64;
+const DRAWS: usize = 800;
 
 pub fn two_starts() -> usize {
     let text = format!(
-        "z of every observable between {REPLICAS} chains from the prior and {REPLICAS} from samples at T = {}, {DRAWS} draws each; the controls, of 64 chains, barely \
-         move. Digits 3/8, N1 = {WIDTH}, P = {POINTS}, T = {TEMPERATURE}, float32 on the CPU; seeds 1, 2 and 7.",
+        "z of every observable between {REPLICAS} chains from the prior and {REPLICAS} from samples at T = {}, {DRAWS} draws each; the controls barely move. Digits 3/8, N1 = {WIDTH}, P = {POINTS}, T = {TEMPERATURE}, float32 on the CPU; seeds 1, 2 and 7.",
         TEMPERATURE / 50.0
     );
     let columns = [&["sampler", "readout", "activation"][..], &OBSERVABLES, &["least ESS"]].concat();
