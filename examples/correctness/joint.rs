@@ -40,9 +40,9 @@ pub fn geweke() -> usize {
     const INDEPENDENT: u64 = 8 * REPLICATES;
     const ALTERNATIONS: u32 = 12;
     let text = format!(
-        "z of every statistic between {REPLICATES} replicates after {ALTERNATIONS} alternations of labels given weights and weights given labels, \
-         and {INDEPENDENT} exact draws of the joint law. {SETTING}; seeds 0 to {}. The last number is the mean acceptance. Rows share their starts, \
-         so their z are not independent.",
+        "z of every statistic between {REPLICATES} replicates after {ALTERNATIONS} alternations of labels given weights and weights \
+         given labels, and {INDEPENDENT} exact draws of the joint law. {SETTING}; seeds 0 to {}. The last number is the mean \
+         acceptance. Rows share their starts, so their z are not independent.",
         REPLICATES + INDEPENDENT - 1
     );
     let mut table = Table::new("Geweke's joint-distribution test", &text, &columns("accepted"));
@@ -66,8 +66,8 @@ pub fn calibration() -> usize {
     const BETWEEN: u32 = 8;
     const FIRST: u64 = 1_000_000;
     let text = format!(
-        "p of χ² with {RANKS} degrees of freedom that the ranks of the true statistics among {RANKS} draws, {BETWEEN} trajectories apart, are uniform. \
-         {SETTING}; seeds {FIRST} to {}.",
+        "p of χ² with {RANKS} degrees of freedom that the ranks of the true statistics among {RANKS} draws, {BETWEEN} trajectories \
+         apart, are uniform. {SETTING}; seeds {FIRST} to {}.",
         FIRST + RUNS - 1
     );
     let mut table = Table::new("Simulation-based calibration", &text, &columns("runs"));

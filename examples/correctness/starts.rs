@@ -14,7 +14,8 @@ const DRAWS: usize = 800;
 
 pub fn two_starts() -> usize {
     let text = format!(
-        "z of every observable between {REPLICAS} chains from the prior and {REPLICAS} from samples at T = {}, {DRAWS} draws each; the controls barely move. Digits 3/8, N1 = {WIDTH}, P = {POINTS}, T = {TEMPERATURE}, float32 on the CPU; seeds 1, 2 and 7.",
+        "z of every observable between {REPLICAS} chains from the prior and {REPLICAS} from samples at T = {}, {DRAWS} draws each; \
+         the controls barely move. Digits 3/8, N1 = {WIDTH}, P = {POINTS}, T = {TEMPERATURE}, float32 on the CPU; seeds 1, 2 and 7.",
         TEMPERATURE / 50.0
     );
     let columns = [&["sampler", "readout", "activation"][..], &OBSERVABLES, &["least ESS"]].concat();
