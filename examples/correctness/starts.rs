@@ -7,10 +7,10 @@ use crate::common::MIN_ESS;
 use crate::common::two_starts::{OBSERVABLES, TEMPERATURE, TwoStarts, hasty, patient};
 use crate::table::{Found, Sampler, Table};
 
-const WIDTH: usize = 30;
-const POINTS: usize = 50;
+const WIDTH: usize = 20;
+const POINTS: usize = 40;
 const REPLICAS: usize = 64;
-const DRAWS: usize = 800;
+const DRAWS: usize = 600;
 
 pub fn two_starts() -> usize {
     let text = format!(
