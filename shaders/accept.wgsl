@@ -1,8 +1,6 @@
 // Stage accept, twin of src/backend/cpu/accept.rs: what becomes of a proposed trajectory. `accept` decides, one workgroup per chain;
 // `settle` carries it out.
 
-const NAN_BITS = 0x7fc00000u;
-
 // Sum of `count` double-single slots of a chain.
 fn gather(first: u32, count: u32, lane: u32) -> vec2<f32> {
     var sum = vec2<f32>(0.0);
@@ -34,8 +32,7 @@ fn accept(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_ind
     let note = state[note_at];
     // A rest begins anew, from the prior or from given weights.
     var lost = motion.scheme != REST && note.x != 0.0;
-    // Also the bits of a NaN must come from memory: compilers reject or fold it as a constant.
-    var energy = vec2<f32>(bitcast<f32>(NAN_BITS ^ call.zero), 0.0);
+    var energy = vec2<f32>(no_number(), 0.0);
     var error = 0.0;
     var acceptance = 0.0;
     var accepted = false;
@@ -59,7 +56,8 @@ fn accept(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_ind
                 accepted = error <= 0.0 || u < acceptance;
             }
         } else {
-            lost = motion.scheme != REST && !finite(ahead.x);
+            // The work is no number where a weight has run away.
+            lost = motion.scheme != REST && !(finite(ahead.x) && finite(work.x));
             acceptance = 1.0;
             accepted = !lost;
             diverged = lost || abs(error) > DIVERGENCE;

@@ -95,6 +95,11 @@ fn finite(x: f32) -> bool {
     return (bitcast<u32>(x) & 0x7f800000u) != 0x7f800000u;
 }
 
+// NaN. Also its bits must come from memory: compilers reject or fold it as a constant.
+fn no_number() -> f32 {
+    return bitcast<f32>(0x7fc00000u ^ call.zero);
+}
+
 // 1 for those of four consecutive indices that are below `count`.
 fn below(first: u32, count: u32) -> vec4<f32> {
     return select(vec4<f32>(0.0), vec4<f32>(1.0), vec4<u32>(first, first + 1u, first + 2u, first + 3u) < vec4<u32>(count));

@@ -2,8 +2,6 @@
 // law. assemble.wgsl leaves the matrix; `factorize` takes its Cholesky factor, `solve` finds K, `evaluate` the mean v̄ of the readout, the
 // residual e there and V; backward.wgsl takes its force from them. `draw_readout` draws v, once, at the end of a trajectory.
 
-const NAN_BITS = 0x7fc00000u;
-
 // The Cholesky factor of a block on the diagonal.
 fn cholesky(c: mat4x4<f32>) -> mat4x4<f32> {
     let l00 = sqrt(c[0].x);
@@ -171,8 +169,8 @@ fn evaluate(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_i
     value = add(value, vec2<f32>(beta * loss.x, beta * loss.y));
     for (var row = lane; row < ORDER; row += LANES) {
         let pivot = systems[chain * CHAIN_SYSTEM + FACTOR + row * OV + row / 4u][row % 4u];
-        // Where the matrix has no factor there is no energy, and the trajectory is rejected. The bits of a NaN must come from memory.
-        var volume = vec2<f32>(bitcast<f32>(NAN_BITS ^ call.zero), 0.0);
+        // Where the matrix has no factor there is no energy, and the trajectory is rejected.
+        var volume = vec2<f32>(no_number(), 0.0);
         if finite(pivot) && pivot > 0.0 {
             volume = logarithm(pivot);
         }

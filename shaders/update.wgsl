@@ -167,7 +167,7 @@ fn next_step(q: Particle, g: vec4<f32>, motion: Motion, place: Place, noise: vec
 }
 
 // Moves four coordinates on when their gradient is known: to the next place where one is needed, or to the end. There the momentum
-// has served and the gradient takes its room. Returns the work done.
+// has served and the gradient takes its room. Returns the work done; NaN where an unadjusted chain ends beyond RUNAWAY.
 fn advance(chain: u32, offset: u32, g: vec4<f32>, motion: Motion, place: Place) -> f32 {
     if call.step == PREPARE {
         state[base(GRADIENT, chain) + offset] = g;
@@ -178,7 +178,9 @@ fn advance(chain: u32, offset: u32, g: vec4<f32>, motion: Motion, place: Place) 
     let q = Particle(state[position], state[momentum], 0.0);
     if call.step + 1u == steps_of(chain) {
         state[momentum] = g;
-        return end_step(q, g, motion, place).work;
+        // Where nothing rejects, the loss of a bounded activation would not show it.
+        let runaway = !motion.metropolis && any(abs(q.x) > vec4<f32>(RUNAWAY * PRIOR_DEVIATION[place.part]));
+        return select(end_step(q, g, motion, place).work, no_number(), runaway);
     }
     var noise = vec4<f32>(0.0);
     if thermal(motion) {

@@ -27,7 +27,7 @@ use crate::sampler::{
 use crate::stats::ShapeError;
 use crate::store::StoreError;
 use crate::theory::unit::{self, UnitPrediction};
-use crate::theory::{self, Kind, Prediction, Theory, TheoryError};
+use crate::theory::{self, Kind, Prediction, Theory, TheoryError, failure_messages};
 
 pub use live::{Live, live};
 
@@ -266,7 +266,7 @@ impl<'a> Job<'a> {
             for (at, prediction) in predictions.iter_mut().zip(theory.ladder(kind, temperatures)) {
                 match prediction {
                     Ok(prediction) => at.push(prediction),
-                    Err(error) => failures.push(error.to_string()),
+                    Err(error) => failures.push(error),
                 }
             }
         }
@@ -276,13 +276,13 @@ impl<'a> Job<'a> {
             for (at, prediction) in units.iter_mut().zip(ladder) {
                 match prediction {
                     Ok(prediction) => at.push(prediction),
-                    Err(error) => failures.push(error.to_string()),
+                    Err(error) => failures.push(error),
                 }
             }
         }
         let ensemble = ensemble(experiment, problem, &predictions);
         let theory_s = start.elapsed().as_secs_f64();
-        Self { experiment, prepared, predictions, units, failures, ensemble, theory_s }
+        Self { experiment, prepared, predictions, units, failures: failure_messages(&failures), ensemble, theory_s }
     }
 
     /// Starts the ensemble on the device that the experiment asks for.

@@ -225,6 +225,40 @@ fn an_unadjusted_chain_that_blows_up_is_lost() {
     assert!(backend.weights().unwrap().iter().all(|w| w.rotated.iter().all(|x| x.is_finite())));
 }
 
+/// Chains whose step magnifies W′ but not v run away while erf of them stays finite, and so does the loss: they are lost, before a sum of their
+/// squares or fourth powers overflows. The control stays.
+#[test]
+fn an_unadjusted_chain_that_runs_away_with_a_finite_loss_is_lost() {
+    let problem = problem();
+    let mass = Mass { weights: vec![1.0; problem.rank()], readout: 1.0 };
+    let observe = Some(Observation { batch: None, gram: false, weights: false });
+    let round = Round { trajectory: 0, steps: vec![20], exchange: None, observe };
+    let baoab = Scheme::Baoab { friction: 0.1 };
+    // ηTλ0 = 4 and ηTλ1 = 0.04; h√λ0 = 4 and h√λ1 = 0.4.
+    for (scheme, step_size, tame) in [(Scheme::Ula, 0.04, 0.004), (baoab, 0.4, 0.04)] {
+        let start = || {
+            let mut ensemble = one_chain(&problem, Activation::Erf, 1, &[1.0]);
+            (ensemble.network.lambda0, ensemble.network.lambda1) = (100.0, 1.0);
+            (Cpu::<f32>::new(ensemble.clone()), Cpu::<f64>::new(ensemble))
+        };
+        let motion = |step_size| Move { beta: 1.0, scheme, step_size, mass: mass.clone() };
+        let outcome = |backend: &mut dyn Backend, step_size: f64| {
+            let outcome = backend.run(&[motion(step_size)], std::slice::from_ref(&round)).unwrap().remove(0);
+            (outcome.transitions[0].diverged, outcome.measurements[0].clone(), backend.weights().unwrap())
+        };
+        let (mut single, mut double) = start();
+        let before = [single.weights().unwrap(), double.weights().unwrap()];
+        let found = [outcome(&mut single, step_size), outcome(&mut double, step_size)];
+        for ((diverged, measured, after), before) in found.into_iter().zip(before) {
+            assert!(diverged && measured.lost, "{scheme:?}: {measured:?}");
+            assert_eq!(after, before, "{scheme:?}: a lost chain stays where it was");
+        }
+        let (mut single, _) = start();
+        let (diverged, measured, _) = outcome(&mut single, tame);
+        assert!(!diverged && !measured.lost, "{scheme:?}: {measured:?}");
+    }
+}
+
 /// Rounds that exchange states and observe into every batch.
 fn observed(ensemble: &Ensemble, count: u32) -> Vec<Round> {
     let round = |trajectory: u32| Round {

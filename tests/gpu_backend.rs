@@ -86,6 +86,7 @@ fn main() {
     #[cfg(unix)]
     trial("a_killed_run_goes_on_to_the_same_bits".into(), Box::new(|device, _| killed(&device)));
     trial("lost_chains_stay_and_are_left_out".into(), Box::new(|device, _| lost_chains(&device)));
+    trial("chains_that_run_away_are_lost_as_on_the_cpu".into(), Box::new(|device, _| runaway_chains(&device)));
     trial("loops_stay_below_the_devices_limit".into(), Box::new(long_loops));
     trial("a_million_gram_matrices_keep_full_precision".into(), Box::new(|device, _| gram_precision(&device)));
     trial("broken_shaders_name_file_and_line".into(), Box::new(|device, _| broken_shader(&device)));
@@ -753,6 +754,28 @@ fn lost_chains(device: &AdapterChoice) -> Test {
     let finite = |sums: &[f64]| sums.iter().all(|x| x.is_finite());
     assert!(gpu.accumulated()?.gram.iter().flatten().all(|g| finite(g)));
     assert!(gpu.moments()?.iter().all(|m| finite(&m.weight_square)));
+    Ok(())
+}
+
+/// Where ηTλ0 = 3 the step of ULA doubles W′ while erf of it, and the loss, stay finite; at the colder temperature it does not.
+fn runaway_chains(device: &AdapterChoice) -> Test {
+    let case = Case { replicas: 4, temperatures: 2, ..BASE };
+    let mut ensemble = case.ensemble();
+    (ensemble.network.lambda0, ensemble.network.lambda1) = (100.0, 1.0);
+    let moves = moves(&ensemble, Scheme::Ula, 0.015);
+    let mut rounds = rounds(&ensemble, 4, true);
+    rounds.iter_mut().for_each(|round| round.steps.fill(12));
+    let (mut cpu, mut gpu) = (Cpu::<f32>::new(ensemble.clone()), Gpu::new(device, ensemble, case.options())?);
+    let (a, b) = (cpu.run(&moves, &rounds)?, gpu.run(&moves, &rounds)?);
+    let lost = |o: &Outcome| o.measurements.iter().map(|m| m.lost).collect::<Vec<_>>();
+    let diverged = |o: &Outcome| o.transitions.iter().map(|t| t.diverged).collect::<Vec<_>>();
+    for (a, b) in a.iter().zip(&b) {
+        assert_eq!((lost(a), diverged(a)), (lost(b), diverged(b)));
+    }
+    // A thousandfold in a round: the bound is passed in the second.
+    assert_eq!([lost(&b[0]), lost(&b[3])].concat(), [vec![false; 8], vec![true; 4], vec![false; 4]].concat());
+    let finite = |m: &Measurement| (m.loss + m.weight_second_moment + m.weight_along_u_fourth).is_finite();
+    assert!(b.iter().flat_map(|o| &o.measurements).all(finite));
     Ok(())
 }
 

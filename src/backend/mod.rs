@@ -38,6 +38,11 @@ pub const GRAM_BLOCKS: usize = 8;
 /// Energy errors above this count as divergences, as in Stan.
 pub const DIVERGENCE: f64 = 1000.0;
 
+/// An unadjusted chain with a weight further from zero than this many standard deviations of its prior, 1/√λ, has run away. A loss does not
+/// show it where the activation is bounded: at ηTλ0 > 2 the step of ULA magnifies W′ without end, and erf of it stays 1. No posterior is there,
+/// and fourth powers are still finite in float32.
+pub const RUNAWAY: f64 = 1e6;
+
 /// The ensemble a backend holds: every replica of every temperature, all on the same data.
 #[derive(Debug, Clone)]
 pub struct Ensemble {
@@ -192,8 +197,8 @@ pub struct Transition {
     /// The Hamiltonian βL + ½λ0‖W′‖² + ½λ1‖v‖² + ½ pᵀm⁻¹p at the start, after the full momentum refreshment, with V in
     /// place of βL + ½λ1‖v‖² and W′ alone moving for [`Scheme::Marginal`]; NaN for [`Scheme::Ula`] and [`Scheme::Descent`].
     pub energy: f64,
-    /// The energy error was not finite or above [`DIVERGENCE`] (adjusted: the move was rejected), or the state itself is no longer
-    /// finite (unadjusted: the chain is lost and stays where it was last finite).
+    /// The energy error was not finite or above [`DIVERGENCE`] (adjusted: the move was rejected), or the loss is no longer finite or a weight
+    /// beyond [`RUNAWAY`] (unadjusted: the chain is lost and stays where it was before).
     pub diverged: bool,
 }
 

@@ -10,7 +10,7 @@ use crate::observables::{Entry, Observable, TestSet, entries};
 use crate::report::{UnitReport, short};
 use crate::run::prepare;
 use crate::theory::unit::{Estimate, Params, UnitPrediction};
-use crate::theory::{Kind, Prediction};
+use crate::theory::{Kind, Prediction, failure_messages};
 
 pub fn theory(arguments: &TheoryArgs) -> Result<(), Failure> {
     let experiment = arguments.experiment()?;
@@ -24,7 +24,7 @@ pub fn theory(arguments: &TheoryArgs) -> Result<(), Failure> {
             for prediction in prepared.theory.ladder(kind, &experiment.temperatures) {
                 match prediction {
                     Ok(prediction) => forecasts.push(Forecast::Process(prediction)),
-                    Err(error) => failures.push(error.to_string()),
+                    Err(error) => failures.push(error),
                 }
             }
         } else {
@@ -32,13 +32,13 @@ pub fn theory(arguments: &TheoryArgs) -> Result<(), Failure> {
                 match prediction {
                     Ok(prediction) => forecasts.push(Forecast::Unit(prediction)),
                     // These theories end at a temperature of their own; that is a result.
-                    Err(error) => warnings.push(error.to_string()),
+                    Err(error) => warnings.push(error),
                 }
             }
         }
     }
     forecasts.sort_by(|a, b| b.temperature().total_cmp(&a.temperature()));
-    for warning in warnings {
+    for warning in failure_messages(&warnings) {
         eprintln!("warning: {warning}");
     }
     if arguments.json {
@@ -47,7 +47,7 @@ pub fn theory(arguments: &TheoryArgs) -> Result<(), Failure> {
     } else {
         print(&table(&forecasts, &entries));
     }
-    if failures.is_empty() { Ok(()) } else { Err(Failure::Failed(failures.join("; "))) }
+    if failures.is_empty() { Ok(()) } else { Err(Failure::Failed(failure_messages(&failures).join("; "))) }
 }
 
 /// A prediction of either family.

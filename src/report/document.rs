@@ -168,7 +168,7 @@ pub struct SamplerReport {
     pub energy_error: f64,
     pub chains: usize,
     pub draws: usize,
-    /// Chains that left the finite numbers and were left out.
+    /// Chains that ran away (see [`crate::backend::RUNAWAY`]) or left the finite numbers, and were left out.
     pub diverged_chains: usize,
     /// Trajectories with a non-finite or enormous energy error.
     pub divergences: usize,

@@ -43,7 +43,7 @@ pub fn judge(at: &TemperatureReport, asked: &SamplerConfig, hotter: Option<f64>)
     };
     if s.diverged_chains > 0 {
         advice.push(format!(
-            "{} of {} chains left the finite numbers and were left out, which biases what remains: smaller step ({smaller})",
+            "{} of {} chains ran away and were left out, which biases what remains: smaller step ({smaller})",
             s.diverged_chains, s.chains
         ));
     }

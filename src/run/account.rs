@@ -110,12 +110,14 @@ impl Job<'_> {
         }
         let mut warnings = warnings(&temperatures, experiment.sampler.kind.adjusted());
         warnings.extend(self.failures.iter().cloned());
-        warnings.extend((0..ladder.len()).filter(|&t| !self.has_direction(t)).map(|t| {
-            format!(
-                "no theory names a direction û at T = {}: the two observables along it are left out there",
-                ladder[t]
-            )
-        }));
+        let aimless = (0..ladder.len()).filter(|&t| !self.has_direction(t));
+        let aimless: Vec<String> = aimless.map(|t| ladder[t].to_string()).collect();
+        if !aimless.is_empty() {
+            let at = aimless.join(", ");
+            warnings.push(format!(
+                "no theory names a direction û at T = {at}: the two observables along it are left out there"
+            ));
+        }
         if evidence.is_none() {
             warnings.push("no theory has a solution at every temperature, so the log evidence is left out".into());
         }

@@ -16,6 +16,7 @@
 //! That theory takes the features as Gaussian. The theories of [`mod@unit`] do not: they average over the measure of one hidden unit by Monte Carlo.
 
 mod evidence;
+mod failures;
 mod features;
 pub mod kernels;
 mod nngp;
@@ -34,6 +35,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::model::{Network, Problem};
+pub use failures::messages as failure_messages;
 use features::{Manifolds, TestManifolds};
 use kernels::Kernels;
 pub use prior::PriorLoss;

@@ -1,10 +1,14 @@
 //! What the statistical tests share: an ensemble sampled by hand, errors from its chains, and the targets that every backend must meet.
 #![allow(dead_code, reason = "each test program uses its part")]
 
+pub mod joint;
 pub mod linear_network;
 pub mod posterior;
 pub mod restore;
+// Needs the program, whose place cargo tells to tests only; examples use the other modules too.
+#[cfg(test)]
 pub mod resume;
+pub mod two_starts;
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -16,6 +20,9 @@ use featherm::model::{Network, Problem};
 use featherm::sampler::{Plan, RunReport, Tuning, informed_mass, sample};
 use featherm::stats::{Chains, Summary};
 use ndarray::{Array1, Array2};
+
+/// Seed of every ensemble that is sampled by [`run`].
+pub const SEED: u64 = 20_261_124;
 
 /// A task from rows of inputs, with two classes by the sign of the label.
 pub fn task(x_train: &[Vec<f64>], y_train: &[f64], x_test: &[Vec<f64>]) -> Task {
@@ -71,7 +78,7 @@ pub fn ensemble(problem: &Problem, network: Network, setting: &Setting, directio
     Ensemble {
         problem: Arc::new(problem.clone()),
         network,
-        seed: 20_261_124,
+        seed: SEED,
         temperatures: setting.temperatures.len(),
         replicas: setting.replicas,
         directions: vec![rotated; setting.temperatures.len()],

@@ -11,9 +11,9 @@ use super::residual::residual;
 use super::scalar::{Scalar, rounded};
 use super::stopwatch::{Stage, Stopwatch};
 use super::update::{
-    RowMass, RowRotation, descend, draw, drift, euler_maruyama, kick, kinetic, refresh, rotate, sum_of_squares,
+    RowMass, RowRotation, descend, draw, drift, euler_maruyama, kick, kinetic, refresh, rotate, strays, sum_of_squares,
 };
-use crate::backend::{DIVERGENCE, Ensemble, Move, Scheme, Transition, Weights};
+use crate::backend::{DIVERGENCE, Ensemble, Move, RUNAWAY, Scheme, Transition, Weights};
 use crate::model::Network;
 use crate::noise::{Address, Purpose};
 
@@ -100,7 +100,7 @@ pub struct Chain<S> {
     energy: Energy,
     /// L at `position`.
     pub loss: f64,
-    /// An unadjusted trajectory ended in a non-finite state; `position` is the last finite one and no longer moves.
+    /// An unadjusted trajectory ended in a non-finite state or beyond [`RUNAWAY`]; `position` is where it began and no longer moves.
     pub lost: bool,
 }
 
@@ -371,7 +371,10 @@ impl<S: Scalar> Chain<S> {
             let uniform = stream.address(Purpose::Accept, 0).uniform();
             metropolis(transition, uniform)
         } else {
-            self.lost = !self.loss.is_finite();
+            let x = &self.position;
+            self.lost = !self.loss.is_finite()
+                || strays(&x.readout, RUNAWAY / network.lambda1.sqrt())
+                || strays(&x.weights, RUNAWAY / network.lambda0.sqrt());
             let wild = transition.energy_error.abs() > DIVERGENCE;
             (!self.lost, Transition { diverged: self.lost || wild, ..transition })
         };

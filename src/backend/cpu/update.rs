@@ -134,6 +134,12 @@ pub fn sum_of_squares<S: Scalar>(values: &[S]) -> f64 {
     })
 }
 
+/// Whether a value is further from zero than `bound`, or no number.
+pub fn strays<S: Scalar>(values: &[S], bound: f64) -> bool {
+    let bound = S::round(bound);
+    vectorize!({ !values.iter().fold(true, |within, &x| within & (x <= bound) & (-x <= bound)) })
+}
+
 /// Partial sums that a reduction keeps: a fixed order that vectorises.
 const LANES: usize = 8;
 

@@ -8,7 +8,7 @@ use bytemuck::{Pod, Zeroable};
 
 use super::motion::Motion;
 use crate::backend::tally::cells_per_unit;
-use crate::backend::{CELLS, DIVERGENCE, Ensemble};
+use crate::backend::{CELLS, DIVERGENCE, Ensemble, RUNAWAY};
 use crate::model::Activation;
 
 /// Largest order of the systems of the integrated readout, min(N1, P). One workgroup finds the factor of each chain, whose cost grows as the
@@ -490,6 +490,7 @@ impl Layout {
         let _ = writeln!(text, "const COUPLING = f32({:e});", (1.0 / (lambda * units)) as f32);
         let _ = writeln!(text, "const BY_UNITS = {};", self.units <= self.points);
         let _ = writeln!(text, "const DIVERGENCE = f32({DIVERGENCE:e});");
+        let _ = writeln!(text, "const RUNAWAY = f32({RUNAWAY:e});");
         let _ = writeln!(text, "const ODD = {};", self.activation.is_odd());
         let _ = writeln!(text, "const TEST = {test};");
         let _ = writeln!(text, "const TEST_MANIFOLDS = {};", self.test_manifolds);
