@@ -6,7 +6,8 @@ use common::posterior::Case;
 use common::{Setting, Target, assert_met, assert_missed, ensemble, run, summary, task};
 use featherm::backend::cpu::Cpu;
 use featherm::backend::{
-    Accumulated, Backend, BackendError, Device, Ensemble, Measurement, Moments, Move, Outcome, Round, Scheme, Weights,
+    Accumulated, Backend, BackendError, Device, Ensemble, Measurement, Moments, Move, Outcome, Round, Scheme,
+    StageTime, Weights,
 };
 use featherm::config::{Readout, SamplerKind};
 use featherm::model::{Network, Problem};
@@ -95,6 +96,10 @@ impl<B: Backend> Backend for Spoiled<B> {
         let mut moves = moves.to_vec();
         moves.iter_mut().for_each(self.spoil);
         self.inner.run(&moves, rounds)
+    }
+
+    fn stages(&mut self, moves: &[Move], round: &Round) -> Result<Vec<StageTime>, BackendError> {
+        self.inner.stages(moves, round)
     }
 
     fn moments(&self) -> Result<Vec<Moments>, BackendError> {
