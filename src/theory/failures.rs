@@ -61,7 +61,7 @@ mod tests {
     fn a_cause_is_named_once_with_all_its_temperatures() {
         let unstable = |kind, temperature| UnitError::Unstable { kind, temperature, near: 0.5 }.into();
         let branch = |temperature| SaddleError::BranchLost { temperature, lost_at: 0.3 }.into();
-        let unsettled = |temperature| UnitError::Unsettled { temperature, drift: 9.0 }.into();
+        let unsettled = |temperature| UnitError::Unsettled { kind: Kind::Adaptive, temperature, drift: 9.0 }.into();
         let failures = [
             branch(0.2),
             unstable(Kind::SingleUnit, 0.5),

@@ -6,13 +6,14 @@
 //! ```
 //!
 //! For train–test and test–test blocks the outer K and M are the cross blocks. The formula treats the features as Gaussian with
-//! covariance K: on real data their fourth cumulants enter at the same order 1/N1. The geometry needs forms and a diagonal only,
-//! O(P²) per temperature.
+//! covariance K: on real data their fourth cumulants enter at the same order 1/N1. The geometry needs forms and traces only: O(P) per temperature beside
+//! the products in [`super::projections`].
 
 use faer::Mat;
 
 use super::kernels::Kernels;
-use super::spectrum::{Resolvent, dot, multiply};
+use super::projections::Projected;
+use super::spectrum::{Resolvent, Spectrum, dot, multiply};
 use super::{Prediction, Theory, TheoryError};
 use crate::model::Problem;
 
@@ -23,10 +24,17 @@ pub(super) struct Manifolds {
     centroids: Vec<Vec<f64>>,
     /// m·1_a/P_a of every class.
     means: Vec<f64>,
+    /// Σ_{μ∈a} (KU)²_μi of every class, over eigenvectors i.
+    squares: Vec<Vec<f64>>,
 }
 
 impl Manifolds {
-    pub fn new(problem: &Problem, kernels: &Kernels, eigenvectors: &Mat<f64>) -> Result<Self, TheoryError> {
+    pub fn new(
+        problem: &Problem,
+        kernels: &Kernels,
+        eigenvectors: &Mat<f64>,
+        spectrum: &Spectrum,
+    ) -> Result<Self, TheoryError> {
         let mut members = vec![Vec::new(); problem.classes()];
         for (point, &class) in problem.class_train.iter().enumerate() {
             members[class].push(point);
@@ -44,7 +52,15 @@ impl Manifolds {
                 (multiply(eigenvectors.transpose(), &indicator), dot(&indicator, &kernels.mean_train))
             })
             .unzip();
-        Ok(Self { members, centroids, means })
+        let mut squares = vec![vec![0.0; problem.points()]; members.len()];
+        for i in 0..problem.points() {
+            let (k, m) = (spectrum.eigenvalues[i], spectrum.mean[i]);
+            let rows = eigenvectors.col(i).iter().zip(&kernels.mean_train).zip(&problem.class_train);
+            for ((u, mean), &class) in rows {
+                squares[class][i] += (u * k + mean * m).powi(2);
+            }
+        }
+        Ok(Self { members, centroids, means, squares })
     }
 
     /// The training points of every class.
@@ -120,8 +136,13 @@ pub(super) fn test_geometry(theory: &Theory, resolvent: &Resolvent, inverse_widt
 /// D²_ab of all class pairs a < b in the order (0,1), (0,2), …, (1,2), …, and R²_a of all classes.
 ///
 /// `inverse_width` is 1/N1, or zero at infinite width.
-pub(super) fn geometry(theory: &Theory, resolvent: &Resolvent, inverse_width: f64) -> (Vec<f64>, Vec<f64>) {
-    let Manifolds { members, centroids, means } = &theory.manifolds;
+pub(super) fn geometry(
+    theory: &Theory,
+    resolvent: &Resolvent,
+    at: Projected,
+    inverse_width: f64,
+) -> (Vec<f64>, Vec<f64>) {
+    let Manifolds { members, centroids, means, squares } = &theory.manifolds;
     let classes = members.len();
     let form = |u: &[f64], mean: f64| gram_form(theory, resolvent, inverse_width, u, mean);
     let distances = (0..classes)
@@ -131,10 +152,9 @@ pub(super) fn geometry(theory: &Theory, resolvent: &Resolvent, inverse_width: f6
             form(&difference, means[a] - means[b])
         })
         .collect();
-    let diagonal = gram_diagonal(theory, resolvent, inverse_width);
     let radii = (0..classes)
         .map(|a| {
-            let trace: f64 = members[a].iter().map(|&point| diagonal[point]).sum();
+            let trace = gram_trace(theory, resolvent, at, inverse_width, (&members[a], &squares[a]));
             trace / members[a].len() as f64 - form(&centroids[a], means[a])
         })
         .collect();
@@ -152,30 +172,22 @@ fn gram_form(theory: &Theory, resolvent: &Resolvent, inverse_width: f64, u: &[f6
     prior - resolvent.mean_gain * inverse_width * moved
 }
 
-/// The diagonal of ⟨G⟩ on the training points, by one pass over U.
-fn gram_diagonal(theory: &Theory, resolvent: &Resolvent, inverse_width: f64) -> Vec<f64> {
-    let (spectrum, means) = (&theory.spectrum, &theory.kernels.mean_train);
-    let points = means.len();
-    // Sums over eigenvectors i of the row (KU)_μi: squared over D, against D⁻¹m̃, and against a.
-    let mut sums = vec![[0.0; 3]; points];
-    for i in 0..points {
-        let (k, m, a) = (spectrum.eigenvalues[i], spectrum.mean[i], resolvent.dual[i]);
-        let inverse = resolvent.inverse_diagonal()[i];
-        for ((sums, u), mean) in sums.iter_mut().zip(theory.eigenvectors.col(i).iter()).zip(means) {
-            let row = u * k + mean * m;
-            sums[0] += row * row * inverse;
-            sums[1] += row * m * inverse;
-            sums[2] += row * a;
-        }
-    }
-    (0..points)
-        .map(|point| {
-            let [square, overlap, dual] = sums[point];
-            let connected = square - resolvent.rank_one_factor() * overlap * overlap - dual * dual;
-            let moved = connected - means[point].powi(2) * resolvent.mean_connected();
-            theory.kernels.train[(point, point)] - resolvent.mean_gain * inverse_width * moved
-        })
-        .collect()
+/// Tr ⟨G⟩_aa over the points of a class: Σ_μ (KBK)_μμ is a sum over eigenvectors less the squares of two vectors.
+fn gram_trace(
+    theory: &Theory,
+    resolvent: &Resolvent,
+    at: Projected,
+    inverse_width: f64,
+    (members, squares): (&[usize], &[f64]),
+) -> f64 {
+    let over_members = |value: &dyn Fn(usize) -> f64| members.iter().map(|&point| value(point)).sum::<f64>();
+    let overlap = at.overlap.map_or(0.0, |overlap| over_members(&|point| overlap[point].powi(2)));
+    let connected = dot(squares, resolvent.inverse_diagonal())
+        - resolvent.rank_one_factor() * overlap
+        - over_members(&|point| at.response[point].powi(2));
+    let means = over_members(&|point| theory.kernels.mean_train[point].powi(2));
+    let prior = over_members(&|point| theory.kernels.train[(point, point)]);
+    prior - resolvent.mean_gain * inverse_width * (connected - means * resolvent.mean_connected())
 }
 
 /// The points on one side of a Gram block.

@@ -11,7 +11,7 @@
 //!
 //! with K the kernel of the prior, m its mean feature, M = m mᵀ and K̃ = K − M. Everything is computed in the eigenbasis of K̃
 //! ([`spectrum`]): one eigendecomposition in [`Theory::new`] serves all temperatures, each of which then costs O(P) for the order
-//! parameters and O(P²) for the geometry; only the Gram matrices, made on demand, cost O(P³).
+//! parameters and O(P²) for what needs the eigenvectors ([`projections`]); only the Gram matrices, made on demand, cost O(P³).
 //!
 //! That theory takes the features as Gaussian. The theories of [`mod@unit`] do not: they average over the measure of one hidden unit by Monte Carlo.
 
@@ -22,6 +22,7 @@ pub mod kernels;
 mod nngp;
 mod predictor;
 mod prior;
+mod projections;
 pub mod saddle;
 pub mod spectrum;
 pub mod unit;
@@ -31,6 +32,7 @@ mod weights;
 pub(crate) mod tests;
 
 use faer::{Mat, Side};
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -39,6 +41,7 @@ pub use failures::messages as failure_messages;
 use features::{Manifolds, TestManifolds};
 use kernels::Kernels;
 pub use prior::PriorLoss;
+use projections::{Projected, Projections};
 use saddle::{SaddleError, Solution};
 use spectrum::{Resolvent, Spectrum, multiply};
 use unit::UnitError;
@@ -194,7 +197,7 @@ impl Theory {
             network,
         );
         let cross = eigenvectors.transpose() * kernels.centred_cross();
-        let manifolds = Manifolds::new(problem, &kernels, &eigenvectors)?;
+        let manifolds = Manifolds::new(problem, &kernels, &eigenvectors, &spectrum)?;
         let test_manifolds = TestManifolds::new(problem, &kernels, &cross, &spectrum.mean);
         let (problem, network) = (problem.clone(), *network);
         Ok(Self { problem, network, kernels, eigenvectors, spectrum, cross, manifolds, test_manifolds })
@@ -220,8 +223,7 @@ impl Theory {
     /// # Errors
     /// [`TheoryError`] if the temperature is not positive or the prediction not finite.
     pub fn nngp(&self, temperature: f64) -> Result<Prediction, TheoryError> {
-        check_temperature(temperature)?;
-        self.predict(Kind::Nngp, temperature, nngp::solution())
+        self.alone(Kind::Nngp, temperature)
     }
 
     /// The saddle point at one temperature, followed from high temperature.
@@ -229,29 +231,32 @@ impl Theory {
     /// # Errors
     /// [`TheoryError`] if the temperature is not positive, the branch from high temperature is lost, or the prediction not finite.
     pub fn saddle(&self, temperature: f64) -> Result<Prediction, TheoryError> {
-        check_temperature(temperature)?;
-        let solution = saddle::solve(&self.spectrum, temperature, &saddle::Params::default())?;
-        self.predict(Kind::Saddle, temperature, solution)
+        self.alone(Kind::Saddle, temperature)
+    }
+
+    fn alone(&self, kind: Kind, temperature: f64) -> Result<Prediction, TheoryError> {
+        self.ladder(kind, &[temperature]).pop().unwrap_or(Err(TheoryError::Temperature { temperature }))
     }
 
     /// The saddle point at many temperatures with one continuation from the highest to the lowest; results in the order given.
     pub fn saddle_ladder(&self, temperatures: &[f64]) -> Vec<Result<Prediction, TheoryError>> {
         let valid: Vec<f64> = temperatures.iter().copied().filter(|&t| check_temperature(t).is_ok()).collect();
         let mut solutions = saddle::ladder(&self.spectrum, &valid, &saddle::Params::default()).into_iter();
-        temperatures
-            .iter()
-            .map(|&temperature| {
-                check_temperature(temperature)?;
-                let solution = solutions.next().ok_or(TheoryError::Temperature { temperature })??;
-                self.predict(Kind::Saddle, temperature, solution)
-            })
-            .collect()
+        let solve = |&temperature: &f64| {
+            check_temperature(temperature)?;
+            Ok(solutions.next().ok_or(TheoryError::Temperature { temperature })??)
+        };
+        let solved = temperatures.iter().map(solve).collect();
+        self.predict(Kind::Saddle, temperatures, solved)
     }
 
     /// One of [`Kind::PROCESSES`] at many temperatures, in the order given; for any other kind every result is [`TheoryError::Family`].
     pub fn ladder(&self, kind: Kind, temperatures: &[f64]) -> Vec<Result<Prediction, TheoryError>> {
         match kind {
-            Kind::Nngp => temperatures.iter().map(|&temperature| self.nngp(temperature)).collect(),
+            Kind::Nngp => {
+                let solve = |&temperature: &f64| check_temperature(temperature).map(|()| nngp::solution());
+                self.predict(kind, temperatures, temperatures.iter().map(solve).collect())
+            }
             Kind::Saddle => self.saddle_ladder(temperatures),
             Kind::SingleUnit | Kind::Adaptive => {
                 temperatures.iter().map(|_| Err(TheoryError::Family { kind })).collect()
@@ -264,17 +269,49 @@ impl Theory {
         self.manifolds.members()
     }
 
-    fn predict(&self, kind: Kind, temperature: f64, solution: Solution) -> Result<Prediction, TheoryError> {
+    /// What follows from the order parameters, where there are any.
+    fn predict(
+        &self,
+        kind: Kind,
+        temperatures: &[f64],
+        solved: Vec<Result<Solution, TheoryError>>,
+    ) -> Vec<Result<Prediction, TheoryError>> {
+        let resolvents: Vec<Resolvent> = (temperatures.iter().zip(&solved))
+            .filter_map(|(&temperature, solution)| Some(self.resolvent(temperature, solution.as_ref().ok()?)))
+            .collect();
+        let projections = Projections::new(self, &resolvents);
+        let known: Vec<(f64, Solution)> = (temperatures.iter().zip(&solved))
+            .filter_map(|(&temperature, solution)| Some((temperature, solution.clone().ok()?)))
+            .collect();
+        let predicted: Vec<_> = (known.into_par_iter().zip(&resolvents).zip(projections.each()))
+            .map(|(((temperature, solution), resolvent), at)| {
+                self.predict_at(kind, temperature, solution, resolvent, at)
+            })
+            .collect();
+        let mut predicted = predicted.into_iter();
+        let next = |(&temperature, solution): (&f64, Result<Solution, TheoryError>)| {
+            solution.and_then(|_| predicted.next().unwrap_or(Err(TheoryError::Temperature { temperature })))
+        };
+        temperatures.iter().zip(solved).map(next).collect()
+    }
+
+    fn predict_at(
+        &self,
+        kind: Kind,
+        temperature: f64,
+        solution: Solution,
+        resolvent: &Resolvent,
+        at: Projected,
+    ) -> Result<Prediction, TheoryError> {
         let Solution { q, q_bar, .. } = solution;
-        let resolvent = self.resolvent(temperature, &solution);
         let inverse_width = self.inverse_width(kind);
-        let effective_action = evidence::effective_action(&self.spectrum, &resolvent, q, q_bar);
-        let (predictive_mean, predictive_variance) = predictor::predictive(self, &resolvent);
+        let effective_action = evidence::effective_action(&self.spectrum, resolvent, q, q_bar);
+        let (predictive_mean, predictive_variance) = predictor::predictive(self, resolvent);
         let test_error = predictor::test_error(&self.problem.y_test, &predictive_mean, &predictive_variance);
-        let (centroid_distance_sq, gyration_radius_sq) = features::geometry(self, &resolvent, inverse_width);
+        let (centroid_distance_sq, gyration_radius_sq) = features::geometry(self, resolvent, at, inverse_width);
         let (centroid_distance_sq_test, gyration_radius_sq_test) =
-            features::test_geometry(self, &resolvent, inverse_width);
-        let weights = weights::weights(self, &resolvent, inverse_width);
+            features::test_geometry(self, resolvent, inverse_width);
+        let weights = weights::weights(self, resolvent, at, inverse_width);
         let prediction = Prediction {
             kind,
             temperature,
@@ -282,7 +319,7 @@ impl Theory {
             q_bar,
             effective_action,
             log_evidence: evidence::log_evidence(&self.spectrum, effective_action),
-            train_loss: predictor::train_loss(&resolvent),
+            train_loss: predictor::train_loss(resolvent),
             test_mse: test_error.map(|(bias, variance)| bias + variance),
             test_bias_squared: test_error.map(|(bias, _)| bias),
             test_variance: test_error.map(|(_, variance)| variance),

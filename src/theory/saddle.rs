@@ -24,7 +24,7 @@
 
 use thiserror::Error;
 
-use super::spectrum::{Bare, Resolvent, Spectrum};
+use super::spectrum::{Bare, Resolvent, Spectrum, sum_of};
 
 /// How the saddle point is sought; the defaults suit every problem met so far.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -212,6 +212,15 @@ impl Equation<'_> {
     fn slope(&self, x: f64) -> f64 {
         let Spectrum { lambda1, width, .. } = *self.spectrum;
         let q_bar = x.exp();
+        if !self.spectrum.has_mean() {
+            // ρ = 1, and the trace is one pass without a buffer: the scan spends its time here.
+            let (temperature, gain) = (self.temperature, q_bar / lambda1);
+            let trace = sum_of([&self.spectrum.eigenvalues, &self.spectrum.labels], |[k, y]| {
+                let inverse = 1.0 / (temperature + gain * k);
+                k * inverse * (1.0 - y * y * inverse)
+            });
+            return q_bar - 1.0 + q_bar * trace / (lambda1 * width);
+        }
         let resolvent = self.resolvent(x);
         let rho = q_bar / (lambda1 * resolvent.mean_gain);
         q_bar - rho + q_bar * resolvent.covariance_trace() / (lambda1 * width)

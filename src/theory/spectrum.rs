@@ -11,6 +11,7 @@
 use faer::{ColRef, MatRef};
 
 use crate::model::Network;
+use crate::simd::vectorize;
 
 /// The problem as the order parameters see it.
 #[derive(Debug, Clone)]
@@ -38,6 +39,11 @@ impl Spectrum {
     /// Training points P.
     pub fn points(&self) -> usize {
         self.labels.len()
+    }
+
+    /// Whether m̃ is not zero.
+    pub fn has_mean(&self) -> bool {
+        self.mean.iter().any(|&m| m != 0.0)
     }
 }
 
@@ -172,11 +178,30 @@ impl<'a> Resolvent<'a> {
 }
 
 pub(super) fn dot(x: &[f64], y: &[f64]) -> f64 {
-    x.iter().zip(y).map(|(x, y)| x * y).sum()
+    sum_of([x, y], |[x, y]| x * y)
 }
 
 fn weighted(weights: &[f64], x: &[f64], y: &[f64]) -> f64 {
-    weights.iter().zip(x).zip(y).map(|((w, x), y)| w * x * y).sum()
+    sum_of([weights, x, y], |[w, x, y]| w * x * y)
+}
+
+/// Σ_i f(a_i, b_i, …) over vectors of equal length in eight partial sums: a fixed order that vectorises.
+pub(super) fn sum_of<const K: usize>(vectors: [&[f64]; K], f: impl Fn([f64; K]) -> f64) -> f64 {
+    const LANES: usize = 8;
+    vectorize!({
+        let split = vectors.map(|vector| vector.as_chunks::<LANES>());
+        let length = split.iter().map(|(chunks, _)| chunks.len()).min().unwrap_or(0);
+        let mut sums = [0.0; LANES];
+        for c in 0..length {
+            let chunk: [[f64; LANES]; K] = std::array::from_fn(|k| split[k].0[c]);
+            for l in 0..LANES {
+                sums[l] += f(std::array::from_fn(|k| chunk[k][l]));
+            }
+        }
+        let rest = split.iter().map(|(_, rest)| rest.len()).min().unwrap_or(0);
+        let tail: f64 = (0..rest).map(|l| f(std::array::from_fn(|k| split[k].1[l]))).sum();
+        sums.iter().sum::<f64>() + tail
+    })
 }
 
 /// The product of a matrix and a vector.

@@ -8,7 +8,8 @@
 //! At infinite width ⟨v⟩ and ⟨v w⟩ vanish and ⟨(w·û)²⟩ is 1/λ0.
 
 use super::Theory;
-use super::spectrum::{Resolvent, dot, multiply};
+use super::projections::Projected;
+use super::spectrum::Resolvent;
 
 pub(super) struct Weights {
     pub readout_mean: f64,
@@ -21,25 +22,14 @@ pub(super) struct Weights {
 }
 
 /// `inverse_width` is 1/N1, or zero at infinite width.
-pub(super) fn weights(theory: &Theory, resolvent: &Resolvent, inverse_width: f64) -> Weights {
-    let problem = &theory.problem;
-    let derivative = &theory.kernels.derivative_train;
-    let scale = 1.0 / (theory.network.lambda0 * (problem.dimension() as f64).sqrt());
-    let dual = multiply(theory.eigenvectors.as_ref(), &resolvent.dual);
-    let weighted: Vec<f64> = derivative.iter().zip(&dual).map(|(d, a)| scale * d * a).collect();
-    let c = multiply(problem.x_train.transpose(), &weighted);
-    let norm = dot(&c, &c).sqrt();
-    let direction: Vec<f64> = c.iter().map(|c| if norm > 0.0 { c / norm } else { 0.0 }).collect();
-
+pub(super) fn weights(theory: &Theory, resolvent: &Resolvent, at: Projected, inverse_width: f64) -> Weights {
     let gain = resolvent.mean_gain * inverse_width.sqrt();
-    let along: Vec<f64> = multiply(problem.x_train.as_ref(), &direction);
-    let p: Vec<f64> = derivative.iter().zip(&along).map(|(d, x)| scale * d * x).collect();
-    let displaced = resolvent.connected_form(&multiply(theory.eigenvectors.transpose(), &p));
+    let displaced = resolvent.connected_form(at.along);
     Weights {
         readout_mean: gain * resolvent.mean_dual(),
-        correlation: c.iter().map(|c| gain * c).collect(),
-        correlation_norm: gain * norm,
-        direction,
+        correlation: at.direction.iter().map(|u| gain * at.correlation_norm * u).collect(),
+        correlation_norm: gain * at.correlation_norm,
+        direction: at.direction.to_vec(),
         second_moment_along_u: 1.0 / theory.network.lambda0 - resolvent.mean_gain * inverse_width * displaced,
     }
 }
