@@ -4,7 +4,9 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use featherm::backend::cpu::Cpu;
-use featherm::backend::{Accumulated, Backend, BackendError, Device, Ensemble, Moments, Move, Outcome, Round, Weights};
+use featherm::backend::{
+    Accumulated, Backend, BackendError, Device, Ensemble, Moments, Move, Outcome, Round, StageTime, Weights,
+};
 use featherm::config::{Experiment, preset};
 use featherm::run::{Checkpoints, Job, Run, RunError, prepare};
 

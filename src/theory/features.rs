@@ -53,9 +53,9 @@ impl Manifolds {
             })
             .unzip();
         let mut squares = vec![vec![0.0; problem.points()]; members.len()];
-        for i in 0..problem.points() {
-            let (k, m) = (spectrum.eigenvalues[i], spectrum.mean[i]);
-            let rows = eigenvectors.col(i).iter().zip(&kernels.mean_train).zip(&problem.class_train);
+        let pairs = spectrum.eigenvalues.iter().zip(&spectrum.mean);
+        for (i, (column, (k, m))) in eigenvectors.col_iter().zip(pairs).enumerate() {
+            let rows = column.iter().zip(&kernels.mean_train).zip(&problem.class_train);
             for ((u, mean), &class) in rows {
                 squares[class][i] += (u * k + mean * m).powi(2);
             }

@@ -12,6 +12,7 @@ mod product;
 mod readout;
 mod residual;
 mod scalar;
+mod solve;
 mod stopwatch;
 mod trajectory;
 mod update;

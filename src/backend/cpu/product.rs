@@ -53,8 +53,8 @@ impl<S: Scalar> RightFactor<S> {
     }
 }
 
-/// Whether the kernel below is the best there is: with multiply-add, and no registers wider than it uses.
-fn kernel_suits() -> bool {
+/// Whether kernels of explicit registers, these and those of [`super::solve`], are the best there are: with multiply-add, and no registers wider than it uses.
+pub fn kernel_suits() -> bool {
     #[cfg(target_arch = "x86_64")]
     let wider = std::arch::is_x86_feature_detected!("avx512f");
     #[cfg(not(target_arch = "x86_64"))]

@@ -19,8 +19,10 @@ use faer::linalg::triangular_solve::{solve_lower_triangular_in_place, solve_uppe
 use faer::{Accum, MatMut, MatRef, Par, Spec};
 
 use super::forward::combine;
+use super::product::kernel_suits;
 use super::residual::residual;
 use super::scalar::Scalar;
+use super::solve::Solver;
 use super::update::sum_of_squares;
 use crate::model::Network;
 use crate::simd::vectorize;
@@ -36,6 +38,8 @@ pub struct ReadoutScratch<S> {
     /// e, then what the draw is conditioned on.
     data: Vec<S>,
     stack: MemBuffer,
+    /// In float32, where the processor suits it.
+    solver: Option<Solver>,
 }
 
 impl<S> std::fmt::Debug for ReadoutScratch<S> {
@@ -53,6 +57,7 @@ impl<S: Scalar> ReadoutScratch<S> {
             mean: vec![S::default(); units],
             data: vec![S::default(); points],
             stack: MemBuffer::new(cholesky_in_place_scratch::<S>(side, Par::Seq, Spec::<LltParams, S>::default())),
+            solver: S::singles(&[]).filter(|_| kernel_suits()).map(|_| Solver::new(side)),
         }
     }
 
@@ -81,12 +86,21 @@ impl<S: Scalar> ReadoutScratch<S> {
         if cholesky_in_place(factor.as_mut(), LltRegularization::default(), Par::Seq, stack, Spec::default()).is_err() {
             return f64::NAN;
         }
+        let half_log_determinant = (0..side).map(|i| Into::<f64>::into(factor[(i, i)]).ln()).sum();
+        if let (Some(solver), Some(factor)) = (&mut self.solver, S::singles(&self.factor))
+            && let (Some(features), Some(solved)) = (S::singles(features), S::singles_mut(&mut self.solved))
+        {
+            solver.factorized(factor);
+            solver.solve(features, solved, units > points);
+            return half_log_determinant;
+        }
+        let factor = MatRef::from_column_major_slice(&self.factor, side, side);
         self.solved.copy_from_slice(features);
         let solved = MatMut::from_row_major_slice_mut(&mut self.solved, units, points);
         let mut solved = if units <= points { solved } else { solved.transpose_mut() };
-        solve_lower_triangular_in_place(factor.as_ref(), solved.as_mut(), Par::Seq);
-        solve_upper_triangular_in_place(factor.as_ref().transpose(), solved, Par::Seq);
-        (0..side).map(|i| Into::<f64>::into(factor[(i, i)]).ln()).sum()
+        solve_lower_triangular_in_place(factor, solved.as_mut(), Par::Seq);
+        solve_upper_triangular_in_place(factor.transpose(), solved, Par::Seq);
+        half_log_determinant
     }
 }
 
