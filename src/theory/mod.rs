@@ -11,7 +11,7 @@
 //!
 //! with K the kernel of the prior, m its mean feature, M = m mᵀ and K̃ = K − M. Everything is computed in the eigenbasis of K̃
 //! ([`spectrum`]): one eigendecomposition in [`Theory::new`] serves all temperatures, each of which then costs O(P) for the order
-//! parameters and O(P²) for what needs the eigenvectors ([`projections`]); only the Gram matrices, made on demand, cost O(P³).
+//! parameters and O(P²) for what needs the eigenvectors (`projections`); only the Gram matrices, made on demand, cost O(P³).
 //!
 //! That theory takes the features as Gaussian. The theories of [`mod@unit`] do not: they average over the measure of one hidden unit by Monte Carlo.
 
