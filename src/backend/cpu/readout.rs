@@ -27,6 +27,9 @@ use super::update::sum_of_squares;
 use crate::model::Network;
 use crate::simd::vectorize;
 
+/// Side up to which a factor stays in the second cache of most processors while columns pass: larger ones are solved by the library, block by block.
+const LARGEST: usize = 256;
+
 /// Buffers of one thread.
 pub struct ReadoutScratch<S> {
     /// M or A, column-major; of its lower triangle only.
@@ -38,7 +41,7 @@ pub struct ReadoutScratch<S> {
     /// e, then what the draw is conditioned on.
     data: Vec<S>,
     stack: MemBuffer,
-    /// In float32, where the processor suits it.
+    /// In float32, where the processor and the size suit it.
     solver: Option<Solver>,
 }
 
@@ -57,7 +60,7 @@ impl<S: Scalar> ReadoutScratch<S> {
             mean: vec![S::default(); units],
             data: vec![S::default(); points],
             stack: MemBuffer::new(cholesky_in_place_scratch::<S>(side, Par::Seq, Spec::<LltParams, S>::default())),
-            solver: S::singles(&[]).filter(|_| kernel_suits()).map(|_| Solver::new(side)),
+            solver: S::singles(&[]).filter(|_| kernel_suits() && side <= LARGEST).map(|_| Solver::new(side)),
         }
     }
 
