@@ -1,5 +1,8 @@
 //! Stage backward: the gradient of the loss with respect to readout and rotated weights.
 
+use faer::Accum;
+
+use super::forward::Inputs;
 use super::scalar::Scalar;
 use crate::simd::vectorize;
 
@@ -17,6 +20,11 @@ pub fn backward<S: Scalar>(readout: &[S], residual: &[S], features: &[S], slope:
             }
         }
     });
+}
+
+/// ∂L/∂W′ = g Z: from the gradient by H, (N1, P), to that by W′, (N1, r).
+pub fn pull_back<S: Scalar>(g: &[S], inputs: &Inputs<S>, gradient_weights: &mut [S]) {
+    inputs.back.product(g, gradient_weights, Accum::Replace);
 }
 
 /// Dot product in sixteen partial sums: a fixed order that vectorises.

@@ -1,4 +1,4 @@
-//! Stage forward: pre-activations H = W′Zᵀ, the network's output from its features, and the way back through H = W′Zᵀ.
+//! Stage forward: pre-activations H = W′Zᵀ, and the network's output from its features.
 
 use faer::{Accum, Mat};
 
@@ -14,7 +14,7 @@ pub struct Inputs<S> {
     /// Zᵀ, (rank, count).
     forth: RightFactor<S>,
     /// Z.
-    back: RightFactor<S>,
+    pub back: RightFactor<S>,
 }
 
 impl<S: Scalar> Inputs<S> {
@@ -30,11 +30,6 @@ impl<S: Scalar> Inputs<S> {
 /// H = W′Zᵀ, or H += W′Zᵀ, shape (units, points), row-major.
 pub fn preactivations<S: Scalar>(weights: &[S], inputs: &Inputs<S>, h: &mut [S], accum: Accum) {
     inputs.forth.product(weights, h, accum);
-}
-
-/// ∂L/∂W′ = g Z: from the gradient by H, (N1, P), to that by W′, (N1, r).
-pub fn pull_back<S: Scalar>(g: &[S], inputs: &Inputs<S>, gradient_weights: &mut [S]) {
-    inputs.back.product(g, gradient_weights, Accum::Replace);
 }
 
 /// f = (1/√N1) Σ_i v_i φ_i.

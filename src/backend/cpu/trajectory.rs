@@ -4,8 +4,8 @@ use faer::Accum;
 use serde::{Deserialize, Serialize};
 
 use super::accept::metropolis;
-use super::backward::backward;
-use super::forward::{Inputs, combine, preactivations, pull_back};
+use super::backward::{backward, pull_back};
+use super::forward::{Inputs, combine, preactivations};
 use super::readout::{ReadoutScratch, draw_readout, integrate};
 use super::residual::residual;
 use super::scalar::{Scalar, rounded};
