@@ -5,6 +5,7 @@
 mod accept;
 mod activation;
 mod backward;
+mod cholesky;
 mod forward;
 mod gram;
 mod observe;
@@ -12,7 +13,6 @@ mod product;
 mod readout;
 mod residual;
 mod scalar;
-mod solve;
 mod stopwatch;
 mod trajectory;
 mod update;

@@ -53,8 +53,8 @@ impl<S: Scalar> RightFactor<S> {
     }
 }
 
-/// Whether kernels of explicit registers, these and those of [`super::solve`], are the best there are: with multiply-add, and no registers wider than it uses.
-pub fn kernel_suits() -> bool {
+/// Whether the kernel is the best there is: with multiply-add, and with no registers wider than it makes good use of.
+fn kernel_suits() -> bool {
     #[cfg(target_arch = "x86_64")]
     let wider = std::arch::is_x86_feature_detected!("avx512f");
     #[cfg(not(target_arch = "x86_64"))]
@@ -180,7 +180,7 @@ fn multiply_tile<V: Simd, const ROWS: usize, const REGISTERS: usize>(
 }
 
 /// Numbers in a register.
-fn lanes() -> usize {
+pub fn lanes() -> usize {
     struct Asked;
     impl WithSimd for Asked {
         type Output = usize;

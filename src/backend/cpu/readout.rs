@@ -18,16 +18,15 @@ use faer::linalg::matmul::triangular::{BlockStructure, matmul};
 use faer::linalg::triangular_solve::{solve_lower_triangular_in_place, solve_upper_triangular_in_place};
 use faer::{Accum, MatMut, MatRef, Par, Spec};
 
+use super::cholesky::Cholesky;
 use super::forward::combine;
-use super::product::kernel_suits;
 use super::residual::residual;
 use super::scalar::Scalar;
-use super::solve::Solver;
 use super::update::sum_of_squares;
 use crate::model::Network;
-use crate::simd::vectorize;
+use crate::simd::{has_fma, vectorize};
 
-/// Side up to which a factor stays in the second cache of most processors while columns pass: larger ones are solved by the library, block by block.
+/// Side up to which our factor stays in the second cache of most processors while columns pass: larger ones are left to the library, block by block.
 const LARGEST: usize = 256;
 
 /// Buffers of one thread.
@@ -41,8 +40,8 @@ pub struct ReadoutScratch<S> {
     /// e, then what the draw is conditioned on.
     data: Vec<S>,
     stack: MemBuffer,
-    /// In float32, where the processor and the size suit it.
-    solver: Option<Solver>,
+    /// In float32, where the processor and the size suit it, in place of `factor`.
+    cholesky: Option<Cholesky>,
 }
 
 impl<S> std::fmt::Debug for ReadoutScratch<S> {
@@ -54,18 +53,26 @@ impl<S> std::fmt::Debug for ReadoutScratch<S> {
 impl<S: Scalar> ReadoutScratch<S> {
     pub fn new(units: usize, points: usize) -> Self {
         let side = units.min(points);
+        let own = S::singles(&[]).is_some() && has_fma() && side <= LARGEST;
         Self {
-            factor: vec![S::default(); side * side],
+            factor: vec![S::default(); if own { 0 } else { side * side }],
             solved: vec![S::default(); units * points],
             mean: vec![S::default(); units],
             data: vec![S::default(); points],
             stack: MemBuffer::new(cholesky_in_place_scratch::<S>(side, Par::Seq, Spec::<LltParams, S>::default())),
-            solver: S::singles(&[]).filter(|_| kernel_suits() && side <= LARGEST).map(|_| Solver::new(side)),
+            cholesky: own.then(|| Cholesky::new(units, points)),
         }
     }
 
     /// Factorises M or A and leaves K; returns ½ ln det M, not a number if that fails.
     fn solve(&mut self, features: &[S], coupling: f64) -> f64 {
+        if let (Some(cholesky), Some(features)) = (&mut self.cholesky, S::singles(features))
+            && let Some(solved) = S::singles_mut(&mut self.solved)
+        {
+            let half_log_determinant = cholesky.factorize(features, coupling);
+            cholesky.solve(features, solved);
+            return half_log_determinant;
+        }
         let (units, points) = (self.mean.len(), self.data.len());
         let side = units.min(points);
         let phi = MatRef::from_row_major_slice(features, units, points);
@@ -90,13 +97,6 @@ impl<S: Scalar> ReadoutScratch<S> {
             return f64::NAN;
         }
         let half_log_determinant = (0..side).map(|i| Into::<f64>::into(factor[(i, i)]).ln()).sum();
-        if let (Some(solver), Some(factor)) = (&mut self.solver, S::singles(&self.factor))
-            && let (Some(features), Some(solved)) = (S::singles(features), S::singles_mut(&mut self.solved))
-        {
-            solver.factorized(factor);
-            solver.solve(features, solved, units > points);
-            return half_log_determinant;
-        }
         let factor = MatRef::from_column_major_slice(&self.factor, side, side);
         self.solved.copy_from_slice(features);
         let solved = MatMut::from_row_major_slice_mut(&mut self.solved, units, points);
