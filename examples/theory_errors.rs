@@ -1,6 +1,7 @@
 //! The error of every theory against samples over a grid of problems that was fixed beforehand.
 //!
-//!     cargo run --release --example theory_errors -- sample > docs/theory-errors.csv      (most of an hour on two cores)
+//!     cargo run --release --example theory_errors -- sample [WORD] > docs/theory-errors.csv   (most of an hour on two cores; only problems whose lines
+//!                                                          begin with WORD, without the line of headings)
 //!     cargo run --release --example theory_errors -- theory FILE [WORD]                  (FILE with `adaptive` where it is NaN there, solved anew; only
 //!                                                          problems whose line begins with WORD, the others as they stand)
 //!     cargo run --release --example theory_errors -- table docs/theory-errors.csv   (the tables of docs/theory-errors.md)
@@ -69,15 +70,20 @@ fn experiment(
     Ok(Experiment::resolve(settings)?)
 }
 
-fn sample() -> Result<(), Box<dyn Error>> {
-    println!("data,activation,width,points,temperature,observable,mean,mcse,rhat,theory,predicted,error");
+fn sample(word: &str) -> Result<(), Box<dyn Error>> {
+    if word.is_empty() {
+        println!("data,activation,width,points,temperature,observable,mean,mcse,rhat,theory,predicted,error");
+    }
     for width in WIDTHS {
         for load in LOADS {
             for data in DATA {
                 for activation in ACTIVATIONS {
                     let experiment = experiment(data, activation, width, load)?;
-                    let document = run(&experiment, |_| ControlFlow::Continue(()))?.document;
-                    print(&document, &format!("{} {},{activation:?}", data.0, data.1.replace(',', "/")).to_lowercase());
+                    let points = experiment.data.train.unwrap_or(0);
+                    let name = format!("{} {},{activation:?}", data.0, data.1.replace(',', "/")).to_lowercase();
+                    if format!("{name},{width},{points}").starts_with(word) {
+                        print(&run(&experiment, |_| ControlFlow::Continue(()))?.document, &name);
+                    }
                 }
             }
         }
@@ -274,7 +280,8 @@ fn table(path: &str) -> Result<(), Box<dyn Error>> {
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["sample"] => sample(),
+        ["sample"] => sample(""),
+        ["sample", word] => sample(word),
         ["theory", path] => theory(path, ""),
         ["theory", path, word] => theory(path, word),
         ["table", path] => table(path),
