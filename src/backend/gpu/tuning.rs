@@ -181,8 +181,8 @@ impl fmt::Display for Tuned {
     }
 }
 
-/// Times trajectories of a part of the ensemble with every tiling that the device can run, in turn, and keeps the choice in `tilings`. It takes well below a
-/// second beside the compilation of the kernels on hardware, and as long as it takes on a software device.
+/// Times trajectories of a part of the ensemble with every tiling that the device can run, in turn, and keeps the choice in `tilings`. Beside the
+/// compilation of the kernels that takes little more than six tenths of a second, or one sweep where that is longer, as on software devices.
 ///
 /// The least time of each counts. By wall clock, which is what a run is about, and which every device has.
 ///
