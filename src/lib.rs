@@ -17,7 +17,7 @@
 //! | [`model`] | activations with their Gaussian averages; `Problem`, the rotated, rank-reduced data | sampling, GPUs |
 //! | [`theory`] | order parameters and what follows from them, the measure of one unit, in float64 | samples |
 //! | [`sampler`] | warm-up, adaptation, draws, replica exchange | the device it drives |
-//! | [`backend`] | `trait Backend` and the devices that implement it, stage by stage | experiments, files |
+//! | [`backend`] | `trait Backend` and the devices that implement it, stage by stage | experiments, files (but for measured tilings) |
 //! | [`memory`] | what this machine can give | what it is for |
 //! | [`noise`] | counter-based random numbers, the same on every device | what they are for |
 //! | [`observables`] | the table of observables: name, measurement, theory value | devices |

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::backend::{Accumulated, Backend, BackendError, Ensemble, Opened, memory_plan, open};
+use crate::backend::{self, Accumulated, Backend, BackendError, Ensemble, Opened, memory_plan, open};
 use crate::config::{ConfigError, Experiment, Readout, SamplerKind};
 use crate::data::{self, DataError};
 use crate::memory::{self, NotEnough};
@@ -139,6 +139,17 @@ pub fn memory_need(
     let fits =
         need.check().and_then(|()| memory::require("the snapshots of the weights", kept, "--save-weights or --chains"));
     Ok((text, fits))
+}
+
+/// Times the ways to divide the experiment's matrix products on a GPU, and keeps the fastest for later runs; `None` where it would run on the CPU.
+///
+/// # Errors
+/// When the data is refused, or the device is not there or fails.
+pub fn tune(experiment: &Experiment) -> Result<Option<String>, RunError> {
+    let problem = load(experiment)?;
+    let sampler = &experiment.sampler;
+    let ensemble = ensemble(experiment, &problem, &[]);
+    Ok(backend::tune(sampler.backend, sampler.adapter.as_deref(), sampler.precision, &ensemble)?)
 }
 
 /// Bytes of the snapshots of the weights: held in float32, and once more where a checkpoint is made of them and where it is written.

@@ -46,6 +46,11 @@ pub struct StepSpeed {
     pub matmul_gflops: Option<f64>,
     pub fraction_of_matmul: Option<f64>,
     pub stages: Vec<StageTime>,
+    /// How a GPU divides matrix products, and why so.
+    pub tiling: Option<String>,
+    /// The share of the time of whole steps in which a GPU does not compute, by its own clock: what lies between dispatches, and host work that it waits for.
+    /// Below zero it is noise. None where there is no such clock.
+    pub gaps: Option<f64>,
     /// The most memory that this process had while it was measured; on Linux.
     pub peak_memory_mib: Option<f64>,
     /// A run with these settings.
@@ -133,10 +138,10 @@ fn steps(
         observe: None,
     };
     // A GPU takes several trajectories in one submission, and is timed that way.
-    let device = backend.device().backend;
+    let Device { backend: device, tiling, .. } = backend.device();
     let batch = if device == "cpu" { 1 } else { 4 };
     let mut products = (device == "cpu").then(|| Products::new(points, rank, width, ensemble.chains()));
-    let (mut taken, mut multiplied) = (Vec::new(), Vec::new());
+    let (mut taken, mut multiplied, mut gaps) = (Vec::new(), Vec::new(), Vec::new());
     // The first round warms caches, pools and pipelines up, and is not counted.
     for k in 0..=rounds {
         let played: Vec<Round> = (0..batch).map(|b| round(1 + k * batch + b)).collect();
@@ -145,6 +150,10 @@ fn steps(
         taken.push(start.elapsed().as_secs_f64() / batch as f64);
         if outcomes.iter().flat_map(|o| &o.transitions).any(|t| t.diverged) {
             return Err(BackendError("a chain diverged while it was timed: nothing was measured".into()));
+        }
+        // Of the last trajectory once more, so that a device whose clock rate wanders is compared with itself.
+        if let Some(busy) = backend.busy(&moves, &round(k * batch + batch))? {
+            gaps.push(1.0 - busy / taken[k]);
         }
         if let Some(products) = &mut products {
             let start = Instant::now();
@@ -172,6 +181,8 @@ fn steps(
         matmul_gflops: matmul.map(gflops),
         fraction_of_matmul: matmul.map(|matmul| matmul / seconds),
         stages,
+        tiling,
+        gaps: gaps.get(1..).map(median),
         peak_memory_mib: None,
         run: None,
     })

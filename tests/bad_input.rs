@@ -160,6 +160,7 @@ fn other_commands() {
         row(&["bench", "--case", "gigantic"], &["gigantic", "images"]),
         row(&["bench", "--rounds", "0"], &["rounds", "0"]),
         row(&["bench", "--train", SMALL, "--width", "0"], &["width = 0"]),
+        row(&["bench", "--tune", "--train", SMALL, "--backend", "cpu"], &["--tune", "--backend gpu"]),
         row(&["bench", "speed"], &["speed"]),
         row(&["bench", "bias", "--chains", "0"], &["chains = 0"]),
         row(&["data"], &["subcommand", "fetch"]),

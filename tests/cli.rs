@@ -461,6 +461,7 @@ fn speed_is_told_for_both_treatments_of_the_readout() {
         let steps_s = 8.0 / number("chain_steps_per_s");
         let stages_s: f64 = case["stages"].as_array().unwrap().iter().map(|at| at["seconds"].as_f64().unwrap()).sum();
         assert!(steps_s > 0.0 && steps_s < 1.0 && stages_s > 0.0, "{steps_s} {stages_s}");
+        assert!(case["tiling"].is_null() && case["gaps"].is_null(), "a processor has neither: {case}");
     }
     assert!(cases[0]["run"].is_null(), "the run integrates the readout out, and belongs to that row");
     for name in ["centroid_distance_sq", "readout_second_moment", "train_loss"] {

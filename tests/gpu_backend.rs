@@ -14,7 +14,7 @@ use featherm::backend::doctor::{Check, Tolerances, compare, doctor};
 use featherm::backend::gpu::layout::{SUBGROUP_LANES, Tiling};
 use featherm::backend::gpu::schedule::Schedule;
 use featherm::backend::gpu::shader::Kernel;
-use featherm::backend::gpu::{AdapterChoice, AdapterInfo, Gpu, GpuOptions, adapters};
+use featherm::backend::gpu::{AdapterChoice, Gpu, GpuOptions};
 use featherm::backend::{Backend, Ensemble, Mass, Measurement, Move, Observation, Outcome, Parity, Round, Scheme};
 use featherm::config::{Experiment, Readout, SamplerKind, TemperatureSettings, preset};
 use featherm::data::Task;
@@ -30,26 +30,9 @@ type Test = Result<(), Failed>;
 /// What a run kept on its way, and how it ended.
 type Course = (Vec<Vec<u8>>, Result<Run, RunError>);
 
-/// The device of these tests, if there is one.
-fn device() -> Option<AdapterInfo> {
-    let found = adapters();
-    let wanted = std::env::var("FEATHERM_GPU").ok().map(|text| match text.parse() {
-        Ok(choice) => choice,
-        Err(never) => match never {},
-    });
-    let info = match &wanted {
-        Some(AdapterChoice::Index(index)) => found.get(*index),
-        Some(AdapterChoice::Name(name)) => {
-            found.iter().find(|info| info.name.to_lowercase().contains(&name.to_lowercase()))
-        }
-        Some(AdapterChoice::Auto) | None => found.iter().find(|info| !info.is_software()).or(found.first()),
-    };
-    info.cloned()
-}
-
 fn main() {
     let arguments = Arguments::from_args();
-    let device = device();
+    let device = common::gpu::device();
     let required = std::env::var("FEATHERM_REQUIRE_GPU").is_ok_and(|value| value == "1");
     let missing = device.is_none() && !required;
     let without_subgroups = device.as_ref().is_some_and(|info| (info.subgroup as usize) < SUBGROUP_LANES);

@@ -29,7 +29,7 @@ use thiserror::Error;
 
 use crate::model::{Network, Problem};
 
-pub use self::open::{Opened, memory_plan, open};
+pub use self::open::{Opened, memory_plan, open, tune};
 pub use self::tally::{CELLS, UnitTally};
 
 /// Chains of one temperature are accumulated in at most this many independent blocks, whose spread is the error of ⟨G⟩.
@@ -314,6 +314,9 @@ pub struct Accumulated {
 pub struct Device {
     pub backend: String,
     pub name: String,
+    /// How a GPU divides matrix products, and why so: the order of all sums there, and with it the bits, follow from it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tiling: Option<String>,
 }
 
 /// A device failed; the message says which and how.
@@ -350,6 +353,15 @@ pub trait Backend {
     /// # Errors
     /// When the device fails.
     fn stages(&mut self, moves: &[Move], round: &Round) -> Result<Vec<StageTime>, BackendError>;
+
+    /// Seconds of its own time in which the device computes when it plays the round, all commands added up without what lies between them; `None` where
+    /// it has no clock, or is the host. The ensemble's state is of no use afterwards.
+    ///
+    /// # Errors
+    /// When the device fails.
+    fn busy(&mut self, _moves: &[Move], _round: &Round) -> Result<Option<f64>, BackendError> {
+        Ok(None)
+    }
 
     /// Pooled moments of the weights where they stand, one entry per temperature; lost chains are left out.
     ///

@@ -95,6 +95,36 @@ fn hardware_gpu(_: &Ensemble) -> Result<Box<dyn Backend>, String> {
     Err("built without GPU support".into())
 }
 
+/// Times the ways to divide matrix products on the graphics device that would run the ensemble, and keeps the fastest for later runs: one line on
+/// what was found; `None` where the CPU would run it.
+///
+/// # Errors
+/// When the chosen device is not there or fails.
+pub fn tune(
+    choice: BackendChoice,
+    adapter: Option<&str>,
+    precision: Precision,
+    ensemble: &Ensemble,
+) -> Result<Option<String>, BackendError> {
+    match (choice, precision) {
+        (BackendChoice::Gpu, _) => gpu_tune(adapter, precision == Precision::F16, ensemble).map(Some),
+        (BackendChoice::Auto, Precision::F32) if has_hardware_gpu() => gpu_tune(None, false, ensemble).map(Some),
+        _ => Ok(None),
+    }
+}
+
+#[cfg(feature = "gpu")]
+fn gpu_tune(adapter: Option<&str>, half: bool, ensemble: &Ensemble) -> Result<String, BackendError> {
+    use super::gpu::tuning::{Tilings, tune};
+
+    Ok(tune(&choose(adapter), ensemble, half, &Tilings::of_user())?.to_string())
+}
+
+#[cfg(not(feature = "gpu"))]
+fn gpu_tune(adapter: Option<&str>, half: bool, ensemble: &Ensemble) -> Result<String, BackendError> {
+    gpu(adapter, half, ensemble).map(|_| String::new())
+}
+
 /// What the ensemble would take on a device.
 pub struct MemoryNeed {
     text: String,
@@ -153,9 +183,11 @@ fn has_hardware_gpu() -> bool {
 #[cfg(feature = "gpu")]
 fn gpu_plan(adapter: Option<&str>, half: bool, ensemble: &Ensemble) -> Result<String, BackendError> {
     use super::gpu::memory::MemoryPlan;
+    use super::gpu::tuning::Tilings;
 
     let device = super::gpu::find(&choose(adapter))?;
-    let plan = MemoryPlan::new(ensemble, &device.limits(), None, half)?;
+    let tiling = Tilings::of_user().known(&device, ensemble, half);
+    let plan = MemoryPlan::new(ensemble, &device.limits(), tiling, half)?;
     Ok(format!("memory on {device}\n{plan}\n"))
 }
 

@@ -180,6 +180,9 @@ pub struct SpeedArgs {
     /// Time the steps alone, without the run whose effective samples are counted.
     #[arg(long)]
     pub steps_only: bool,
+    /// First time the ways to divide matrix products on the GPU, and keep the fastest for every later run of these shapes there.
+    #[arg(long)]
+    pub tune: bool,
     /// Print JSON (schema featherm.bench/1) instead of a table.
     #[arg(long)]
     pub json: bool,

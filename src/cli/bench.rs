@@ -11,6 +11,7 @@ use super::{Failure, print, print_json};
 use crate::backend::StageTime;
 use crate::bias::{BiasRow, measure};
 use crate::config::Readout;
+use crate::run::tune;
 use crate::speed::{StepSpeed, add_run, steps_of};
 
 pub fn bench(arguments: &BenchArgs) -> Result<(), Failure> {
@@ -24,6 +25,10 @@ fn speed(arguments: &SpeedArgs) -> Result<(), Failure> {
     let mut cases = Vec::new();
     let mut device = None;
     for (name, experiment) in arguments.cases()? {
+        if arguments.tune {
+            let on_cpu = || Failure::BadInput("--tune is for a GPU: add --backend gpu, or --adapter".into());
+            eprintln!("{}", tune(&experiment)?.ok_or_else(on_cpu)?);
+        }
         let (used, mut speeds) = steps_of(&experiment, arguments.rounds.into())?;
         if !arguments.steps_only {
             let mut display = Display::bar();
@@ -90,6 +95,10 @@ fn speed_rows(name: &str, speeds: &[StepSpeed]) -> String {
             ess("readout_second_moment"),
             ess("train_loss"),
         );
+        if let Some(tiling) = &speed.tiling {
+            let gaps = speed.gaps.map_or("unknown: no clock".into(), |gaps| format!("{:.1} %", 100.0 * gaps));
+            let _ = writeln!(text, "{:8} tiles: {tiling}; gaps between dispatches: {gaps}", "");
+        }
     }
     text
 }

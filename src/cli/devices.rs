@@ -5,9 +5,10 @@ use super::{Failure, print};
 #[cfg(feature = "gpu")]
 pub fn devices() -> Result<(), Failure> {
     use crate::backend::gpu::adapters;
+    use crate::backend::gpu::tuning::Tilings;
 
     const MIB: f64 = 1048576.0;
-    let found = adapters();
+    let (found, choices) = (adapters(), Tilings::of_user().choices());
     if found.is_empty() {
         print("no graphics device: no Vulkan, Metal or DirectX 12 driver answers; chains run on the CPU\n");
     }
@@ -20,6 +21,9 @@ pub fn devices() -> Result<(), Failure> {
             a.max_workgroup_bytes,
             features(&a),
         ));
+        for choice in choices.iter().filter(|choice| choice.shape.is_of(&a)) {
+            print(&format!("   measured: tiles {} for {}\n", choice.tiling, choice.shape));
+        }
     }
     Ok(())
 }

@@ -15,7 +15,7 @@ use crate::config::{Experiment, OutputSettings};
 use crate::model::Problem;
 
 const MAGIC: &[u8; 20] = b"featherm checkpoint\n";
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 /// Bytes of magic, format and length, and then of the checksum.
 const HEAD: usize = MAGIC.len() + 4 + 8;
 const START: usize = HEAD + 4;

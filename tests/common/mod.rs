@@ -1,6 +1,8 @@
 //! What the statistical tests share: an ensemble sampled by hand, errors from its chains, and the targets that every backend must meet.
 #![allow(dead_code, reason = "each test program uses its part")]
 
+#[cfg(feature = "gpu")]
+pub mod gpu;
 pub mod joint;
 pub mod linear_network;
 pub mod posterior;

@@ -158,7 +158,7 @@ impl<S: Scalar> Backend for Cpu<S> {
     fn device(&self) -> Device {
         let threads = rayon::current_num_threads();
         let plural = if threads == 1 { "" } else { "s" };
-        Device { backend: "cpu".into(), name: format!("{threads} thread{plural}, {}", S::NAME) }
+        Device { backend: "cpu".into(), name: format!("{threads} thread{plural}, {}", S::NAME), tiling: None }
     }
 
     fn integrates_readout(&self) -> bool {

@@ -10,8 +10,8 @@ use crate::backend::BackendError;
 /// How long a submission may take before the device counts as hung; submissions aim at a twentieth of a second.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// A device and its queue.
-#[derive(Debug)]
+/// A device and its queue; clones are of the same.
+#[derive(Debug, Clone)]
 pub struct Device {
     pub info: AdapterInfo,
     pub device: wgpu::Device,

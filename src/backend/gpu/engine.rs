@@ -13,6 +13,9 @@ use super::shader::{Kernel, Source};
 use super::submission::{CALL_STRIDE, CALLS, Pace, Piece};
 use crate::backend::BackendError;
 
+/// Commands that are timed in one submission: WebGPU promises room for 4096 times, and each takes two.
+const TIMED: usize = 2048;
+
 /// Changes the source of a kernel before it is compiled, to prove that tests see a wrong kernel.
 pub type Edit = fn(Kernel, &mut String);
 
@@ -115,9 +118,11 @@ impl Engine {
         }
         let mut rest = commands;
         let mut running = None;
+        let mut submissions = 0;
         let mut mark = Instant::now();
         while !rest.is_empty() {
-            let piece = Piece::cut(rest, self.pace.get().budget());
+            let piece = Piece::cut(rest, self.pace.get().budget(submissions));
+            submissions += 1;
             rest = &rest[piece.commands.len()..];
             let submission = self.submit(&piece)?;
             if let Some((before, cost)) = running.replace((submission, piece.cost)) {
@@ -166,6 +171,9 @@ impl Engine {
 
     /// Seconds that the device itself spends in each of the commands, which run one at a time; `None` where it has no clock.
     ///
+    /// Every command is a pass of its own, the only place where all devices take the time, and many passes are one submission: what lies between two
+    /// of them is not counted.
+    ///
     /// # Errors
     /// When the device fails.
     pub fn profile(&self, commands: &[Command]) -> Result<Option<Vec<f64>>, BackendError> {
@@ -173,29 +181,36 @@ impl Engine {
         if !info.timestamps {
             return Ok(None);
         }
-        let usage = wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC;
-        let stamps = self.device.buffer("timestamps", 16, usage)?;
-        let mut seconds = Vec::with_capacity(commands.len());
         for command in commands {
             self.compile(command.kernel)?;
-            let piece = Piece::cut(std::slice::from_ref(command), 0.0);
+        }
+        let usage = wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC;
+        let stamps = self.device.buffer("timestamps", 16 * TIMED as u64, usage)?;
+        let mut seconds = Vec::with_capacity(commands.len());
+        while seconds.len() < commands.len() {
+            let rest = &commands[seconds.len()..];
+            let piece = Piece::cut(&rest[..rest.len().min(TIMED)], self.pace.get().full_budget());
+            let count = 2 * piece.commands.len() as u32;
             self.device.guarded("being timed", || {
                 queue.write_buffer(&self.calls, 0, &piece.arguments);
                 let ty = wgpu::QueryType::Timestamp;
-                let queries = device.create_query_set(&wgpu::QuerySetDescriptor { label: None, ty, count: 2 });
-                let timestamp_writes = Some(wgpu::ComputePassTimestampWrites {
-                    query_set: &queries,
-                    beginning_of_pass_write_index: Some(0),
-                    end_of_pass_write_index: Some(1),
-                });
+                let queries = device.create_query_set(&wgpu::QuerySetDescriptor { label: None, ty, count });
                 let mut encoder = device.create_command_encoder(&Default::default());
-                let descriptor = wgpu::ComputePassDescriptor { label: None, timestamp_writes };
-                self.dispatch(&mut encoder.begin_compute_pass(&descriptor), command, 0);
-                encoder.resolve_query_set(&queries, 0..2, &stamps, 0);
+                for ((command, &call), begin) in piece.commands.iter().zip(&piece.calls).zip((0..).step_by(2)) {
+                    let timestamp_writes = Some(wgpu::ComputePassTimestampWrites {
+                        query_set: &queries,
+                        beginning_of_pass_write_index: Some(begin),
+                        end_of_pass_write_index: Some(begin + 1),
+                    });
+                    let descriptor = wgpu::ComputePassDescriptor { label: None, timestamp_writes };
+                    self.dispatch(&mut encoder.begin_compute_pass(&descriptor), command, call);
+                }
+                encoder.resolve_query_set(&queries, 0..count, &stamps, 0);
                 queue.submit([encoder.finish()]);
             })?;
-            let ticks: Vec<u64> = bytemuck::pod_collect_to_vec(&self.device.read(&stamps, 16)?);
-            seconds.push(ticks[1].saturating_sub(ticks[0]) as f64 * f64::from(queue.get_timestamp_period()) * 1e-9);
+            let ticks: Vec<u64> = bytemuck::pod_collect_to_vec(&self.device.read(&stamps, 8 * u64::from(count))?);
+            let period = 1e-9 * f64::from(queue.get_timestamp_period());
+            seconds.extend(ticks.chunks_exact(2).map(|pass| pass[1].saturating_sub(pass[0]) as f64 * period));
         }
         Ok(Some(seconds))
     }

@@ -2,9 +2,10 @@
 //!
 //! Numbers travel in vectors of four, so r, N1, P and k are rounded up: RV = ⌈r/4⌉ vectors and so on. Padding holds zeros.
 
-use std::fmt::Write;
+use std::fmt::{self, Write};
 
 use bytemuck::{Pod, Zeroable};
+use serde::{Deserialize, Serialize};
 
 use super::motion::Motion;
 use crate::backend::tally::cells_per_unit;
@@ -52,8 +53,10 @@ const LAUNCH: usize = 4;
 pub const MAX_PASSES: usize = 50_000;
 
 /// How matrix products are divided among invocations. A tile fixes the order in which a network's outputs are summed, so the same seed gives the
-/// same bits only with the same tiling: it follows from the device and the shapes by rule, never from a measurement.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// same bits only with the same tiling. It follows from the device and the shapes by rule, or from a measurement that was asked for
+/// ([`super::tuning`]); a run that is gone on with keeps the one that it began with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Tiling {
     /// Every invocation reads its own operands, for a square block of side 4 or 8.
     Register(usize),
@@ -107,6 +110,16 @@ impl Tiling {
     /// Blocks along `columns` columns.
     fn column_slots(self, columns: usize) -> usize {
         columns.next_multiple_of(self.tile()[1]) / self.block()[1]
+    }
+}
+
+impl fmt::Display for Tiling {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            Self::Register(side) => write!(f, "register {side}"),
+            Self::Workgroup(side) => write!(f, "workgroup {side}"),
+            Self::Subgroup => f.write_str("subgroup"),
+        }
     }
 }
 

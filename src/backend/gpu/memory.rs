@@ -193,7 +193,7 @@ fn refusal(need: &str, binding: usize, advice: &str) -> BackendError {
 }
 
 /// A tiling that was asked for, if the device can run it: drivers do not check.
-fn allowed(tiling: Tiling, limits: &DeviceLimits) -> Result<Tiling, BackendError> {
+pub(super) fn allowed(tiling: Tiling, limits: &DeviceLimits) -> Result<Tiling, BackendError> {
     let (bytes, lanes) = (tiling.workgroup_bytes(), tiling.lanes());
     if bytes > limits.workgroup_bytes as usize || lanes > limits.workgroup_invocations as usize {
         return Err(BackendError(format!(

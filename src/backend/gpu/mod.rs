@@ -19,13 +19,15 @@ mod saved;
 pub mod schedule;
 pub mod shader;
 mod submission;
+pub mod tuning;
 
 pub use self::adapter::{AdapterChoice, AdapterInfo, adapters, find};
 use self::engine::{Edit, Engine};
 use self::layout::{Layout, Tiling};
 use self::memory::{DeviceLimits, MemoryPlan};
 use self::motion::Motion;
-use self::schedule::{Energy, Schedule};
+use self::schedule::{Command, Energy, Schedule};
+use self::tuning::Tilings;
 use super::{
     Accumulated, Backend, BackendError, Device, Ensemble, Moments, Move, Outcome, Round, Scheme, StageTime, UnitTally,
     Weights,
@@ -76,6 +78,9 @@ pub struct GpuOptions {
 #[derive(Debug)]
 pub struct Gpu {
     ensemble: Ensemble,
+    options: GpuOptions,
+    /// Where the tiling is from.
+    origin: &'static str,
     engine: Engine,
     /// By what energy chains moved last, of which their gradients are.
     energy: Energy,
@@ -96,6 +101,18 @@ impl Gpu {
     /// When there is no such device, the ensemble does not fit or the device fails.
     pub fn new(adapter: &AdapterChoice, ensemble: Ensemble, options: GpuOptions) -> Result<Self, BackendError> {
         let device = device::Device::open(adapter, options.core)?;
+        let origin = if options.tiling.is_some() { "asked for" } else { "measured" };
+        let tiling = options.tiling.or_else(|| Tilings::of_user().known(&device.info, &ensemble, options.half));
+        Self::on(device, ensemble, GpuOptions { tiling, ..options }, origin)
+    }
+
+    /// The ensemble on an open device; a tiling that is not given is chosen by rule.
+    fn on(
+        device: device::Device,
+        ensemble: Ensemble,
+        options: GpuOptions,
+        origin: &'static str,
+    ) -> Result<Self, BackendError> {
         let allowed = device.info.limits();
         let binding_bytes =
             options.binding_bytes.map_or(allowed.binding_bytes, |bytes| bytes.min(allowed.binding_bytes));
@@ -107,7 +124,18 @@ impl Gpu {
         let predictive_draws = vec![0; ensemble.chains() * ensemble.batches];
         let tallied_draws = vec![0; ensemble.chains()];
         let energy = Energy::Loss;
-        let gpu = Self { engine, energy, gram_draws, weight_draws, predictive_draws, tallied_draws, ensemble };
+        let origin = if options.tiling.is_some() { origin } else { "by rule" };
+        let gpu = Self {
+            ensemble,
+            options,
+            origin,
+            engine,
+            energy,
+            gram_draws,
+            weight_draws,
+            predictive_draws,
+            tallied_draws,
+        };
         let fixed = gpu.layout().fixed_data(&gpu.ensemble);
         gpu.write(&gpu.engine.data, 0, &fixed)?;
         gpu.start(true)?;
@@ -144,6 +172,33 @@ impl Gpu {
         let mut schedule = Schedule::new(&self.engine.plan);
         schedule.start(prior);
         self.engine.run(&schedule.commands)
+    }
+
+    /// By what energy the moves go, and what they are on the device.
+    fn motions(&self, moves: &[Move]) -> (Energy, Vec<Motion>) {
+        let marginal = moves.iter().any(|m| matches!(m.scheme, Scheme::Marginal { .. }));
+        let energy = if marginal { Energy::Marginal } else { Energy::Loss };
+        (energy, moves.iter().map(|motion| Motion::new(motion, self.layout().lambda)).collect())
+    }
+
+    /// Plays a round with every command timed by the device itself, one after the other; `None` where it has no clock.
+    fn timed(&mut self, moves: &[Move], round: &Round) -> Result<Option<Vec<(Command, f64)>>, BackendError> {
+        self.check(moves, std::slice::from_ref(round))?;
+        let (energy, motions) = self.motions(moves);
+        let moving = self.layout().moving_data(&motions, round.steps.iter().copied());
+        self.write(&self.engine.data, self.layout().motion_start(), &moving)?;
+        let mut schedule = Schedule::of(&self.engine.plan, energy, self.energy);
+        schedule.round(0, round);
+        let (left, commands) = (schedule.left(), schedule.commands);
+        let Some(seconds) = self.engine.profile(&commands)? else { return Ok(None) };
+        self.energy = left;
+        Ok(Some(commands.into_iter().zip(seconds).collect()))
+    }
+
+    /// The same ensemble on the same device, divided otherwise.
+    fn with_tiling(&self, tiling: Tiling) -> Result<Self, BackendError> {
+        let options = GpuOptions { tiling: Some(tiling), ..self.options };
+        Self::on(self.engine.device.clone(), self.ensemble.clone(), options, "of its checkpoint")
     }
 
     /// Plays rounds whose results fit on the device together.
@@ -272,14 +327,16 @@ impl Backend for Gpu {
 
     fn device(&self) -> Device {
         let info = &self.engine.device.info;
-        Device { backend: "gpu".into(), name: format!("{} ({}, {})", info.name, info.kind, info.api) }
+        Device {
+            backend: "gpu".into(),
+            name: format!("{} ({}, {})", info.name, info.kind, info.api),
+            tiling: Some(format!("{}, {}", self.layout().tiling, self.origin)),
+        }
     }
 
     fn run(&mut self, moves: &[Move], rounds: &[Round]) -> Result<Vec<Outcome>, BackendError> {
         self.check(moves, rounds)?;
-        let marginal = moves.iter().any(|m| matches!(m.scheme, Scheme::Marginal { .. }));
-        let energy = if marginal { Energy::Marginal } else { Energy::Loss };
-        let motions: Vec<_> = moves.iter().map(|motion| Motion::new(motion, self.layout().lambda)).collect();
+        let (energy, motions) = self.motions(moves);
         let mut outcomes = Vec::with_capacity(rounds.len());
         for rounds in rounds.chunks(self.engine.plan.rounds) {
             outcomes.extend(self.play(energy, &motions, rounds)?);
@@ -288,17 +345,16 @@ impl Backend for Gpu {
     }
 
     fn stages(&mut self, moves: &[Move], round: &Round) -> Result<Vec<StageTime>, BackendError> {
-        // A step from the middle of a trajectory, its commands one at a time.
-        let marginal = moves.iter().any(|m| matches!(m.scheme, Scheme::Marginal { .. }));
-        let energy = if marginal { Energy::Marginal } else { Energy::Loss };
-        self.run(moves, std::slice::from_ref(round))?;
-        let mut schedule = Schedule::of(&self.engine.plan, energy, energy);
-        schedule.round(0, round);
+        // A step from the middle of a trajectory.
         let middle = round.steps.iter().copied().max().unwrap_or(1) / 2;
-        let step: Vec<_> = schedule.commands.into_iter().filter(|command| command.call.step == middle).collect();
-        let seconds = self.engine.profile(&step)?.unwrap_or_default();
-        let named = step.iter().zip(seconds);
-        Ok(named.map(|(command, seconds)| StageTime { stage: command.kernel.entry().into(), seconds }).collect())
+        let timed = self.timed(moves, round)?.unwrap_or_default();
+        let step = timed.into_iter().filter(|(command, _)| command.call.step == middle);
+        Ok(step.map(|(command, seconds)| StageTime { stage: command.kernel.entry().into(), seconds }).collect())
+    }
+
+    fn busy(&mut self, moves: &[Move], round: &Round) -> Result<Option<f64>, BackendError> {
+        let timed = self.timed(moves, round)?;
+        Ok(timed.map(|commands| commands.iter().map(|(_, seconds)| seconds).sum()))
     }
 
     fn moments(&self) -> Result<Vec<Moments>, BackendError> {

@@ -2,14 +2,17 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::layout::PROPOSAL;
+use super::layout::{PROPOSAL, Tiling};
 use super::schedule::Energy;
+use super::tuning::TILINGS;
 use super::{Gpu, results};
 use crate::backend::BackendError;
 
 /// Everything that [`super::Backend::run`] finds and leaves. Features, scratch, systems and results are written before they are read.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Carried {
+    /// What the order of all sums follows from.
+    tiling: Tiling,
     energy: Energy,
     gram_draws: Vec<usize>,
     weight_draws: Vec<usize>,
@@ -46,7 +49,17 @@ impl Gpu {
 
     pub(super) fn carried(&self) -> Result<Carried, BackendError> {
         // Every field is named: a new one must be sorted into what is carried on and what is not.
-        let Self { ensemble: _, engine, energy, gram_draws, weight_draws, predictive_draws, tallied_draws } = self;
+        let Self {
+            ensemble: _,
+            options: _,
+            origin: _,
+            engine,
+            energy,
+            gram_draws,
+            weight_draws,
+            predictive_draws,
+            tallied_draws,
+        } = self;
         let read = |buffer: &wgpu::Buffer, size: usize| engine.device.read(buffer, 4 * size as u64);
         // Sums that nothing was added to are not read back.
         let sums = |buffers: &[wgpu::Buffer], draws: &[usize], matrix: usize| -> Result<Vec<Vec<f32>>, BackendError> {
@@ -58,6 +71,7 @@ impl Gpu {
         };
         let [gram, weights] = self.matrices();
         Ok(Carried {
+            tiling: engine.plan.layout.tiling,
             energy: *energy,
             gram_draws: gram_draws.clone(),
             weight_draws: weight_draws.clone(),
@@ -73,7 +87,17 @@ impl Gpu {
     }
 
     pub(super) fn carry_on(&mut self, carried: Carried) -> Result<bool, BackendError> {
+        let tiling = carried.tiling;
+        if tiling != self.layout().tiling {
+            let mut other = if TILINGS.contains(&tiling) { self.with_tiling(tiling)? } else { return Ok(false) };
+            let restored = other.carry_on(carried)?;
+            if restored {
+                *self = other;
+            }
+            return Ok(restored);
+        }
         let Carried {
+            tiling: _,
             energy,
             gram_draws,
             weight_draws,
