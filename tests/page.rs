@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 use featherm::config::{Experiment, preset};
 use featherm::report::figure::{Figure, png, sections};
 use featherm::report::page::page;
-use featherm::report::{Document, Field, plots};
+use featherm::report::{Document, Field, plots, table};
 use featherm::run::run;
 use featherm::store::{GramAt, VectorAt};
 use featherm::theory::Kind;
@@ -117,6 +117,30 @@ fn every_figure_is_drawn() {
     assert_eq!(names(&drawn), expected);
     // A sampled density is drawn as steps beside the theory's lines.
     assert!(drawn[12].file().contains(">sampled</text>"));
+}
+
+/// Class manifolds at the test points have a block of their own, which is there with them and no wider than the others.
+#[test]
+fn the_table_has_test_manifolds_where_there_are_any() {
+    let block = |text: &str| -> Vec<String> {
+        let lines = text.lines().skip_while(|line| !line.starts_with("D² at the test points"));
+        lines.take_while(|line| !line.is_empty()).map(String::from).collect()
+    };
+    let with = table(&DOCUMENT);
+    let found = block(&with);
+    assert_eq!(found.len(), 2 + DOCUMENT.temperatures.len(), "{with}");
+    assert!(found[1].contains("z saddle") && found[1].contains("training"), "{found:?}");
+    let width = |lines: &[String]| lines.iter().map(|line| line.chars().count()).max();
+    let training: Vec<String> =
+        with.lines().skip_while(|line| *line != "D²").skip(1).take(6).map(String::from).collect();
+    assert!(width(&found) <= width(&training), "{with}");
+    let mean = DOCUMENT.temperatures[0].observables["centroid_distance_sq_test"].mean.scalar().unwrap();
+    assert!(found[2].contains(&format!("{mean:.3}")[..4]), "{mean} in {found:?}");
+    let mut without = DOCUMENT.clone();
+    for at in &mut without.temperatures {
+        at.observables.retain(|name, _| !name.contains("_test"));
+    }
+    assert!(block(&table(&without)).is_empty());
 }
 
 /// Pictures are of images: one beside every theory, whatever their number, and none of a teacher's inputs.
