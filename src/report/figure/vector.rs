@@ -82,13 +82,8 @@ fn shape(document: &Document) -> Option<(usize, usize)> {
     }
     let square = |pixels: usize| Some(pixels.isqrt()).filter(|side| *side > 1 && side * side == pixels);
     let dimension = document.data.dimension;
-    let grey = square(dimension).map(|side| (side, 1));
-    grey.or_else(|| {
-        (dimension.is_multiple_of(COLOURS))
-            .then_some(())
-            .and_then(|()| square(dimension / COLOURS))
-            .map(|side| (side, COLOURS))
-    })
+    let colour = || if dimension.is_multiple_of(COLOURS) { square(dimension / COLOURS) } else { None };
+    square(dimension).map(|side| (side, 1)).or_else(|| Some((colour()?, COLOURS)))
 }
 
 fn pictures(document: &Document, at: &VectorAt) -> Option<Figure> {
