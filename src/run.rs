@@ -476,8 +476,7 @@ fn best(predictions: &[Prediction]) -> Option<&Prediction> {
 /// û of the most refined theory in the rotated basis. It lies in the span of the inputs, so nothing is lost.
 fn rotated_direction(problem: &Problem, predictions: &[Prediction]) -> Vec<f64> {
     let Some(prediction) = best(predictions) else { return vec![0.0; problem.rank()] };
-    let u = &prediction.direction;
-    (0..problem.rank()).map(|j| (0..problem.dimension()).map(|i| problem.basis[(i, j)] * u[i]).sum()).collect()
+    problem.rotated(&prediction.direction)
 }
 
 #[cfg(test)]

@@ -7,9 +7,10 @@ use std::ops::ControlFlow;
 use serde::Serialize;
 
 use crate::config::{ConfigError, Experiment};
-use crate::report::Document;
+use crate::report::{Document, Field, ObservableReport};
 use crate::run::{RunError, load, whole};
 use crate::sampler::Progress;
+use crate::theory::Kind;
 
 pub use fit::{Line, fit};
 
@@ -74,7 +75,7 @@ pub struct ScalingRow {
     /// Which element, of an observable that is an array.
     pub element: Option<usize>,
     pub theory: String,
-    /// sampled/theory − 1 at every size, and its error: MCSE and the theory's own together, over the theory. `null` where the theory has no solution.
+    /// sampled/theory − 1 (or that of displacements) at every size, and its error: MCSE and the theory's own together, over the theory. `null` where the theory has no solution.
     pub deviation: Vec<Option<f64>>,
     pub error: Vec<Option<f64>>,
     /// The line deviation = limit + slope/N1 through them; `null` with fewer than three sizes.
@@ -87,6 +88,9 @@ pub struct Scaling {
     pub hold: Hold,
     pub sizes: Vec<Size>,
     pub rows: Vec<ScalingRow>,
+    /// The same of displacements from infinite width, (sampled − nngp)/(theory − nngp) − 1, where nngp is not zero. At fixed P every theory has the limit of
+    /// infinite width, and only this tells which of them has the way there right.
+    pub displacements: Vec<ScalingRow>,
 }
 
 /// Runs the experiment at every width and fits, for every temperature, observable and theory, the relative deviation of the samples as a line in 1/N1.
@@ -122,11 +126,16 @@ pub fn measure(
     let sizes = (widths.iter().zip(&documents))
         .map(|(&width, d)| Size { width, train: d.data.train_points, dimension: d.data.dimension })
         .collect();
-    Ok(Scaling { hold, sizes, rows: rows(&widths, &documents) })
+    let (rows, displacements) = (rows(&widths, &documents, deviation), rows(&widths, &documents, displacement));
+    Ok(Scaling { hold, sizes, rows, displacements })
 }
 
-/// Every deviation that all sizes can have.
-fn rows(widths: &[usize], documents: &[Document]) -> Vec<ScalingRow> {
+/// Every deviation, as `deviation` measures it, that all sizes can have.
+fn rows(
+    widths: &[usize],
+    documents: &[Document],
+    deviation: fn(&Deviating, &str) -> Option<[f64; 2]>,
+) -> Vec<ScalingRow> {
     let Some(widest) = documents.last() else { return Vec::new() };
     let mut rows = Vec::new();
     for (t, report) in widest.temperatures.iter().enumerate() {
@@ -134,8 +143,12 @@ fn rows(widths: &[usize], documents: &[Document]) -> Vec<ScalingRow> {
         for (name, observable) in judged {
             let elements = observable.mean.values().len();
             for (theory, element) in observable.theory.keys().flat_map(|k| (0..elements).map(move |e| (k, e))) {
+                let at = |document: &Document| {
+                    let observable = document.temperatures.get(t)?.observables.get(name)?;
+                    deviation(&Deviating { observable, element }, theory).map(|[value, error]| (value, error))
+                };
                 let (deviation, error): (Vec<_>, Vec<_>) =
-                    documents.iter().map(|document| deviation(document, t, name, theory, element)).unzip();
+                    documents.iter().map(|document| at(document).unzip()).unzip();
                 if deviation.iter().all(Option::is_none) {
                     continue;
                 }
@@ -157,18 +170,36 @@ fn rows(widths: &[usize], documents: &[Document]) -> Vec<ScalingRow> {
     rows
 }
 
+/// One number of a run, to be held against theories.
+struct Deviating<'a> {
+    observable: &'a ObservableReport,
+    element: usize,
+}
+
+impl Deviating<'_> {
+    fn number(&self, field: &Field) -> Option<f64> {
+        field.values().get(self.element).copied().flatten()
+    }
+
+    /// (sampled − base)/(theory − base) − 1 and its error; the theory's own enters through the ratio.
+    fn beyond(&self, base: f64, theory: &str) -> Option<[f64; 2]> {
+        let of = self.observable;
+        let predicted = Some(self.number(of.theory.get(theory)?)? - base).filter(|&x| x != 0.0)?;
+        let own = of.theory_error.get(theory).and_then(|field| self.number(field)).unwrap_or(0.0);
+        let ratio = (self.number(&of.mean)? - base) / predicted;
+        Some([ratio - 1.0, self.number(&of.mcse)?.hypot(own * ratio) / predicted.abs()])
+    }
+}
+
 /// sampled/theory − 1 and its error.
-fn deviation(document: &Document, t: usize, name: &str, theory: &str, element: usize) -> (Option<f64>, Option<f64>) {
-    let found = || {
-        let observable = document.temperatures.get(t)?.observables.get(name)?;
-        let at = |field: &crate::report::Field| field.values().get(element).copied().flatten();
-        let predicted = at(observable.theory.get(theory)?).filter(|&x| x != 0.0)?;
-        let own = observable.theory_error.get(theory).and_then(at).unwrap_or(0.0);
-        let mean = at(&observable.mean)?;
-        // The theory's error enters through the ratio, sampled/theory².
-        Some((mean / predicted - 1.0, at(&observable.mcse)?.hypot(own * mean / predicted) / predicted.abs()))
-    };
-    found().unzip()
+fn deviation(at: &Deviating, theory: &str) -> Option<[f64; 2]> {
+    at.beyond(0.0, theory)
+}
+
+/// (sampled − nngp)/(theory − nngp) − 1 and its error; where nngp is zero that is the deviation itself, and left out.
+fn displacement(at: &Deviating, theory: &str) -> Option<[f64; 2]> {
+    let base = at.number(at.observable.theory.get(Kind::Nngp.name())?).filter(|&x| x != 0.0)?;
+    at.beyond(base, theory).filter(|_| theory != Kind::Nngp.name())
 }
 
 #[cfg(test)]

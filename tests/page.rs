@@ -10,9 +10,9 @@ use std::sync::LazyLock;
 use featherm::config::{Experiment, preset};
 use featherm::report::figure::{Figure, png, sections};
 use featherm::report::page::page;
-use featherm::report::{Document, Field, plots};
+use featherm::report::{Document, Field, plots, table};
 use featherm::run::run;
-use featherm::store::GramAt;
+use featherm::store::{GramAt, VectorAt};
 use featherm::theory::Kind;
 use featherm::theory::unit::Density;
 use tempfile::TempDir;
@@ -41,8 +41,22 @@ fn gram(classes: bool, theory: bool) -> GramAt {
     }
 }
 
+/// ⟨v w⟩ on the 8×8 pixels of the digits.
+fn vector(theories: &[Kind]) -> VectorAt {
+    let picture = |scale: f64| (0..64).map(|k| scale * (k as f64 / 5.0).sin()).collect::<Vec<_>>();
+    VectorAt {
+        index: 1,
+        sampled: picture(0.11),
+        mcse: picture(0.01),
+        theories: theories.iter().map(|&kind| (kind, picture(0.1))).collect(),
+    }
+}
+
 fn figures(document: &Document, gram: Option<&GramAt>) -> Vec<Figure> {
-    sections(document, gram).into_iter().flat_map(|section| section.figures).collect()
+    sections(document, gram, gram.map(|_| vector(&[Kind::Saddle, Kind::SingleUnit])).as_ref())
+        .into_iter()
+        .flat_map(|section| section.figures)
+        .collect()
 }
 
 /// Every figure is XML without NaN, and can be rasterised.
@@ -87,6 +101,8 @@ fn every_figure_is_drawn() {
         "readout_second_moment",
         "weight_second_moment_along_u",
         "readout_weight_correlation_norm",
+        "readout_weight_vector",
+        "readout_weight_picture",
         "weight_spectrum",
         "readout_density",
         "weight_density_along_u",
@@ -100,7 +116,54 @@ fn every_figure_is_drawn() {
     ];
     assert_eq!(names(&drawn), expected);
     // A sampled density is drawn as steps beside the theory's lines.
-    assert!(drawn[10].file().contains(">sampled</text>"));
+    assert!(drawn[12].file().contains(">sampled</text>"));
+}
+
+/// Class manifolds at the test points have a block of their own, which is there with them and no wider than the others.
+#[test]
+fn the_table_has_test_manifolds_where_there_are_any() {
+    let block = |text: &str| -> Vec<String> {
+        let lines = text.lines().skip_while(|line| !line.starts_with("D² at the test points"));
+        lines.take_while(|line| !line.is_empty()).map(String::from).collect()
+    };
+    let with = table(&DOCUMENT);
+    let found = block(&with);
+    assert_eq!(found.len(), 2 + DOCUMENT.temperatures.len(), "{with}");
+    assert!(found[1].contains("z saddle") && found[1].contains("training"), "{found:?}");
+    let width = |lines: &[String]| lines.iter().map(|line| line.chars().count()).max();
+    let training: Vec<String> =
+        with.lines().skip_while(|line| *line != "D²").skip(1).take(6).map(String::from).collect();
+    assert!(width(&found) <= width(&training), "{with}");
+    let mean = DOCUMENT.temperatures[0].observables["centroid_distance_sq_test"].mean.scalar().unwrap();
+    assert!(found[2].contains(&format!("{mean:.3}")[..4]), "{mean} in {found:?}");
+    let mut without = DOCUMENT.clone();
+    for at in &mut without.temperatures {
+        at.observables.retain(|name, _| !name.contains("_test"));
+    }
+    assert!(block(&table(&without)).is_empty());
+}
+
+/// Pictures are of images: one beside every theory, whatever their number, and none of a teacher's inputs.
+#[test]
+fn the_vector_is_a_picture_of_images_only() {
+    let of = |document: &Document, vector: &VectorAt| -> Vec<Figure> {
+        let all = sections(document, None, Some(vector)).into_iter().flat_map(|section| section.figures);
+        all.filter(|figure| figure.name == "readout_weight_picture").collect()
+    };
+    for count in 0..=3 {
+        let drawn = of(&DOCUMENT, &vector(&[Kind::Saddle, Kind::SingleUnit, Kind::Adaptive][..count]));
+        check(&drawn);
+        assert_eq!(drawn[0].file().matches("<g transform=\"translate").count(), 1 + count);
+    }
+    let with = |spoil: &dyn Fn(&mut Document)| {
+        let mut document = DOCUMENT.clone();
+        spoil(&mut document);
+        of(&document, &vector(&[Kind::Saddle])).len()
+    };
+    assert_eq!(with(&|d| d.data.dimension = 3 * 16), 1, "three colours of 4×4 pixels");
+    assert_eq!(with(&|d| d.data.dimension = 60), 0, "no square");
+    assert_eq!(with(&|d| d.config.data.source = Some("teacher:linear".into())), 0);
+    assert_eq!(with(&|d| d.temperatures.truncate(1)), 0, "no such temperature");
 }
 
 /// Nothing that may be missing or absurd makes a figure that is none.
@@ -147,7 +210,10 @@ fn what_is_missing_or_absurd_is_left_out() {
         for line in plots(&document).lines() {
             assert!(line.chars().count() <= 80 && !line.contains("NaN"), "{what}: {line}");
         }
-        assert!(page(&document, Err("there are none".into())).html.contains("there are none"), "{what}");
+        assert!(
+            page(&document, Err("there are none".into()), Ok(vector(&[]))).html.contains("there are none"),
+            "{what}"
+        );
     }
 }
 
@@ -186,7 +252,7 @@ fn what_users_name_is_only_text() {
         }
     }
     check(&figures(&document, None));
-    let page = page(&document, Err(evil.into()));
+    let page = page(&document, Err(evil.into()), Err(evil.into()));
     assert!(page.html.contains("&lt;script&gt;") && !page.html.contains("<script"));
     let mut names: Vec<_> = page.files.iter().map(|file| file.name.as_str()).collect();
     assert!(names.iter().all(|name| !name.contains(['/', '\\', ':', '<'])), "{names:?}");

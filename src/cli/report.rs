@@ -7,7 +7,7 @@ use super::{Failure, print, study};
 use crate::report::figure::shown_temperature;
 use crate::report::page::{Named, overlay, page};
 use crate::report::{Document, plots, table};
-use crate::store::{PAGE, StoreError, read_gram, read_report, write_overlay, write_page};
+use crate::store::{PAGE, StoreError, read_gram, read_report, read_vector, write_overlay, write_page};
 
 /// Where the page that compares runs goes without `--out`.
 const OVERLAY: &str = "report-overlay.html";
@@ -47,11 +47,11 @@ pub fn report(arguments: &ReportArgs) -> Result<(), Failure> {
 /// # Errors
 /// When the disk refuses.
 pub fn publish(dir: &Path, document: &Document) -> Result<Vec<String>, StoreError> {
-    let gram = match shown_temperature(document) {
-        Some(index) => read_gram(dir, index, document.data.train_points).map_err(|error| error.to_string()),
-        None => Err("there are no temperatures".into()),
-    };
-    let page = page(document, gram);
+    let shown = shown_temperature(document).ok_or_else(|| "there are no temperatures".to_string());
+    let data = &document.data;
+    let gram = shown.clone().and_then(|t| read_gram(dir, t, data.train_points).map_err(|error| error.to_string()));
+    let vector = shown.and_then(|t| read_vector(dir, t, data.dimension).map_err(|error| error.to_string()));
+    let page = page(document, gram, vector);
     write_page(dir, &page)?;
     Ok(page.notes)
 }

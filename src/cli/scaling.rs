@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::args::ScalingArgs;
 use super::progress::Display;
 use super::{Failure, print, print_json};
-use crate::scaling::{Scaling, measure};
+use crate::scaling::{Scaling, ScalingRow, measure};
 
 /// Limits below this many errors are called zero.
 const SIGNIFICANT: f64 = 3.0;
@@ -24,12 +24,21 @@ pub fn scaling(arguments: &ScalingArgs) -> Result<(), Failure> {
 }
 
 fn table(scaling: &Scaling) -> String {
-    let mut text = String::from("relative deviation, sampled/theory − 1, in per cent\n");
+    let mut text = block("relative deviation, sampled/theory − 1, in per cent", scaling, &scaling.rows);
+    if !scaling.displacements.is_empty() {
+        let title = "\nthe same of displacements, (sampled − nngp)/(theory − nngp) − 1, in per cent";
+        text += &block(title, scaling, &scaling.displacements);
+    }
+    text
+}
+
+fn block(title: &str, scaling: &Scaling, rows: &[ScalingRow]) -> String {
+    let mut text = format!("{title}\n");
     let sizes: String =
         scaling.sizes.iter().map(|s| format!(" {:>16}", format!("{},{},{}", s.width, s.train, s.dimension))).collect();
     // write! to a String cannot fail.
     let _ = writeln!(text, "{:>9} {:36} {:11}{sizes} {:>16} {:>6}  limit", "T", "", "N1,P,N0", "N1 = ∞", "χ²/df");
-    for row in &scaling.rows {
+    for row in rows {
         let element = row.element.map_or_else(String::new, |k| format!(" {k}"));
         let _ =
             write!(text, "{:>9.4} {:36} {:11}", row.temperature, format!("{}{element}", row.observable), row.theory);

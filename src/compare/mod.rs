@@ -17,7 +17,7 @@ use crate::stats::{Chains, ShapeError, Summary, nested_rhat};
 use crate::theory::unit::{Estimate, UnitPrediction};
 use crate::theory::{Kind, Prediction};
 
-pub use correlation::{ReadoutWeightVector, in_input_space, readout_weight_vector};
+pub use correlation::{ReadoutWeightVector, VectorAgreement, in_input_space, readout_weight_vector};
 pub use densities::{
     Densities, DensityDistance, DensityDistances, LEAST_COUNT, Predicted as PredictedDensities, densities,
 };

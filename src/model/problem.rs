@@ -132,6 +132,16 @@ impl Problem {
         self.singular_values.len()
     }
 
+    /// Vᵀ x of a vector in input space, (N0) to (r): what the training inputs see of it.
+    pub fn rotated(&self, x: &[f64]) -> Vec<f64> {
+        (0..self.rank()).map(|j| (0..self.dimension()).map(|i| self.basis[(i, j)] * x[i]).sum()).collect()
+    }
+
+    /// V w of a vector in the rotated basis, (r) to (N0).
+    pub fn in_input_space(&self, w: &[f64]) -> Vec<f64> {
+        (0..self.dimension()).map(|i| (0..self.rank()).map(|j| self.basis[(i, j)] * w[j]).sum()).collect()
+    }
+
     /// Number of classes.
     pub fn classes(&self) -> usize {
         self.class_names.len()

@@ -3,18 +3,18 @@
 use std::fmt::Write;
 
 use super::verdict::{LEAST_BFMI, LEAST_ESS, MOST_DIVERGENCES, MOST_RHAT};
-use super::{Document, ObservableReport, RhatKind};
+use super::{Document, ObservableReport, RhatKind, TemperatureReport};
 use crate::theory::Kind;
 
-/// The result of a run as text: for Q̄ and every D² a block of columns, then the loss, the evidence, the sampler, the verdict on every
-/// temperature, and where D²(T) has its maximum.
+/// The result of a run as text: for Q̄ and every D² a block of columns, then the loss, the class manifolds at the test points, the evidence, the sampler, the
+/// verdict on every temperature, and where D²(T) has its maximum.
 pub fn table(document: &Document) -> String {
     let mut text = header(document);
     let mut blocks = vec![("Q\u{304} = λ1⟨v²⟩".to_string(), "readout_second_moment".to_string())];
     let names =
         document.temperatures.first().map(|t| t.observables.keys().cloned().collect::<Vec<_>>()).unwrap_or_default();
     for name in &names {
-        // Of the training points; those of the test points are in report.json and in the figures.
+        // Of the training points; those of the test points have a block of their own.
         let pair = name.strip_prefix("centroid_distance_sq").filter(|rest| rest.is_empty() || rest.starts_with('['));
         blocks.extend(pair.map(|pair| (format!("D²{pair}"), name.clone())));
     }
@@ -41,6 +41,9 @@ pub fn table(document: &Document) -> String {
         for (temperature, report) in reports {
             let _ = writeln!(text, "{}", row(temperature, report, scale, &kinds));
         }
+    }
+    for name in names.iter().filter(|name| name.starts_with(TESTED)) {
+        text.push_str(&test_manifolds(document, &name[TESTED.len()..]));
     }
     text.push_str(&evidence(document));
     text.push_str(&sampler_block(document));
@@ -109,6 +112,46 @@ fn row(temperature: f64, report: &ObservableReport, scale: f64, kinds: &[&str]) 
     let ess = report.ess.scalar().map_or_else(|| "-".into(), |ess| format!("{ess:.0}"));
     let _ = write!(text, " {:>10} {ess:>7}", number(theory(Kind::Nngp.name())));
     text
+}
+
+/// What D² of the test points is called, before the names of the classes where there are more than two.
+const TESTED: &str = "centroid_distance_sq_test";
+
+/// D² of a pair of classes at the test points with z against every theory, and the distance in units of the radii at training and test points: whether what
+/// was learnt holds for new inputs. Radii themselves are in report.json and in the figures.
+fn test_manifolds(document: &Document, pair: &str) -> String {
+    let name = format!("{TESTED}{pair}");
+    let scalar = |at: &TemperatureReport, name: &str| {
+        let report = at.observables.get(name);
+        report.map_or((None, None), |report| (report.mean.scalar(), report.mcse.scalar()))
+    };
+    let kinds: Vec<&str> = (Kind::ALL.into_iter().filter(|&kind| kind != Kind::Nngp).map(Kind::name))
+        .filter(|kind| document.temperatures.iter().any(|at| z_of(at, &name, kind).is_some()))
+        .collect();
+    let mut text = format!("\nD²{pair} at the test points; D/√(R²_a + R²_b){pair} at training and test points\n");
+    // write! to a String cannot fail.
+    let _ = write!(text, "{:>10}  {:>18}", "T", "D² test");
+    for kind in &kinds {
+        let _ = write!(text, " {:>13}", format!("z {kind}"));
+    }
+    let _ = writeln!(text, " {:>15} {:>15}", "training", "test");
+    for at in &document.temperatures {
+        let shown = |name: &str| {
+            let (mean, mcse) = scalar(at, name);
+            with_error(mean, mcse)
+        };
+        let _ = write!(text, "{:>10}  {:>18}", short(at.temperature), shown(&name));
+        for kind in &kinds {
+            let _ = write!(text, " {:>13}", z_of(at, &name, kind).map_or_else(|| "-".into(), |z| format!("{z:+.1}")));
+        }
+        let [training, test] = ["", "_test"].map(|set| shown(&format!("normalised_centroid_distance{set}{pair}")));
+        let _ = writeln!(text, " {training:>15} {test:>15}");
+    }
+    text
+}
+
+fn z_of(at: &TemperatureReport, name: &str, kind: &str) -> Option<f64> {
+    at.observables.get(name)?.z.get(kind)?.scalar()
 }
 
 /// ln p(y) of every temperature; "quadrature" is the error of integrating between temperatures.

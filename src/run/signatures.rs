@@ -12,7 +12,7 @@ use crate::theory::unit::{Density, Estimate};
 impl Job<'_> {
     /// The signatures of one temperature.
     pub(super) fn signatures_at(&self, t: usize, accumulated: &Accumulated) -> Signatures {
-        let (predictions, tallies) = (&self.predictions[t], &accumulated.units[t]);
+        let tallies = &accumulated.units[t];
         let reaches = self.ensemble.reaches[t];
         let reaches = if self.has_direction(t) { reaches } else { [reaches[0], 0.0] };
         let network = &self.experiment.network;
@@ -24,7 +24,7 @@ impl Job<'_> {
                 network.activation.is_odd(),
                 &self.predicted_densities(t),
             ),
-            readout_weight_vector: compare::readout_weight_vector(tallies, &self.ensemble.directions[t], predictions),
+            readout_weight_vector: self.readout_weight_vector(t, accumulated),
             weight_spectrum: self.weight_spectrum(t, accumulated),
             gram: self.gram_displacement(t, accumulated),
             predictor: self.predictor(t, accumulated),
@@ -42,6 +42,14 @@ impl Job<'_> {
             (p.kind.name().to_string(), Some(p.readout_density.cell_means()), p.weight_density_along_u.clone())
         });
         std::iter::once((Kind::Nngp.name().to_string(), readout, along)).chain(units).collect()
+    }
+
+    fn readout_weight_vector(&self, t: usize, accumulated: &Accumulated) -> Option<compare::ReadoutWeightVector> {
+        let rotated = |x: &[f64]| self.prepared.problem.rotated(x).into_iter().map(Estimate::exact).collect();
+        let processes = self.predictions[t].iter().map(|p| (p.kind, rotated(&p.readout_weight_correlation)));
+        let units = self.units[t].iter().map(|p| (p.kind, p.readout_weight_vector.clone()));
+        let predicted: Vec<_> = processes.chain(units).collect();
+        compare::readout_weight_vector(&accumulated.units[t], &self.ensemble.directions[t], &predicted)
     }
 
     fn weight_spectrum(&self, t: usize, accumulated: &Accumulated) -> Option<compare::WeightSpectrum> {

@@ -10,12 +10,13 @@ use crate::compare::{Densities, in_input_space};
 use crate::report::{Document, Field, ObservableReport, TemperatureReport, UnitReport};
 use crate::run::{Prepared, Run};
 use crate::theory::Kind;
-use crate::theory::unit::Density;
+use crate::theory::unit::{Density, Estimate, UnitPrediction};
 
 /// Writes `temperature` (n), `gram` and `gram_mcse` (n, P, P), `gram_nngp` (P, P) and `gram_saddle` (n, P, P): the sampled ⟨G⟩ with
 /// its error from independent blocks of chains, and the theories' Gram matrices on the training points; `gram_single_unit` and `gram_adaptive` (n, P, P)
 /// where these theories were asked for, NaN at temperatures where they have no solution; `readout_weight_vector`, its standard error
-/// `readout_weight_vector_mcse` and the theory's `readout_weight_vector_saddle` (n, N0): ⟨v w⟩ in input space; `weight_spectrum` (n, r), the eigenvalues of
+/// `readout_weight_vector_mcse` and the theory's `readout_weight_vector_saddle` (n, N0): ⟨v w⟩ in input space, and `readout_weight_vector_single_unit` and
+/// `readout_weight_vector_adaptive` with their errors `*_error` where these theories were asked for; `weight_spectrum` (n, r), the eigenvalues of
 /// ⟨w wᵀ⟩ in the span of the training inputs from the largest, and `weight_leading_vector` (n, N0), the eigenvector of the largest in input space;
 /// `class_train` (P), the index of every point's class.
 ///
@@ -71,20 +72,18 @@ pub fn write_arrays(dir: &RunDir, prepared: &Prepared, run: &Run) -> Result<(), 
             vector_saddle.row_mut(t).assign(&ArrayView1::from(&prediction.readout_weight_correlation));
         }
     }
+    let vector_units = unit_vectors(prepared, run);
     let mut spectrum = Array2::from_elem((temperatures, prepared.problem.rank()), f64::NAN);
     let mut leading = Array2::from_elem((temperatures, dimension), f64::NAN);
     for (t, at) in run.document.temperatures.iter().enumerate() {
         if let Some(found) = &at.signatures.weight_spectrum {
             spectrum.row_mut(t).assign(&ArrayView1::from(&found.eigenvalues));
-            let vector = &found.leading_direction;
-            let component =
-                |i: usize| (0..vector.len()).map(|j| prepared.problem.basis[(i, j)] * vector[j]).sum::<f64>();
-            leading.row_mut(t).assign(&Array1::from_shape_fn(dimension, component));
+            leading.row_mut(t).assign(&Array1::from(prepared.problem.in_input_space(&found.leading_direction)));
         }
     }
     let temperature: Array1<f64> = run.document.temperatures.iter().map(|t| t.temperature).collect();
     let more: Vec<(String, Array2<f64>)> =
-        histograms(&run.document).into_iter().chain(predictor(&run.document)).collect();
+        vector_units.into_iter().chain(histograms(&run.document)).chain(predictor(&run.document)).collect();
     let y_test = Array1::from(prepared.problem.y_test.clone());
     let class_test: Array1<i64> = prepared.problem.class_test.iter().map(|&class| class as i64).collect();
     let class_train: Array1<i64> = prepared.problem.class_train.iter().map(|&class| class as i64).collect();
@@ -129,6 +128,30 @@ fn stack(rows: Vec<Option<Vec<f64>>>) -> Option<Array2<f64>> {
         }
     }
     Some(stacked)
+}
+
+/// ⟨v w⟩ of the theories of one unit in input space, and its errors as if those of the rotated directions were independent.
+fn unit_vectors(prepared: &Prepared, run: &Run) -> Vec<(String, Array2<f64>)> {
+    let problem = &prepared.problem;
+    let mut found = Vec::new();
+    for kind in Kind::UNITS {
+        let rows = |value: &dyn Fn(&[Estimate]) -> Vec<f64>| {
+            let of = |p: &UnitPrediction| value(&p.readout_weight_vector);
+            stack(run.units.iter().map(|at| at.iter().find(|p| p.kind == kind).map(of)).collect())
+        };
+        let name = format!("readout_weight_vector_{}", kind.name().replace('-', "_"));
+        let values = |vector: &[Estimate]| -> Vec<f64> { vector.iter().map(|x| x.value).collect() };
+        let error = |vector: &[Estimate], i: usize| {
+            let squares = vector.iter().enumerate().map(|(j, x)| (problem.basis[(i, j)] * x.error).powi(2));
+            squares.sum::<f64>().sqrt()
+        };
+        found.push((name.clone(), rows(&|vector| problem.in_input_space(&values(vector)))));
+        found.push((
+            format!("{name}_error"),
+            rows(&|vector| (0..problem.dimension()).map(|i| error(vector, i)).collect()),
+        ));
+    }
+    found.into_iter().filter_map(|(name, values)| Some((name, values?))).collect()
 }
 
 /// The densities of v and of w·û, sampled and of the theories of one unit.

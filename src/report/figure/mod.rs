@@ -20,11 +20,12 @@ mod raster;
 mod readout;
 pub mod scale;
 mod spectrum;
+mod vector;
 mod weights;
 
 use super::Document;
 use crate::compare::CentroidDistanceMaximum;
-use crate::store::GramAt;
+use crate::store::{GramAt, VectorAt};
 use canvas::{coordinate, escape};
 use plot::{Drawn, Plot, WIDTH};
 
@@ -62,11 +63,12 @@ pub struct Section {
     pub figures: Vec<Figure>,
 }
 
-/// All figures for which the run has data. `gram` are the matrices at [`shown_temperature`].
-pub fn sections(document: &Document, gram: Option<&GramAt>) -> Vec<Section> {
+/// All figures for which the run has data. `gram` are the matrices and `vector` is ⟨v w⟩ at [`shown_temperature`].
+pub fn sections(document: &Document, gram: Option<&GramAt>, vector: Option<&VectorAt>) -> Vec<Section> {
     let section = |heading, figures| Section { heading, figures };
     let mut weights = readout::figures(document);
     weights.extend(weights::figures(document));
+    weights.extend(vector::figures(document, vector));
     weights.extend(spectrum::figures(document));
     weights.extend(density::figures(document));
     let mut function = learning::figures(document);

@@ -7,19 +7,21 @@ use crate::report::figure::ladder::Quantity;
 use crate::report::figure::{Numbers, distance_quantities, readout_quantity, sections};
 use crate::report::table::{header, maxima, short, with_error};
 use crate::report::{Document, TemperatureReport};
-use crate::store::GramAt;
+use crate::store::{GramAt, VectorAt};
 use crate::theory::Kind;
 
 /// What a page of a run says of itself in its `generator` element.
 const MARK: &str = "featherm report";
 
-/// The page of a run with its figures. `gram` are the matrices at [`crate::report::figure::shown_temperature`], or why there are none.
+/// The page of a run with its figures. `gram` are the matrices and `vector` is ⟨v w⟩ at [`crate::report::figure::shown_temperature`], or why there are none.
 ///
 /// A figure that cannot be rasterised is in the page and in its notes, and has no PNG.
-pub fn page(run: &Document, gram: Result<GramAt, String>) -> Page {
+pub fn page(run: &Document, gram: Result<GramAt, String>, vector: Result<VectorAt, String>) -> Page {
     let mut notes = Vec::new();
-    let gram = gram.map_err(|reason| notes.push(format!("the figures of the Gram matrix are left out: {reason}"))).ok();
-    let sections = sections(run, gram.as_ref());
+    let mut left_out = |what: &str, reason: String| notes.push(format!("the figures of {what} are left out: {reason}"));
+    let gram = gram.map_err(|reason| left_out("the Gram matrix", reason)).ok();
+    let vector = vector.map_err(|reason| left_out("⟨v w⟩ in input space", reason)).ok();
+    let sections = sections(run, gram.as_ref(), vector.as_ref());
     let files = files(sections.iter().flat_map(|section| &section.figures), &mut notes);
 
     let mut body = format!(

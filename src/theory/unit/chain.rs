@@ -186,6 +186,7 @@ impl Target<'_> {
         Block {
             features: bundle.state.features.clone(),
             tested: tested(self.problem, self.network, &weights, &noise),
+            weights,
             along: bundle.position.col_iter().map(along).collect(),
             log_base: bundle.state.tilts.iter().map(|tilt| -tilt.log_weight()).collect(),
         }

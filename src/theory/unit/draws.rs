@@ -28,6 +28,8 @@ pub(super) fn address(set: u32, trajectory: u32, step: u32) -> Address {
 
 /// Some draws: column k of `features` and entry k of the others belong together.
 pub(super) struct Block {
+    /// w', (r, draws).
+    pub weights: Mat<f64>,
     /// φ, (P, draws).
     pub features: Mat<f64>,
     /// Of every class the mean of φ over its test points, then of every class that of φ², (2·classes, draws); empty without manifolds there.
@@ -72,7 +74,8 @@ impl Draws {
                     }
                 }
                 let tested = tested(problem, network, &weights, &address(set, index, 8));
-                Block { features: features(problem, network.activation, &weights), tested, along, log_base }
+                let features = features(problem, network.activation, &weights);
+                Block { weights, features, tested, along, log_base }
             })
             .collect::<Vec<_>>();
         let groups = blocks.len() * BLOCK;

@@ -26,6 +26,7 @@ mod observe;
 mod redraw;
 #[cfg(test)]
 mod tests;
+mod vector;
 
 use faer::Mat;
 use serde::{Deserialize, Serialize};
@@ -127,6 +128,8 @@ pub struct UnitPrediction {
     pub readout_weight_correlation: Option<Estimate>,
     pub weight_second_moment_along_u: Option<Estimate>,
     pub weight_fourth_moment_along_u: Option<Estimate>,
+    /// ⟨v w⟩ in the rotated basis, (r).
+    pub readout_weight_vector: Vec<Estimate>,
     /// D²_ab of the class pairs (0,1), (0,2), …, (1,2), …
     pub centroid_distance_sq: Vec<Estimate>,
     /// R²_a of every class.
@@ -329,7 +332,7 @@ impl Theory {
 
     /// û' = Vᵀû. û lies in the span of the inputs, so nothing is lost.
     fn reduced_direction(&self, saddle: &Prediction) -> Vec<f64> {
-        super::spectrum::multiply(self.problem.basis.transpose(), &saddle.direction)
+        self.problem.rotated(&saddle.direction)
     }
 }
 
@@ -355,6 +358,7 @@ impl UnitPrediction {
             readout_weight_correlation: along.map(|[x, ..]| x),
             weight_second_moment_along_u: along.map(|[_, x, _]| x),
             weight_fourth_moment_along_u: along.map(|[.., x]| x),
+            readout_weight_vector: observed.readout_weight_vector,
             centroid_distance_sq: observed.centroid_distance_sq,
             gyration_radius_sq: observed.gyration_radius_sq,
             centroid_distance_sq_test: observed.centroid_distance_sq_test,
@@ -432,6 +436,7 @@ impl UnitPrediction {
             readout_weight_correlation: optional(&|p| p.readout_weight_correlation),
             weight_second_moment_along_u: optional(&|p| p.weight_second_moment_along_u),
             weight_fourth_moment_along_u: optional(&|p| p.weight_fourth_moment_along_u),
+            readout_weight_vector: array(&|p| &p.readout_weight_vector),
             centroid_distance_sq: array(&|p| &p.centroid_distance_sq),
             gyration_radius_sq: array(&|p| &p.gyration_radius_sq),
             centroid_distance_sq_test: array(&|p| &p.centroid_distance_sq_test),
@@ -461,6 +466,7 @@ impl UnitPrediction {
         ];
         (scalars.into_iter().chain(optional.into_iter().flatten()))
             .chain(self.centroid_distance_sq.iter().chain(&self.gyration_radius_sq).copied())
+            .chain(self.readout_weight_vector.iter().copied())
             .chain(self.centroid_distance_sq_test.iter().chain(&self.gyration_radius_sq_test).copied())
             .all(Estimate::is_finite)
     }

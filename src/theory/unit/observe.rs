@@ -17,12 +17,13 @@ use super::density::{Density, GRID};
 use super::draws::{Block, Draws};
 use super::estimate::{Controls, Estimate, Estimator, Weights};
 use super::measure::{Measure, Tilt};
+use super::vector;
 use crate::observables::class_pairs;
 use crate::theory::spectrum::{dot, multiply};
 use crate::theory::{Prediction, Theory};
 
 /// Parts into which sums over blocks are split: fixed, so that no result depends on the number of threads.
-const PARTS: usize = 8;
+pub(super) const PARTS: usize = 8;
 
 /// What the measure of one unit says.
 pub(super) struct Observed {
@@ -32,6 +33,8 @@ pub(super) struct Observed {
     pub readout_mean: Estimate,
     pub readout_fourth_moment: Estimate,
     pub along: Option<Along>,
+    /// ⟨v w⟩ in the rotated basis, (r).
+    pub readout_weight_vector: Vec<Estimate>,
     pub centroid_distance_sq: Vec<Estimate>,
     pub gyration_radius_sq: Vec<Estimate>,
     pub centroid_distance_sq_test: Vec<Estimate>,
@@ -173,6 +176,7 @@ pub(super) fn observe(
             mu.powi(4) + 6.0 * mu * mu * tau + 3.0 * tau * tau
         }),
         along,
+        readout_weight_vector: vector::correlation(theory, draws, measure, &estimator.weights),
         gram: gram(theory, draws, &estimator.weights),
         readout_density: readout_density(&estimator, &rows, readout_reach, odd, lambda1),
         readout_second_moment,

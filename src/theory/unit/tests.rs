@@ -4,6 +4,7 @@ use super::*;
 use crate::config::{Experiment, preset};
 use crate::model::{Activation, Network, Problem};
 use crate::run::prepare;
+use crate::theory::spectrum::multiply;
 use crate::theory::tests::{ALL, network, problem, task};
 
 /// Standard errors by which an estimate may miss.
@@ -26,6 +27,8 @@ enum Tilted {
 struct Reference {
     /// (w·û, φ, p, mean of v, variance of v) of every node.
     nodes: Vec<(f64, Vec<f64>, f64, f64, f64)>,
+    /// w' of every node.
+    places: Vec<[f64; 2]>,
 }
 
 impl Reference {
@@ -34,7 +37,7 @@ impl Reference {
         let reach = 7.0 / network.lambda0.sqrt();
         let scale = network.lambda1 * network.width as f64;
         let points = problem.points();
-        let mut nodes = Vec::new();
+        let (mut nodes, mut places) = (Vec::new(), Vec::new());
         for i in -HALF..=HALF {
             for j in -HALF..=HALF {
                 let w = [i, j].map(|k| reach * f64::from(k) / f64::from(HALF));
@@ -56,11 +59,18 @@ impl Reference {
                 let along = w[0] * direction[0] + w[1] * direction[1];
                 let (mean, variance) = (m / (network.lambda1.sqrt() * (1.0 + q)), 1.0 / (network.lambda1 * (1.0 + q)));
                 nodes.push((along, phi, p, mean, variance));
+                places.push(w);
             }
         }
         let total: f64 = nodes.iter().map(|node| node.2).sum();
         nodes.iter_mut().for_each(|node| node.2 /= total);
-        Self { nodes }
+        Self { nodes, places }
+    }
+
+    /// ⟨v w'⟩.
+    fn vector(&self) -> [f64; 2] {
+        let product = |j: usize| self.nodes.iter().zip(&self.places).map(|(node, w)| node.2 * node.3 * w[j]).sum();
+        [product(0), product(1)]
     }
 
     fn mean(&self, value: impl Fn(f64, &[f64], f64, f64) -> f64) -> f64 {
@@ -89,6 +99,7 @@ impl Reference {
                 self.mean(|_, phi, _, _| squares(phi) / members(class).count() as f64 - centroid(phi, class).powi(2)),
             );
         }
+        values.extend(self.vector());
         values
     }
 }
@@ -99,6 +110,7 @@ fn estimates(p: &UnitPrediction) -> Vec<Estimate> {
         .into_iter()
         .chain(along.into_iter().flatten())
         .chain(p.centroid_distance_sq.iter().chain(&p.gyration_radius_sq).copied())
+        .chain(p.readout_weight_vector.iter().copied())
         .collect()
 }
 
@@ -262,6 +274,57 @@ fn wide_networks_with_gaussian_features_meet_the_saddle_point() {
             "{kind:?}: the displacement must be seen"
         );
     }
+}
+
+/// ⟨v w⟩ of a linear network is known at any width (THEORY §7): with q = λ1‖v‖²/N1, of density ∝ q^{N1/2 − 1} e^{−N1q/2} N(y; 0, A_q),
+///
+/// ```text
+/// ⟨v w⟩ = Zᵀ⟨q A_q⁻¹y⟩/(λ0 λ1 √N1),     A_q = T·1 + q ZZᵀ/(λ0λ1)
+/// ```
+///
+/// by integration by parts over w. The self-consistent theory leaves out what is of order 1/N1² of it and no direction of it; noise of as many draws in
+/// 20 directions would be longer than that.
+#[test]
+fn the_vector_of_a_linear_network_is_the_closed_form() {
+    const TEMPERATURE: f64 = 0.5;
+    let exact = |problem: &Problem, network: &Network, temperature: f64| -> Vec<f64> {
+        let Network { lambda0, lambda1, .. } = *network;
+        let (points, width) = (problem.points(), network.width as f64);
+        let kernel = &problem.z_train * problem.z_train.transpose() * faer::Scale(1.0 / (lambda0 * lambda1));
+        let eigen = kernel.self_adjoint_eigen(faer::Side::Lower).unwrap();
+        let y = multiply(eigen.U().transpose(), &problem.y_train);
+        let value = |k: usize, q: f64| temperature + q * eigen.S()[k];
+        let grid: Vec<f64> = (1..4000).map(|i| f64::from(i) * 1e-3).collect();
+        let log = |&q: &f64| {
+            let likelihood: f64 = (0..points).map(|k| -0.5 * (value(k, q).ln() + y[k] * y[k] / value(k, q))).sum();
+            (0.5 * width - 1.0) * q.ln() - 0.5 * width * q + likelihood
+        };
+        let weights = estimate::Weights::new(&grid.iter().map(log).collect::<Vec<_>>()).values;
+        let dual: Vec<f64> =
+            (0..points).map(|k| grid.iter().zip(&weights).map(|(q, p)| p * q * y[k] / value(k, *q)).sum()).collect();
+        let force = multiply(eigen.U(), &dual);
+        let scale = lambda0 * lambda1 * width.sqrt();
+        multiply(problem.z_train.transpose(), &force).iter().map(|x| x / scale).collect()
+    };
+    let problem = Problem::new(&task(30, 0, 20)).unwrap();
+    let network = Network { width: 100, ..network(Activation::Identity) };
+    let theory = Theory::new(&problem, &network).unwrap();
+    let found = theory.unit_ladder(Kind::Adaptive, &[TEMPERATURE], &Params::default()).remove(0).unwrap();
+    let length = |x: &[f64]| x.iter().map(|x| x * x).sum::<f64>().sqrt();
+    let off = |expected: &[f64]| {
+        let pairs = found.readout_weight_vector.iter().zip(expected);
+        length(&pairs.map(|(found, x)| found.value - x).collect::<Vec<_>>()) / length(expected)
+    };
+    let right = exact(&problem, &network, TEMPERATURE);
+    let noise = length(&found.readout_weight_vector.iter().map(|e| e.error).collect::<Vec<_>>()) / length(&right);
+    let other = exact(&problem, &network, 1.2 * TEMPERATURE);
+    let turned: Vec<f64> = right.iter().rev().copied().collect();
+    println!("{} off, noise {noise}; another temperature {}, turned {}", off(&right), off(&other), off(&turned));
+    assert!(off(&right) < 2.0 * noise.hypot(1e-3), "{} off, noise {noise}", off(&right));
+    // Draws of v w alone, as many, have √(r/(λ0λ1n)).
+    let plain = (problem.rank() as f64 / (network.lambda0 * network.lambda1 * 65_536.0)).sqrt() / length(&right);
+    assert!(noise < 0.5 * plain, "{noise} beside {plain}");
+    assert!(off(&other) > 8.0 * noise.hypot(1e-3) && off(&turned) > 0.5, "another temperature must be seen");
 }
 
 /// The self-consistent field in the plane, against a plain damped iteration whose averages are sums over a grid.

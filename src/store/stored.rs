@@ -1,8 +1,8 @@
-//! One temperature of the Gram matrices in `arrays.npz`, read without loading the others.
+//! One temperature of what `arrays.npz` holds, read without loading the others: the Gram matrices, and ⟨v w⟩ in input space.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use zip::ZipArchive;
 
@@ -26,23 +26,46 @@ pub struct GramAt {
     pub classes: Option<Vec<usize>>,
 }
 
+/// ⟨v w⟩ in input space at one temperature, every vector (N0).
+#[derive(Debug, Clone, PartialEq)]
+pub struct VectorAt {
+    /// Index of the temperature.
+    pub index: usize,
+    /// With its MCSE; NaN where that is not known.
+    pub sampled: Vec<f64>,
+    pub mcse: Vec<f64>,
+    /// Of every theory that has one here.
+    pub theories: Vec<(Kind, Vec<f64>)>,
+}
+
+/// Reads the vectors at temperature `index` of a run whose inputs have `dimension` components.
+///
+/// # Errors
+/// As [`read_gram`].
+pub fn read_vector(dir: &Path, index: usize, dimension: usize) -> Result<VectorAt, StoreError> {
+    let (path, mut zip) = archive(dir, dimension as u64)?;
+    let wrong = |reason: String| StoreError::NotArrays { path: path.clone(), reason };
+    let mut row = |name: &str| slice(&mut zip, name, Some(index), &[dimension]).map_err(&wrong);
+    let required = |name: &str, found: Option<Vec<f64>>| found.ok_or_else(|| wrong(format!("it has no {name}")));
+    let sampled = required("readout_weight_vector", row("readout_weight_vector")?)?;
+    let mcse = required("readout_weight_vector_mcse", row("readout_weight_vector_mcse")?)?;
+    let mut theories = Vec::new();
+    for kind in [Kind::Saddle, Kind::SingleUnit, Kind::Adaptive] {
+        let found = row(&format!("readout_weight_vector_{}", kind.name().replace('-', "_")))?;
+        // NaN marks temperatures where a theory has no solution.
+        theories.extend(found.filter(|values| values.iter().all(|x| x.is_finite())).map(|values| (kind, values)));
+    }
+    Ok(VectorAt { index, sampled, mcse, theories })
+}
+
 /// Reads the matrices at temperature `index` of a run with `points` training points.
 ///
 /// # Errors
 /// [`StoreError::Unreadable`] when there is no such file, [`StoreError::NotArrays`] when it does not hold the matrices of such a run.
 pub fn read_gram(dir: &Path, index: usize, points: usize) -> Result<GramAt, StoreError> {
-    let path = dir.join(ARRAYS);
-    let unreadable = |source| StoreError::Unreadable { path: path.clone(), source };
-    let file = File::open(&path).map_err(unreadable)?;
-    let size = file.metadata().map_err(unreadable)?.len();
+    let (path, mut zip) = archive(dir, (points as u64).saturating_mul(points as u64))?;
     let wrong = |reason: String| StoreError::NotArrays { path: path.clone(), reason };
-    // P is a claim of the report: it is held against the file before anything is allocated by it.
-    let bytes = (points as u64).saturating_mul(points as u64).saturating_mul(8);
-    if points == 0 || bytes > size.saturating_mul(1200) {
-        return Err(wrong(format!("it is too small for matrices of {points} training points")));
-    }
-    let mut zip = ZipArchive::new(BufReader::new(file)).map_err(|error| wrong(error.to_string()))?;
-    let mut matrix = |name: &str, at: Option<usize>| slice(&mut zip, name, at, points).map_err(&wrong);
+    let mut matrix = |name: &str, at: Option<usize>| slice(&mut zip, name, at, &[points, points]).map_err(&wrong);
     let required = |name: &str, found: Option<Vec<f64>>| found.ok_or_else(|| wrong(format!("it has no {name}")));
     let sampled = required("gram", matrix("gram", Some(index))?)?;
     let mcse = required("gram_mcse", matrix("gram_mcse", Some(index))?)?;
@@ -61,17 +84,31 @@ pub fn read_gram(dir: &Path, index: usize, points: usize) -> Result<GramAt, Stor
 
 type Archive = ZipArchive<BufReader<File>>;
 
-/// The matrix (P, P) under a name, or matrix `at` of a stack (n, P, P); `None` where the name is not there.
-fn slice(zip: &mut Archive, name: &str, at: Option<usize>, points: usize) -> Result<Option<Vec<f64>>, String> {
-    let Some((shape, mut body)) = open(zip, name, "<f8")? else { return Ok(None) };
-    let size = points * points * 8;
-    let fits = match (at, shape.as_slice()) {
-        (None, &[rows, columns]) => rows == points && columns == points,
-        (Some(at), &[count, rows, columns]) => at < count && rows == points && columns == points,
-        _ => false,
+/// The file, which is large enough for an array of `numbers` numbers: those are a claim of the report, and held against the file before anything is
+/// allocated by them.
+fn archive(dir: &Path, numbers: u64) -> Result<(PathBuf, Archive), StoreError> {
+    let path = dir.join(ARRAYS);
+    let unreadable = |source| StoreError::Unreadable { path: path.clone(), source };
+    let file = File::open(&path).map_err(unreadable)?;
+    let size = file.metadata().map_err(unreadable)?.len();
+    let wrong = |reason: String| StoreError::NotArrays { path: path.clone(), reason };
+    if numbers == 0 || numbers.saturating_mul(8) > size.saturating_mul(1200) {
+        return Err(wrong(format!("it is too small for arrays of {numbers} numbers")));
+    }
+    let zip = ZipArchive::new(BufReader::new(file)).map_err(|error| wrong(error.to_string()))?;
+    Ok((path, zip))
+}
+
+/// The array of `shape` under a name, or number `at` of a stack of such; `None` where the name is not there.
+fn slice(zip: &mut Archive, name: &str, at: Option<usize>, shape: &[usize]) -> Result<Option<Vec<f64>>, String> {
+    let Some((found, mut body)) = open(zip, name, "<f8")? else { return Ok(None) };
+    let size = 8 * shape.iter().product::<usize>();
+    let fits = match at {
+        None => found == shape,
+        Some(at) => found.split_first().is_some_and(|(&count, one)| at < count && one == shape),
     };
     if !fits {
-        return Err(format!("{name} has shape {shape:?}, which does not go with {points} training points"));
+        return Err(format!("{name} has shape {found:?}, which does not go with {shape:?} of the report"));
     }
     let damaged = |error: io::Error| format!("{name} is damaged: {error}");
     let before = (at.unwrap_or(0) as u64).saturating_mul(size as u64);
