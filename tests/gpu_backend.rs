@@ -416,7 +416,7 @@ controls! {
     packed_inputs: PackInputs, "halves(select" => "halves(1.01 * select", "hmc";
     packed_weights: PackWeights, "halves(block" => "halves(1.01 * block", "hmc";
     packed_force: PackForce, "halves(block" => "halves(1.01 * block", "hmc";
-    packed_marginal_force: PackForceMarginal, "halves(block" => "halves(1.01 * block", "beside the readout";
+    packed_marginal_force: PackForceMarginal, "halves(block" => "halves(1.1 * block", "beside the readout";
     edge: ProductBackward, "found < ROWS && column" => "found + 16u < ROWS && column", "hmc";
     staged: ForwardStaged, "staged(first + COLUMNS)" => "staged(first)", "hmc";
     ends: Backward, "const LAST = true" => "const LAST = false", "gradient";

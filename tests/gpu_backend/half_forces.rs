@@ -9,7 +9,6 @@ use featherm::backend::gpu::{AdapterChoice, Gpu, GpuOptions};
 use featherm::backend::{Backend, Ensemble, Mass, Move, Round, Scheme};
 use featherm::config::{Readout, SamplerKind};
 use libtest_mimic::Failed;
-use ndarray::Array1;
 
 use crate::{BASE, Case, HALF_FORCES, SHARED_8, Test, common};
 
@@ -86,7 +85,7 @@ pub fn rounding(device: &AdapterChoice) -> Test {
 pub fn acceptance(device: &AdapterChoice) -> Test {
     let case = Case { replicas: 16, ..HALF_FORCES };
     let ensemble = case.ensemble();
-    for (name, scheme, step_size) in [("sampled", HMC, 0.25), ("integrated", INTEGRATED, 0.4)] {
+    for (name, scheme, step_size) in [("sampled", HMC, 0.15), ("integrated", INTEGRATED, 0.2)] {
         let accepted = |tiling| -> Result<Vec<[f64; 2]>, Failed> {
             let mut gpu = start(device, &ensemble, GpuOptions { tiling, ..GpuOptions::default() })?;
             let moves = moves(&ensemble, scheme, 1.0, step_size);
@@ -118,7 +117,7 @@ pub fn acceptance(device: &AdapterChoice) -> Test {
 pub fn overflow(device: &AdapterChoice) -> Test {
     let mut ensemble = Case { temperatures: 1, ..BASE }.ensemble();
     let mut problem = (*ensemble.problem).clone();
-    problem.y_train = Array1::from_elem(problem.points(), 1e5).to_vec();
+    problem.y_train = vec![1e5; problem.points()];
     ensemble.problem = problem.into();
     let diverged = |tiling| -> Result<Vec<bool>, Failed> {
         let mut gpu = start(device, &ensemble, GpuOptions { tiling, ..GpuOptions::default() })?;
