@@ -68,8 +68,7 @@ pub enum Tiling {
     /// Within a trajectory forces come from products of float16 operands on cooperative matrices, which sum in float32; all else, its last force and
     /// the energies included, is as with [`Tiling::SINGLE`]. Only where it is asked for.
     Cooperative,
-    /// The same from the same float16 operands without cooperative matrices: for tests.
-    #[doc(hidden)]
+    /// The same from the same float16 operands without cooperative matrices, to check it anywhere.
     Emulated,
 }
 
