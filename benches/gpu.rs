@@ -22,8 +22,14 @@ const STEPS: u32 = 10;
 /// (P, N1, chains), with as many input dimensions as points.
 const CASES: [(usize, usize, usize); 2] = [(50, 100, 64), (200, 200, 8)];
 
-const TILINGS: [Tiling; 5] =
-    [Tiling::Register(4), Tiling::Register(8), Tiling::Workgroup(4), Tiling::Workgroup(8), Tiling::Subgroup];
+const TILINGS: [Tiling; 6] = [
+    Tiling::Register(4),
+    Tiling::Register(8),
+    Tiling::Workgroup(4),
+    Tiling::Workgroup(8),
+    Tiling::Subgroup,
+    Tiling::Cooperative,
+];
 
 /// The case of `--test`.
 const SMALL: (usize, usize, usize) = (12, 9, 2);
@@ -41,7 +47,7 @@ fn main() -> Result<(), BackendError> {
     for (points, width, chains) in cases {
         let ensemble = ensemble(points, width, chains)?;
         for tiling in TILINGS {
-            // Not every device has subgroups.
+            // Not every device has subgroups, or cooperative matrices.
             match case(&choice, &ensemble, GpuOptions { tiling: Some(tiling), ..GpuOptions::default() }) {
                 Ok(line) => println!("{line}"),
                 Err(error) => eprintln!("{tiling:?}: {error}"),
@@ -126,6 +132,8 @@ fn moved(
             Tiling::Register(_) => "register",
             Tiling::Workgroup(_) => "workgroup",
             Tiling::Subgroup => "subgroup",
+            Tiling::Cooperative => "cooperative",
+            Tiling::Emulated => "emulated",
         },
         "block": layout.tiling.block(),
         "half": layout.half,

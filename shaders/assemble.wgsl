@@ -21,7 +21,7 @@ fn assemble(at: Invocation) {
     if above_diagonal() {
         return;
     }
-    let block = multiply(at.lane, CV);
+    let block = multiply(at, CV);
     let coupling = beta_of(chain) * COUPLING;
     for (var g = 0u; g < passes(ROW_GROUPS); g++) {
         for (var b = 0u; b < 4u; b++) {

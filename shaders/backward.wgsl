@@ -21,7 +21,7 @@ fn backward(at: Invocation) {
     }
     aim(chain);
     locate(at.group.x, at.lane, RANK);
-    var block = multiply(at.lane, PV);
+    var block = multiply(at, PV);
 
     // A copy that is indexed at run time, so that the long code of a move exists once; `block` itself must stay in registers.
     var gradient: array<vec4<f32>, 4u * ROW_GROUPS * COLUMN_GROUPS>;

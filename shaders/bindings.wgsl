@@ -29,6 +29,7 @@ struct Call {
 @group(0) @binding(6) var<storage, read_write> results: array<f32>;
 // The linear systems of the integrated readout: see systems.wgsl.
 @group(0) @binding(7) var<storage, read_write> systems: array<vec4<f32>>;
+// Binding 8 holds operands in float16: see halves.wgsl.
 
 // Sections of the state. In each a chain holds its first-layer values (N × RV vectors), its readout values (NV vectors) and one
 // vector of notes: for positions L and V, each in double-single; for GRADIENT whether the chain is lost, then what energy the gradient is
@@ -82,12 +83,17 @@ fn energy_of(chain: u32) -> vec2<f32> {
     return select(vec2<f32>(0.0), vec2<f32>(1.0, beta_of(chain)), marginal);
 }
 
-// A trajectory that has ended waits for those of other temperatures, and a gradient that fits needs no preparation.
+// A trajectory that has ended waits for those of other temperatures, and a gradient that fits needs no preparation. Where inner gradients come from
+// float16 products, the last of a trajectory does not, and of two kernels for one stage INNER and LAST say which treats which.
 fn idle(chain: u32) -> bool {
     if call.step == PREPARE {
         return steps_of(chain) == 0u || all(state[base(GRADIENT, chain) + CHAIN_BODY].yz == energy_of(chain));
     }
-    return call.section == PROPOSAL && call.step >= steps_of(chain);
+    if call.section == PROPOSAL {
+        let steps = steps_of(chain);
+        return call.step >= steps || !select(INNER, LAST, call.step + 1u == steps);
+    }
+    return false;
 }
 
 // Comparing with itself does not find a NaN under the compilers' fast mathematics; the bits do.

@@ -43,7 +43,7 @@ fn forward(at: Invocation) {
     complement_at = chain * CHAIN_FEATURES;
     let points = select(POINTS, TEST_POINTS, TEST);
     locate(at.group.x, at.lane, UNITS);
-    var block = multiply(at.lane, select(RV, RV + KV, TEST));
+    var block = multiply(at, select(RV, RV + KV, TEST));
 
     let readout = base(call.section, chain) + UNITS * RV;
     let share = chain * CHAIN_SCRATCH + SCRATCH_SHARES + column_slot() * points;

@@ -20,7 +20,7 @@ fn gram(at: Invocation) {
     for (var replica = first; replica < end; replica++) {
         let chain = temperature * call.replicas + replica - call.first_replica;
         locate_operands(chain);
-        let block = multiply(at.lane, NV);
+        let block = multiply(at, NV);
         // A lost chain stands at a finite state that must not count.
         let lost = state[base(GRADIENT, chain) + CHAIN_BODY].x != 0.0;
         let scale = select(1.0 / f32(UNITS), 0.0, lost);

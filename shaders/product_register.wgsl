@@ -45,7 +45,7 @@ fn passes(count: u32) -> u32 {
 }
 
 // The block of the product, over `depth` groups of four depths.
-fn multiply(lane: u32, depth: u32) -> Block {
+fn multiply(at: Invocation, depth: u32) -> Block {
     var block = Block();
     for (var k = 0u; k < depth; k++) {
         var columns: array<mat4x4<f32>, COLUMN_GROUPS>;

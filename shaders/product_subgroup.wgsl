@@ -45,12 +45,12 @@ fn grow(block: mat4x4<f32>, rows: vec4<f32>, columns: vec4<f32>) -> mat4x4<f32> 
     return block + mat4x4<f32>(rows.x * columns, rows.y * columns, rows.z * columns, rows.w * columns);
 }
 
-fn multiply(lane: u32, depth: u32) -> Block {
+fn multiply(at: Invocation, depth: u32) -> Block {
     var block = Block();
     for (var k = 0u; k < depth; k++) {
         var c0 = right(column_group(0u), k);
         var c1 = right(column_group(1u), k);
-        var own = transpose(left(row_group(lane), k));
+        var own = transpose(left(row_group(at.lane), k));
         for (var d = 0u; d < passes(4u); d++) {
             let rows = own[d];
             // The invocation from which a value comes must be a constant, so that no loop can run over them.

@@ -54,11 +54,11 @@ fn passes(count: u32) -> u32 {
     return count;
 }
 
-fn multiply(lane: u32, depth: u32) -> Block {
-    let place = vec2<u32>(lane / SIDE, lane % SIDE);
+fn multiply(at: Invocation, depth: u32) -> Block {
+    let place = vec2<u32>(at.lane / SIDE, at.lane % SIDE);
     let tile = origin - place;
     var block = Block();
-    let item = vec2<u32>(lane % TILE_GROUPS, lane / TILE_GROUPS);
+    let item = vec2<u32>(at.lane % TILE_GROUPS, at.lane / TILE_GROUPS);
     for (var start = 0u; start < depth; start += TILE_DEPTH) {
         var l = mat4x4<f32>();
         var r = mat4x4<f32>();

@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::backend::{self, Accumulated, Backend, BackendError, Ensemble, Opened, memory_plan, open};
-use crate::config::{ConfigError, Experiment, Readout, SamplerKind};
+use crate::backend::{self, Accumulated, Backend, BackendError, Ensemble, Opened, lacking, memory_plan, open};
+use crate::config::{ConfigError, Experiment, Readout, SamplerConfig, SamplerKind};
 use crate::data::{self, DataError};
 use crate::memory::{self, NotEnough};
 use crate::model::{Problem, ProblemError};
@@ -118,6 +118,14 @@ impl Prepared {
     }
 }
 
+/// Refuses a precision that the chosen device has not got.
+fn require_precision(sampler: &SamplerConfig) -> Result<(), RunError> {
+    match lacking(sampler.adapter.as_deref(), sampler.precision)? {
+        Some(reason) => Err(ConfigError::impossible("precision", "f16-matrix", reason).into()),
+        None => Ok(()),
+    }
+}
+
 /// What an experiment would take of a device's memory, as text, and whether the machine has it.
 ///
 /// # Errors
@@ -125,8 +133,9 @@ impl Prepared {
 pub fn memory_need(
     experiment: &Experiment,
     problem: &Arc<Problem>,
-) -> Result<(String, Result<(), NotEnough>), BackendError> {
+) -> Result<(String, Result<(), NotEnough>), RunError> {
     let sampler = &experiment.sampler;
+    require_precision(sampler)?;
     let ensemble = ensemble(experiment, problem, &[]);
     let kept = sampler.draws.saturating_add(if experiment.save_warmup { sampler.warmup } else { 0 });
     let need = memory_plan(sampler.backend, sampler.adapter.as_deref(), sampler.precision, &ensemble, kept)?;
@@ -300,9 +309,10 @@ impl<'a> Job<'a> {
     ///
     /// # Errors
     /// When that device is not there or cannot hold the ensemble.
-    pub fn open(&self) -> Result<Opened, BackendError> {
+    pub fn open(&self) -> Result<Opened, RunError> {
         let sampler = &self.experiment.sampler;
-        open(sampler.backend, sampler.adapter.as_deref(), sampler.precision, &self.ensemble)
+        require_precision(sampler)?;
+        Ok(open(sampler.backend, sampler.adapter.as_deref(), sampler.precision, &self.ensemble)?)
     }
 
     /// The chains that will be sampled.

@@ -123,6 +123,11 @@ fn flags() {
         row(&["--seed", "1.5"], &["--seed", "1.5"]),
         row(&["--tempering", "perhaps"], &["--tempering", "perhaps"]),
         row(&["--precision", "f16", "--backend", "cpu"], &["precision = f16", "--backend gpu"]),
+        row(&["--precision", "f16-matrix"], &["precision = f16-matrix", "--backend gpu"]),
+        row(
+            &["--precision", "f16-matrix", "--backend", "gpu", "--sampler", "ula", "--step-size", "0.01"],
+            &["precision = f16-matrix", "malt"],
+        ),
         row(&["--precision", "f64", "--backend", "gpu"], &["precision = f64", "--backend cpu"]),
         row(&["--checkpoint-every", "-1"], &["checkpoint-every = -1", "seconds"]),
         row(&["--checkpoint-every", "NaN"], &["checkpoint-every = nan", "seconds"]),

@@ -4,6 +4,8 @@
 //! unless `FEATHERM_REQUIRE_GPU=1` makes that a failure.
 
 mod common;
+#[path = "gpu_backend/half_forces.rs"]
+mod half_forces;
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -36,6 +38,7 @@ fn main() {
     let required = std::env::var("FEATHERM_REQUIRE_GPU").is_ok_and(|value| value == "1");
     let missing = device.is_none() && !required;
     let without_subgroups = device.as_ref().is_some_and(|info| (info.subgroup as usize) < SUBGROUP_LANES);
+    let without_matrices = device.as_ref().is_some_and(|info| !info.cooperative);
     let mut trials = Vec::new();
     let mut add = |name: String, missing: bool, test: Box<dyn FnOnce(AdapterChoice, bool) -> Test + Send>| {
         let device = device.clone();
@@ -47,6 +50,9 @@ fn main() {
     };
     for case in CASES {
         let missing = missing || case.tiling == SUBGROUP && without_subgroups;
+        if case.tiling == COOPERATIVE && without_matrices {
+            continue;
+        }
         add(format!("parity::{}", case.name), missing, Box::new(move |device, _| parity(&device, case)));
     }
     add(
@@ -57,6 +63,26 @@ fn main() {
     let mut trial = |name, test| add(name, missing, test);
     for control in CONTROLS {
         trial(format!("control::{}", control.name), Box::new(move |device, _| control_is_seen(&device, control, BASE)));
+    }
+    for control in HALF_CONTROLS {
+        let name = format!("control::half_forces::{}", control.name);
+        trial(name, Box::new(move |device, _| control_is_seen(&device, control, HALF_FORCES)));
+    }
+    trial("half_forces::err_by_the_rounding_of_float16".into(), Box::new(|device, _| half_forces::rounding(&device)));
+    trial("half_forces::cost_hardly_any_acceptance".into(), Box::new(|device, _| half_forces::acceptance(&device)));
+    trial("half_forces::that_overflow_are_rejected".into(), Box::new(|device, _| half_forces::overflow(&device)));
+    trial("half_forces::wrong_ones_leave_the_law".into(), Box::new(|device, _| half_forces::wrong_force(&device)));
+    trial("half_forces::a_wrong_energy_is_seen".into(), Box::new(|device, _| half_forces::wrong_energy(&device)));
+    for case in common::posterior::Case::all() {
+        for readout in [Readout::Sampled, Readout::Integrated] {
+            let name = format!("half_forces::meet_the_reference_posterior::{}::{readout:?}", case.activation);
+            let case = case.clone();
+            trial(name, Box::new(move |device, _| half_forces::posterior(&device, &case, readout)));
+        }
+    }
+    if without_matrices {
+        let name = "half_forces::need_cooperative_matrices";
+        trial(name.into(), Box::new(|device, _| half_forces::refused(&device)));
     }
     trial(
         "doctor_finds_nothing".into(),
@@ -184,6 +210,8 @@ const REGISTER_4: Option<Tiling> = Some(Tiling::Register(4));
 const SUBGROUP: Option<Tiling> = Some(Tiling::Subgroup);
 const SHARED_8: Option<Tiling> = Some(Tiling::Workgroup(8));
 const SHARED_4: Option<Tiling> = Some(Tiling::Workgroup(4));
+const EMULATED: Option<Tiling> = Some(Tiling::Emulated);
+const COOPERATIVE: Option<Tiling> = Some(Tiling::Cooperative);
 
 const BASE: Case = Case {
     name: "odd_shapes",
@@ -200,7 +228,7 @@ const BASE: Case = Case {
 };
 
 /// Shapes that are no multiples of anything, the smallest ones, many chains, every activation, every tiling and storage.
-const CASES: [Case; 17] = [
+const CASES: [Case; 21] = [
     BASE,
     Case { name: "relu", activation: Activation::Relu, ..BASE },
     Case { name: "tanh", activation: Activation::Tanh, ..BASE },
@@ -218,7 +246,14 @@ const CASES: [Case; 17] = [
     Case { name: "more_points", units: 37, points: 67, dimension: 30, tiling: SHARED_8, ..BASE },
     Case { name: "subgroup_more_points", units: 37, points: 67, dimension: 30, tiling: SUBGROUP, ..BASE },
     Case { name: "half", units: 41, points: 37, dimension: 50, half: true, ..BASE },
+    HALF_FORCES,
+    Case { name: "half_forces_more_points", units: 37, points: 67, dimension: 30, tiling: EMULATED, ..BASE },
+    Case { name: "cooperative", tiling: COOPERATIVE, ..HALF_FORCES },
+    Case { name: "cooperative_more_points", units: 37, points: 67, dimension: 30, tiling: COOPERATIVE, ..BASE },
 ];
+
+/// More than one tile along every side.
+const HALF_FORCES: Case = Case { name: "half_forces", units: 75, points: 67, dimension: 90, tiling: EMULATED, ..BASE };
 
 impl Case {
     fn ensemble(&self) -> Ensemble {
@@ -263,7 +298,8 @@ impl Case {
 
 fn checks(device: &AdapterChoice, case: Case, options: GpuOptions) -> Result<Vec<Check>, Failed> {
     let ensemble = case.ensemble();
-    let tolerances = if case.half { Tolerances::HALF } else { Tolerances::SINGLE };
+    let rounded = case.half || case.tiling.is_some_and(Tiling::halved);
+    let tolerances = if rounded { Tolerances::HALF } else { Tolerances::SINGLE };
     let mut gpu = Gpu::new(device, ensemble.clone(), options)?;
     Ok(compare(&mut Cpu::<f64>::new(ensemble.clone()), &mut gpu, &ensemble, &tolerances)?)
 }
@@ -292,8 +328,8 @@ struct Control {
 }
 
 macro_rules! controls {
-    ($($name:ident: $kernel:ident, $from:literal => $to:literal, $stage:literal;)*) => {
-        const CONTROLS: [Control; [$(stringify!($name)),*].len()] = [$(Control {
+    ($list:ident: $($name:ident: $kernel:ident, $from:literal => $to:literal, $stage:literal;)*) => {
+        const $list: [Control; [$(stringify!($name)),*].len()] = [$(Control {
             name: stringify!($name), kernel: Kernel::$kernel, from: $from, to: $to, stage: $stage,
         }),*];
     };
@@ -301,6 +337,7 @@ macro_rules! controls {
 
 // Relative errors of 1e-4, signs, bounds and bits.
 controls! {
+    CONTROLS:
     philox: Prior, "0x9E3779B9u" => "0x9E3779BAu", "prior";
     box_muller: Prior, "1.0 / 5.0" => "1.0 / 4.0", "prior";
     prior_scale: Prior, "* PRIOR_DEVIATION" => "* 1.0001 * PRIOR_DEVIATION", "prior";
@@ -345,8 +382,8 @@ controls! {
     mean: Evaluate, "* project(" => "* 1.001 * project(", "beside the readout";
     mean_energy: Evaluate, "0.5 * LAMBDA" => "0.499 * LAMBDA", "integrated energy";
     volume: Evaluate, "let rest = ln(" => "let rest = 1.01 * ln(", "integrated energy";
-    force: BackwardMarginal, "vec2<f32>(COUPLING" => "vec2<f32>(1.001 * COUPLING", "beside the readout";
-    residual_force: BackwardMarginal, "COUPLING, OUTPUT_SCALE" => "COUPLING, 1.001 * OUTPUT_SCALE", "beside the readout";
+    force: BackwardMarginal, "READOUT_SCALE * solved" => "1.001 * READOUT_SCALE * solved", "beside the readout";
+    residual_force: BackwardMarginal, "let mean = four" => "let mean = 1.001 * four", "beside the readout";
     rotation: BackwardMarginal, "data[place.turn + RV]" => "1.0001 * data[place.turn + RV]", "beside the readout";
     rotation_back: Launch, "data[place.turn + 2u * RV]" => "1.001 * data[place.turn + 2u * RV]", "beside the readout";
     drawn_prior: DrawReadout, "PRIOR_DEVIATION[1]" => "1.0001 * PRIOR_DEVIATION[1]", "drawn readout";
@@ -354,6 +391,18 @@ controls! {
     drawn_loss: DrawReadout, "0.5 * e * e" => "0.5001 * e * e", "loss of the drawn readout";
     marginal_energy: Accept, "note.xy, note.zw" => "note.xy, note.xy", "integrated energy";
     refitted: Solve, "all(state" => "any(state", "beside the readout";
+}
+
+// What only forces within a trajectory feel.
+controls! {
+    HALF_CONTROLS:
+    packed_inputs: PackInputs, "halves(select" => "halves(1.01 * select", "hmc";
+    packed_weights: PackWeights, "halves(block" => "halves(1.01 * block", "hmc";
+    packed_force: PackForce, "halves(block" => "halves(1.01 * block", "hmc";
+    packed_marginal_force: PackForceMarginal, "halves(block" => "halves(1.1 * block", "beside the readout";
+    edge: ProductBackward, "found < ROWS && column" => "found + 16u < ROWS && column", "hmc";
+    staged: ForwardStaged, "staged(first + COLUMNS)" => "staged(first)", "hmc";
+    ends: Backward, "const LAST = true" => "const LAST = false", "gradient";
 }
 
 /// One group of rows gets another's values.

@@ -10,8 +10,15 @@ use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 const ACTIVATIONS: [Activation; 5] =
     [Activation::Erf, Activation::Relu, Activation::Tanh, Activation::Identity, Activation::Gelu];
 
-const TILINGS: [Tiling; 5] =
-    [Tiling::Register(4), Tiling::Register(8), Tiling::Workgroup(4), Tiling::Workgroup(8), Tiling::Subgroup];
+const TILINGS: [Tiling; 7] = [
+    Tiling::Register(4),
+    Tiling::Register(8),
+    Tiling::Workgroup(4),
+    Tiling::Workgroup(8),
+    Tiling::Subgroup,
+    Tiling::Cooperative,
+    Tiling::Emulated,
+];
 
 fn layout(activation: Activation, tiling: Tiling, half: bool) -> Layout {
     Layout {
@@ -47,8 +54,26 @@ fn every_layout() -> impl Iterator<Item = Layout> {
     })
 }
 
+/// The optional features that a kernel was asked to use.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Beyond {
+    Nothing,
+    Subgroups,
+    Matrices,
+}
+
+impl Beyond {
+    fn of(kernel: Kernel, layout: &Layout) -> Self {
+        match layout.tiling {
+            Tiling::Subgroup => Self::Subgroups,
+            Tiling::Cooperative if matches!(kernel, Kernel::ProductForward | Kernel::ProductBackward) => Self::Matrices,
+            _ => Self::Nothing,
+        }
+    }
+}
+
 /// Parses and validates; a failure names fragment and line.
-fn validated(source: &Source, subgroups: bool) -> Result<(naga::Module, ModuleInfo), String> {
+fn validated(source: &Source, beyond: Beyond) -> Result<(naga::Module, ModuleInfo), String> {
     let module = naga::front::wgsl::parse_str(&source.text).map_err(|error| {
         let line = error.location(&source.text).map_or(0, |l| l.line_number as usize);
         format!("{}: {}", source.origin(line), error.message())
@@ -56,7 +81,8 @@ fn validated(source: &Source, subgroups: bool) -> Result<(naga::Module, ModuleIn
     // Packing halves into words is the one thing beyond the core, and every Vulkan, Metal and DirectX 12 device has it; subgroups are allowed
     // where they were asked for.
     let mut capabilities = Capabilities::SHADER_FLOAT16_IN_FLOAT32;
-    capabilities.set(Capabilities::SUBGROUP, subgroups);
+    capabilities.set(Capabilities::SUBGROUP, beyond != Beyond::Nothing);
+    capabilities.set(Capabilities::COOPERATIVE_MATRIX | Capabilities::SHADER_FLOAT16, beyond == Beyond::Matrices);
     let info = Validator::new(ValidationFlags::all(), capabilities).validate(&module).map_err(|error| {
         let line = error.location(&source.text).map_or(0, |l| l.line_number as usize);
         format!("{}: {}", source.origin(line), error.emit_to_string(&source.text))
@@ -67,26 +93,32 @@ fn validated(source: &Source, subgroups: bool) -> Result<(naga::Module, ModuleIn
 #[test]
 fn every_shader_validates_and_translates() {
     for layout in every_layout() {
-        let subgroups = layout.tiling == Tiling::Subgroup;
-        for kernel in Kernel::ALL {
+        for kernel in Kernel::ALL.into_iter().filter(|kernel| kernel.needed(&layout)) {
+            let beyond = Beyond::of(kernel, &layout);
             let what = format!("{kernel:?}, {:?}, {:?}, half {}", layout.activation, layout.tiling, layout.half);
             let (module, info) =
-                validated(&kernel.source(&layout), subgroups).unwrap_or_else(|error| panic!("{what}: {error}"));
-            // Subgroups came with SPIR-V 1.3 (Vulkan 1.1), MSL 2.1 and shader model 6.0.
+                validated(&kernel.source(&layout), beyond).unwrap_or_else(|error| panic!("{what}: {error}"));
+            // Subgroups came with SPIR-V 1.3 (Vulkan 1.1), MSL 2.1 and shader model 6.0, cooperative matrices with MSL 2.3.
             let mut options = naga::back::spv::Options::default();
-            if subgroups {
+            if beyond != Beyond::Nothing {
                 options.lang_version = (1, 3);
             }
             let spirv = naga::back::spv::write_vec(&module, &info, &options, None);
             assert!(!spirv.unwrap_or_else(|e| panic!("{what}: {e}")).is_empty());
             let mut options = naga::back::msl::Options { fake_missing_bindings: true, ..Default::default() };
-            if subgroups {
-                options.lang_version = (2, 1);
+            match beyond {
+                Beyond::Nothing => {}
+                Beyond::Subgroups => options.lang_version = (2, 1),
+                Beyond::Matrices => options.lang_version = (2, 3),
             }
             let msl = naga::back::msl::write_string(&module, &info, &options, &Default::default());
             assert!(!msl.unwrap_or_else(|e| panic!("{what}: {e}")).0.is_empty());
+            if beyond == Beyond::Matrices {
+                // DirectX 12 has none.
+                continue;
+            }
             let mut options = naga::back::hlsl::Options { fake_missing_bindings: true, ..Default::default() };
-            if subgroups {
+            if beyond == Beyond::Subgroups {
                 options.shader_model = naga::back::hlsl::ShaderModel::V6_0;
             }
             let mut hlsl = String::new();
@@ -100,9 +132,10 @@ fn every_shader_validates_and_translates() {
 
 #[test]
 fn arguments_bindings_and_workgroups_are_the_hosts() {
-    let layout = layout(Activation::Erf, Tiling::Workgroup(8), false);
+    let layout = layout(Activation::Erf, Tiling::Cooperative, false);
     for kernel in Kernel::ALL {
-        let (module, _) = validated(&kernel.source(&layout), layout.tiling == Tiling::Subgroup).unwrap();
+        assert!(kernel.needed(&layout), "{kernel:?}");
+        let (module, _) = validated(&kernel.source(&layout), Beyond::of(kernel, &layout)).unwrap();
         for (_, global) in module.global_variables.iter() {
             let Some(binding) = &global.binding else { continue };
             assert_eq!(binding.group, 0);
@@ -130,8 +163,18 @@ fn arguments_bindings_and_workgroups_are_the_hosts() {
 #[test]
 fn nothing_but_the_subgroup_tiling_needs_subgroups() {
     let layout = layout(Activation::Erf, Tiling::Subgroup, false);
+    for kernel in Kernel::ALL.into_iter().filter(|kernel| kernel.needed(&layout)) {
+        let refused = validated(&kernel.source(&layout), Beyond::Nothing).is_err();
+        assert_eq!(refused, kernel.is_product(), "{kernel:?}");
+    }
+}
+
+#[test]
+fn nothing_but_two_products_needs_cooperative_matrices() {
+    let layout = layout(Activation::Erf, Tiling::Cooperative, false);
     for kernel in Kernel::ALL {
-        assert_eq!(validated(&kernel.source(&layout), false).is_err(), kernel.is_product(), "{kernel:?}");
+        let refused = validated(&kernel.source(&layout), Beyond::Subgroups).is_err();
+        assert_eq!(refused, Beyond::of(kernel, &layout) == Beyond::Matrices, "{kernel:?}");
     }
 }
 
@@ -139,7 +182,7 @@ fn nothing_but_the_subgroup_tiling_needs_subgroups() {
 fn tiles_take_the_workgroup_memory_that_the_host_reckons_with() {
     for block in [4, 8] {
         let layout = layout(Activation::Erf, Tiling::Workgroup(block), false);
-        let (module, _) = validated(&Kernel::Forward.source(&layout), false).unwrap();
+        let (module, _) = validated(&Kernel::Forward.source(&layout), Beyond::Nothing).unwrap();
         let workgroup = module.global_variables.iter().filter(|(_, g)| g.space == naga::AddressSpace::WorkGroup);
         let mut layouter = naga::proc::Layouter::default();
         layouter.update(module.to_ctx()).unwrap();
@@ -153,6 +196,6 @@ fn errors_name_the_fragment_and_its_line() {
     let layout = layout(Activation::Erf, Tiling::Register(8), false);
     let mut source = Kernel::Residual.source(&layout);
     source.push("shaders/broken.wgsl", "// fine\nfn broken() -> f32 {\n    return 1u;\n}\n");
-    let error = validated(&source, false).unwrap_err();
+    let error = validated(&source, Beyond::Nothing).unwrap_err();
     assert!(error.starts_with("shaders/broken.wgsl:"), "{error}");
 }

@@ -29,7 +29,7 @@ use thiserror::Error;
 
 use crate::model::{Network, Problem};
 
-pub use self::open::{Opened, memory_plan, open, tune};
+pub use self::open::{Opened, lacking, memory_plan, open, tune};
 pub use self::tally::{CELLS, UnitTally};
 
 /// Chains of one temperature are accumulated in at most this many independent blocks, whose spread is the error of ⟨G⟩.

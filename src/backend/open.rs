@@ -28,10 +28,7 @@ pub fn open(
     ensemble: &Ensemble,
 ) -> Result<Opened, BackendError> {
     match (choice, precision) {
-        (BackendChoice::Gpu, _) => {
-            let half = precision == Precision::F16;
-            Ok(Opened { backend: gpu(adapter, half, ensemble)?, note: None })
-        }
+        (BackendChoice::Gpu, _) => Ok(Opened { backend: gpu(adapter, precision, ensemble)?, note: None }),
         (BackendChoice::Cpu, _) | (_, Precision::F64) => Ok(Opened { backend: cpu(precision, ensemble), note: None }),
         (BackendChoice::Auto, _) => Ok(match hardware_gpu(ensemble) {
             Ok(backend) => {
@@ -48,16 +45,42 @@ pub fn open(
 fn cpu(precision: Precision, ensemble: &Ensemble) -> Box<dyn Backend> {
     match precision {
         Precision::F64 => Box::new(Cpu::<f64>::new(ensemble.clone())),
-        Precision::F32 | Precision::F16 => Box::new(Cpu::<f32>::new(ensemble.clone())),
+        Precision::F32 | Precision::F16 | Precision::F16Matrix => Box::new(Cpu::<f32>::new(ensemble.clone())),
     }
 }
 
 #[cfg(feature = "gpu")]
-fn gpu(adapter: Option<&str>, half: bool, ensemble: &Ensemble) -> Result<Box<dyn Backend>, BackendError> {
-    use super::gpu::{Gpu, GpuOptions};
+fn gpu(adapter: Option<&str>, precision: Precision, ensemble: &Ensemble) -> Result<Box<dyn Backend>, BackendError> {
+    Ok(Box::new(super::gpu::Gpu::new(&choose(adapter), ensemble.clone(), options(precision))?))
+}
 
-    let options = GpuOptions { half, ..GpuOptions::default() };
-    Ok(Box::new(Gpu::new(&choose(adapter), ensemble.clone(), options)?))
+/// What a precision is to the GPU backend.
+#[cfg(feature = "gpu")]
+fn options(precision: Precision) -> super::gpu::GpuOptions {
+    use super::gpu::layout::Tiling;
+
+    let tiling = (precision == Precision::F16Matrix).then_some(Tiling::Cooperative);
+    super::gpu::GpuOptions { half: precision == Precision::F16, tiling, ..Default::default() }
+}
+
+/// What keeps the chosen graphics device from computing in `precision`, if anything does.
+///
+/// # Errors
+/// When there is no such device.
+#[cfg(feature = "gpu")]
+pub fn lacking(adapter: Option<&str>, precision: Precision) -> Result<Option<String>, BackendError> {
+    if precision != Precision::F16Matrix {
+        return Ok(None);
+    }
+    let device = super::gpu::find(&choose(adapter))?;
+    let lacks = || format!("{device} has no cooperative matrices of 16 × 16 with float16 inputs; use f32 or f16");
+    Ok((!device.cooperative).then(lacks))
+}
+
+/// What keeps the chosen graphics device from computing in `precision`: without any, that is said where one is opened.
+#[cfg(not(feature = "gpu"))]
+pub fn lacking(_: Option<&str>, _: Precision) -> Result<Option<String>, BackendError> {
+    Ok(None)
 }
 
 /// The named device; without a name a hardware GPU, else whatever there is, since a GPU was asked for.
@@ -84,7 +107,7 @@ fn hardware_gpu(ensemble: &Ensemble) -> Result<Box<dyn Backend>, String> {
 }
 
 #[cfg(not(feature = "gpu"))]
-fn gpu(_: Option<&str>, _: bool, _: &Ensemble) -> Result<Box<dyn Backend>, BackendError> {
+fn gpu(_: Option<&str>, _: Precision, _: &Ensemble) -> Result<Box<dyn Backend>, BackendError> {
     Err(BackendError(
         "this featherm was built without GPU support: build it with the feature `gpu`, or use --backend cpu".into(),
     ))
@@ -96,7 +119,7 @@ fn hardware_gpu(_: &Ensemble) -> Result<Box<dyn Backend>, String> {
 }
 
 /// Times the ways to divide matrix products on the graphics device that would run the ensemble, and keeps the fastest for later runs: one line on
-/// what was found; `None` where the CPU would run it.
+/// what was found; `None` where the CPU or cooperative matrices would run it.
 ///
 /// # Errors
 /// When the chosen device is not there or fails.
@@ -107,22 +130,24 @@ pub fn tune(
     ensemble: &Ensemble,
 ) -> Result<Option<String>, BackendError> {
     match (choice, precision) {
-        (BackendChoice::Gpu, _) => gpu_tune(adapter, precision == Precision::F16, ensemble).map(Some),
-        (BackendChoice::Auto, Precision::F32) if has_hardware_gpu() => gpu_tune(None, false, ensemble).map(Some),
+        // Cooperative matrices are divided in one way only.
+        (_, Precision::F16Matrix) => Ok(None),
+        (BackendChoice::Gpu, _) => gpu_tune(adapter, precision, ensemble).map(Some),
+        (BackendChoice::Auto, Precision::F32) if has_hardware_gpu() => gpu_tune(None, precision, ensemble).map(Some),
         _ => Ok(None),
     }
 }
 
 #[cfg(feature = "gpu")]
-fn gpu_tune(adapter: Option<&str>, half: bool, ensemble: &Ensemble) -> Result<String, BackendError> {
+fn gpu_tune(adapter: Option<&str>, precision: Precision, ensemble: &Ensemble) -> Result<String, BackendError> {
     use super::gpu::tuning::{Tilings, tune};
 
-    Ok(tune(&choose(adapter), ensemble, half, &Tilings::of_user())?.to_string())
+    Ok(tune(&choose(adapter), ensemble, options(precision).half, &Tilings::of_user())?.to_string())
 }
 
 #[cfg(not(feature = "gpu"))]
-fn gpu_tune(adapter: Option<&str>, half: bool, ensemble: &Ensemble) -> Result<String, BackendError> {
-    gpu(adapter, half, ensemble).map(|_| String::new())
+fn gpu_tune(adapter: Option<&str>, precision: Precision, ensemble: &Ensemble) -> Result<String, BackendError> {
+    gpu(adapter, precision, ensemble).map(|_| String::new())
 }
 
 /// What the ensemble would take on a device.
@@ -161,8 +186,8 @@ pub fn memory_plan(
 ) -> Result<MemoryNeed, BackendError> {
     let on_gpu = |text| Ok(MemoryNeed { text, cpu: None });
     match (choice, precision) {
-        (BackendChoice::Gpu, _) => on_gpu(gpu_plan(adapter, precision == Precision::F16, ensemble)?),
-        (BackendChoice::Auto, Precision::F32) if has_hardware_gpu() => on_gpu(gpu_plan(None, false, ensemble)?),
+        (BackendChoice::Gpu, _) => on_gpu(gpu_plan(adapter, precision, ensemble)?),
+        (BackendChoice::Auto, Precision::F32) if has_hardware_gpu() => on_gpu(gpu_plan(None, precision, ensemble)?),
         _ => {
             let cpu = CpuMemory::new(precision, ensemble, draws);
             Ok(MemoryNeed { text: cpu.to_string(), cpu: Some(cpu) })
@@ -181,17 +206,18 @@ fn has_hardware_gpu() -> bool {
 }
 
 #[cfg(feature = "gpu")]
-fn gpu_plan(adapter: Option<&str>, half: bool, ensemble: &Ensemble) -> Result<String, BackendError> {
+fn gpu_plan(adapter: Option<&str>, precision: Precision, ensemble: &Ensemble) -> Result<String, BackendError> {
     use super::gpu::memory::MemoryPlan;
     use super::gpu::tuning::Tilings;
 
     let device = super::gpu::find(&choose(adapter))?;
-    let tiling = Tilings::of_user().known(&device, ensemble, half);
-    let plan = MemoryPlan::new(ensemble, &device.limits(), tiling, half)?;
+    let options = options(precision);
+    let tiling = options.tiling.or_else(|| Tilings::of_user().known(&device, ensemble, options.half));
+    let plan = MemoryPlan::new(ensemble, &device.limits(), tiling, options.half)?;
     Ok(format!("memory on {device}\n{plan}\n"))
 }
 
 #[cfg(not(feature = "gpu"))]
-fn gpu_plan(adapter: Option<&str>, half: bool, ensemble: &Ensemble) -> Result<String, BackendError> {
-    gpu(adapter, half, ensemble).map(|_| String::new())
+fn gpu_plan(adapter: Option<&str>, precision: Precision, ensemble: &Ensemble) -> Result<String, BackendError> {
+    gpu(adapter, precision, ensemble).map(|_| String::new())
 }

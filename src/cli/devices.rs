@@ -42,11 +42,12 @@ fn features(a: &crate::backend::gpu::AdapterInfo) -> String {
         size => format!("of {size} or more, not used here"),
     };
     let f16 = if a.f16 {
-        "yes, not used: halves are packed without it"
+        "yes, used with cooperative matrices only: halves are packed without it"
     } else {
         "no, not needed: halves are packed without it"
     };
-    format!("optional: timestamps {timestamps}; subgroups {subgroup}; f16 {f16}")
+    let cooperative = if a.cooperative { "yes, for --precision f16-matrix" } else { "no" };
+    format!("optional: timestamps {timestamps}; subgroups {subgroup}; f16 {f16}; cooperative matrices {cooperative}")
 }
 
 #[cfg(not(feature = "gpu"))]

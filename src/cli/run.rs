@@ -42,7 +42,7 @@ pub fn run(arguments: &RunArgs) -> Result<(), Failure> {
 /// Loads the data of an experiment and makes sure that its run fits into memory; `show` prints the settings and the need.
 pub fn admit(experiment: &Experiment, show: bool) -> Result<Arc<Problem>, Failure> {
     let problem = load(experiment)?;
-    let (need, fits) = memory_need(experiment, &problem).map_err(|error| Failure::Failed(error.to_string()))?;
+    let (need, fits) = memory_need(experiment, &problem)?;
     if show {
         print(&format!("{}\n{need}", record(&experiment.settings())?));
     }

@@ -22,7 +22,7 @@ pub enum ConfigError {
 }
 
 impl ConfigError {
-    pub(super) fn impossible(setting: &'static str, value: impl ToString, requirement: impl Into<String>) -> Self {
+    pub(crate) fn impossible(setting: &'static str, value: impl ToString, requirement: impl Into<String>) -> Self {
         Self::Impossible { setting, value: value.to_string(), requirement: requirement.into() }
     }
 }

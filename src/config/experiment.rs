@@ -69,6 +69,9 @@ pub enum Precision {
     F64,
     /// float32 with activations and slopes stored in float16, half the memory and traffic of the largest buffers; GPU only.
     F16,
+    /// float32 with forces within a trajectory from products of float16 inputs on cooperative matrices (tensor cores); energies and the last force of a
+    /// trajectory stay float32, so that the law stays exact. GPU only, where wgpu's experimental feature is there.
+    F16Matrix,
 }
 
 /// The `[sampler]` part of an experiment.
@@ -276,6 +279,12 @@ impl Experiment {
             }
             (Precision::F16, BackendChoice::Cpu | BackendChoice::Auto) => {
                 return refuse("f16", "it is a way of storing on graphics devices; add --backend gpu");
+            }
+            (Precision::F16Matrix, BackendChoice::Cpu | BackendChoice::Auto) => {
+                return refuse("f16-matrix", "its products are those of graphics devices; add --backend gpu");
+            }
+            (Precision::F16Matrix, _) if !kind.adjusted() => {
+                return refuse("f16-matrix", "acceptance is what keeps rounded forces exact; use malt, hmc or mala");
             }
             _ => {}
         }

@@ -16,7 +16,7 @@ struct Reference {
 }
 
 /// A posterior that NUTS sampled in float64.
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 pub struct Case {
     pub activation: String,
     width: usize,
@@ -29,7 +29,7 @@ pub struct Case {
     posterior: BTreeMap<String, Posterior>,
 }
 
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 struct Posterior {
     mean: f64,
     mcse: f64,

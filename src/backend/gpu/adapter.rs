@@ -3,9 +3,22 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::layout::{LANES, MATRIX};
 use super::memory::DeviceLimits;
 use super::quiet::catch;
 use crate::backend::BackendError;
+
+/// What products on cooperative matrices need of a device: subgroups divide the tile of a workgroup among themselves.
+pub(super) const COOPERATIVE: wgpu::Features =
+    wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX.union(wgpu::Features::SHADER_F16).union(wgpu::Features::SUBGROUP);
+
+/// Whether these are the matrices of shaders/product_cooperative.wgsl.
+fn fits(matrices: &wgpu::CooperativeMatrixProperties) -> bool {
+    use wgpu::CooperativeScalarType::{F16, F32};
+
+    [matrices.m_size, matrices.n_size, matrices.k_size] == [MATRIX as u32; 3]
+        && (matrices.ab_type, matrices.cr_type) == (F16, F32)
+}
 
 /// A graphics device as its driver presents it.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
@@ -28,8 +41,10 @@ pub struct AdapterInfo {
     pub timestamps: bool,
     /// Smallest number of invocations that run as one and can hand each other values; 0 where they cannot.
     pub subgroup: u32,
-    /// Whether kernels could calculate in half precision. Nothing uses it: halves are only stored, and packing them needs no feature.
+    /// Whether kernels could calculate in half precision. Only cooperative matrices use it: packing halves to store them needs no feature.
     pub f16: bool,
+    /// Whether it has cooperative matrices of 16 × 16 with float16 operands and float32 sums, which `--precision f16-matrix` needs.
+    pub cooperative: bool,
 }
 
 impl AdapterInfo {
@@ -54,6 +69,10 @@ impl AdapterInfo {
             timestamps: features.contains(wgpu::Features::TIMESTAMP_QUERY),
             subgroup: if features.contains(wgpu::Features::SUBGROUP) { info.subgroup_min_size } else { 0 },
             f16: features.contains(wgpu::Features::SHADER_F16),
+            // A workgroup is to be whole subgroups.
+            cooperative: features.contains(COOPERATIVE)
+                && info.subgroup_max_size as usize <= LANES
+                && adapter.cooperative_matrix_properties().iter().any(fits),
             name: info.name,
         }
     }
@@ -67,12 +86,13 @@ impl AdapterInfo {
             workgroup_invocations: self.max_workgroup_invocations.min(256),
             software: self.is_software(),
             subgroup: self.subgroup,
+            cooperative: self.cooperative,
         }
     }
 
     /// Leaves out what WebGPU does not promise.
     pub(super) fn forgo_optional_features(&mut self) {
-        (self.timestamps, self.subgroup, self.f16) = (false, 0, false);
+        (self.timestamps, self.subgroup, self.f16, self.cooperative) = (false, 0, false, false);
     }
 
     /// Whether this is a program on the processor that pretends to be a GPU.

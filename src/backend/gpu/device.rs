@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::adapter::{AdapterChoice, AdapterInfo, choose};
+use super::adapter::{AdapterChoice, AdapterInfo, COOPERATIVE, choose};
 use super::quiet::catch;
 use crate::backend::BackendError;
 
@@ -22,11 +22,11 @@ pub struct Device {
 
 impl Device {
     /// Opens the chosen device with default limits but for the sizes of buffers, and of the optional features those that are of use: timestamps
-    /// and subgroups. With `core` it gets none.
+    /// and subgroups; with `cooperative`, where it has them, cooperative matrices too. With `core` it gets none.
     ///
     /// # Errors
     /// When there is no such device or its driver refuses.
-    pub fn open(choice: &AdapterChoice, core: bool) -> Result<Self, BackendError> {
+    pub fn open(choice: &AdapterChoice, core: bool, cooperative: bool) -> Result<Self, BackendError> {
         let (adapter, mut info) = choose(choice)?;
         if core {
             info.forgo_optional_features();
@@ -34,6 +34,10 @@ impl Device {
         let mut features = wgpu::Features::empty();
         features.set(wgpu::Features::TIMESTAMP_QUERY, info.timestamps);
         features.set(wgpu::Features::SUBGROUP, info.subgroup > 0);
+        let cooperative = cooperative && info.cooperative;
+        if cooperative {
+            features |= COOPERATIVE;
+        }
         let limits = wgpu::Limits {
             max_storage_buffer_binding_size: info.max_binding_bytes,
             max_buffer_size: info.max_buffer_bytes,
@@ -44,6 +48,7 @@ impl Device {
             required_features: features,
             required_limits: limits,
             memory_hints: wgpu::MemoryHints::Performance,
+            experimental_features: if cooperative { experimental() } else { wgpu::ExperimentalFeatures::disabled() },
             ..Default::default()
         };
         let opened = catch(|| pollster::block_on(adapter.request_device(&descriptor)));
@@ -153,6 +158,13 @@ impl Device {
         })?;
         values.map_err(|error| self.failed(&format!("failed while reading results back: {error}")))
     }
+}
+
+/// Leave to ask for cooperative matrices, whose validation in wgpu is not complete.
+fn experimental() -> wgpu::ExperimentalFeatures {
+    // SAFETY: of the experimental features only this one is asked for. Its one kernel, shaders/product_cooperative.wgsl, loads and stores whole blocks
+    // within the padded sides for which `MemoryPlan` makes room.
+    unsafe { wgpu::ExperimentalFeatures::enabled() }
 }
 
 fn failed(name: &str, how: &str) -> BackendError {

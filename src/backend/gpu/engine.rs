@@ -54,7 +54,7 @@ impl Engine {
         let storage = |name| device.storage(name, plan.bytes(name));
         let several = |name, count| (0..count).map(|_| storage(name)).collect::<Result<Vec<_>, _>>();
         let (data, features, scratch) = (storage("data")?, storage("features")?, storage("scratch")?);
-        let (systems, results) = (storage("systems")?, storage("results")?);
+        let (systems, results, operands) = (storage("systems")?, storage("results")?, storage("operands")?);
         let (state, predictions) = (several("state", plan.shards)?, several("predictions", plan.shards)?);
         let gram = several("Gram sums", plan.gram_buffers)?;
         let weight_moments = several("weight sums", plan.gram_buffers)?;
@@ -66,7 +66,7 @@ impl Engine {
             wgpu::BufferBinding { buffer: &calls, offset: 0, size: wgpu::BufferSize::new(size_of::<Call>() as u64) };
         let bind_groups = device.guarded("binding its buffers", || {
             let group = |shard: usize, accumulators: &wgpu::Buffer| {
-                let buffers = [&data, &state[shard], &features, &scratch, accumulators, &results, &systems];
+                let buffers = [&data, &state[shard], &features, &scratch, accumulators, &results, &systems, &operands];
                 let buffers = buffers.map(wgpu::Buffer::as_entire_binding);
                 let resources = std::iter::once(wgpu::BindingResource::Buffer(call.clone())).chain(buffers);
                 let entries: Vec<_> = (0..)

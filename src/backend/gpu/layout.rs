@@ -47,6 +47,10 @@ const SIDE: usize = 8;
 const REGISTER_LANES: usize = 16;
 /// Invocations that hand rows to one another in shaders/product_subgroup.wgsl: as few as the smallest subgroup it is used with has.
 pub const SUBGROUP_LANES: usize = 8;
+/// Side of a cooperative matrix.
+pub const MATRIX: usize = 16;
+/// Side of what a workgroup computes with cooperative matrices (shaders/product_cooperative.wgsl).
+pub const MATRIX_TILE: usize = 64;
 /// Vectors of a chain that one invocation of `launch` treats.
 const LAUNCH: usize = 4;
 /// Loop passes that one invocation may make: software devices end every loop after 65,535 in all, silently.
@@ -64,38 +68,56 @@ pub enum Tiling {
     Workgroup(usize),
     /// A subgroup's invocations read rows in turn and hand them to one another; each computes 32 rows of 8 columns of its own.
     Subgroup,
+    /// Within a trajectory forces come from products of float16 operands on cooperative matrices, which sum in float32; all else, its last force and
+    /// the energies included, is as with [`Tiling::SINGLE`]. Only where it is asked for.
+    Cooperative,
+    /// The same from the same float16 operands without cooperative matrices, to check it anywhere.
+    Emulated,
 }
 
 impl Tiling {
+    /// That of the float32 products beside those of float16 operands.
+    pub const SINGLE: Self = Self::Workgroup(8);
+
+    /// Whether forces within a trajectory come from products of float16 operands.
+    pub fn halved(self) -> bool {
+        matches!(self, Self::Cooperative | Self::Emulated)
+    }
+
+    /// The tiling of float32 products.
+    fn single(self) -> Self {
+        if self.halved() { Self::SINGLE } else { self }
+    }
+
     /// Invocations of a workgroup.
     pub fn lanes(self) -> usize {
-        match self {
+        match self.single() {
             Self::Register(_) => REGISTER_LANES,
-            Self::Workgroup(_) => SIDE * SIDE,
             Self::Subgroup => SUBGROUP_LANES,
+            _ => SIDE * SIDE,
         }
     }
 
     /// Rows and columns that one invocation computes.
     pub fn block(self) -> [usize; 2] {
-        match self {
+        match self.single() {
             Self::Register(side) | Self::Workgroup(side) => [side, side],
-            Self::Subgroup => [4 * SUBGROUP_LANES, 8],
+            _ => [4 * SUBGROUP_LANES, 8],
         }
     }
 
     /// Bytes of workgroup memory of the two tiles.
     pub fn workgroup_bytes(self) -> usize {
-        if matches!(self, Self::Workgroup(_)) { 2 * 4 * 16 * SIDE * SIDE } else { 0 }
+        if matches!(self.single(), Self::Workgroup(_)) { 2 * 4 * 16 * SIDE * SIDE } else { 0 }
     }
 
     /// Rows and columns of a tile: what is computed together.
     pub fn tile(self) -> [usize; 2] {
         let [rows, columns] = self.block();
-        match self {
+        match self.single() {
             Self::Register(_) => [rows, columns],
-            Self::Workgroup(_) => [SIDE * rows, SIDE * columns],
             Self::Subgroup => [rows, SUBGROUP_LANES * columns],
+            _ => [SIDE * rows, SIDE * columns],
         }
     }
 
@@ -119,6 +141,8 @@ impl fmt::Display for Tiling {
             Self::Register(side) => write!(f, "register {side}"),
             Self::Workgroup(side) => write!(f, "workgroup {side}"),
             Self::Subgroup => f.write_str("subgroup"),
+            Self::Cooperative => f.write_str("cooperative matrices"),
+            Self::Emulated => f.write_str("cooperative matrices, emulated"),
         }
     }
 }
@@ -255,6 +279,23 @@ impl Layout {
         self.units * self.complement_vectors()
     }
 
+    /// POINT_PAD, UNIT_PAD and RANK_PAD: the sides of float16 operands, in whole blocks.
+    pub fn padded(&self) -> [usize; 3] {
+        [self.points, self.units, self.rank].map(|side| side.next_multiple_of(MATRIX))
+    }
+
+    /// Numbers of the float16 operand that all chains share.
+    pub fn shared_operand(&self) -> usize {
+        let [points, _, rank] = self.padded();
+        if self.tiling.halved() { points * rank } else { 0 }
+    }
+
+    /// Numbers of one chain's float16 operand, and of its products.
+    pub fn chain_operand(&self) -> usize {
+        let [points, units, rank] = self.padded();
+        if self.tiling.halved() { units * rank.max(points) } else { 0 }
+    }
+
     /// Bytes of a vector of features.
     pub fn feature_bytes(&self) -> usize {
         if self.half { 8 } else { 16 }
@@ -282,8 +323,10 @@ impl Layout {
     }
 
     /// The parts of a chain's scratch in order, with their sizes in numbers.
-    fn scratch_parts(&self) -> [(&'static str, usize); 7] {
+    fn scratch_parts(&self) -> [(&'static str, usize); 8] {
         [
+            // First, for cooperative matrices are stored at whole vectors.
+            ("STAGE", self.chain_operand()),
             ("RESIDUAL", 4 * self.point_vectors()),
             ("SHARES", self.unit_slots() * self.points.max(self.test_points)),
             ("WORK", 2 * self.work_slots()),
@@ -296,7 +339,8 @@ impl Layout {
 
     /// Numbers of one chain in the scratch buffer, where `moments` also leaves its sums.
     pub fn chain_scratch(&self) -> usize {
-        self.scratch_parts().iter().map(|(_, size)| size).sum::<usize>().max(self.chain_moments())
+        let size = self.scratch_parts().iter().map(|(_, size)| size).sum::<usize>().max(self.chain_moments());
+        if self.tiling.halved() { size.next_multiple_of(4) } else { size }
     }
 
     /// Numbers that `moments` returns for one chain: four sums and four sums of squares for each vector, and whether it is lost.
@@ -470,6 +514,11 @@ impl Layout {
             ("COLUMN_GROUPS", self.tiling.block()[1] / 4),
             ("PRODUCT_LANES", self.tiling.lanes()),
             ("SIDE", SIDE),
+            ("POINT_PAD", self.padded()[0]),
+            ("UNIT_PAD", self.padded()[1]),
+            ("RANK_PAD", self.padded()[2]),
+            ("SHARED_OPERAND", self.shared_operand()),
+            ("CHAIN_OPERAND", self.chain_operand()),
             ("RESULTS", self.results()),
             ("RESULT_MEASUREMENT", RESULT_MEASUREMENT),
             ("RESULT_NORMS", RESULT_NORMS),

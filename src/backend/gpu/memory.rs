@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use super::layout::{Layout, MAX_PASSES, SECTIONS, Tiling};
+use super::layout::{Layout, MATRIX, MAX_PASSES, SECTIONS, Tiling};
 use crate::backend::{BackendError, Ensemble};
 
 /// Largest number of workgroups along one axis of a dispatch.
@@ -30,6 +30,8 @@ pub struct DeviceLimits {
     pub software: bool,
     /// Smallest number of invocations that run as one and can hand each other values; 0 where they cannot.
     pub subgroup: u32,
+    /// Whether it has the cooperative matrices of [`Tiling::Cooperative`].
+    pub cooperative: bool,
 }
 
 impl Default for DeviceLimits {
@@ -41,6 +43,7 @@ impl Default for DeviceLimits {
             workgroup_invocations: 256,
             software: false,
             subgroup: 0,
+            cooperative: false,
         }
     }
 }
@@ -101,6 +104,7 @@ impl MemoryPlan {
                 ("scratch", 4 * layout.chain_scratch()),
                 ("predictions", 16 * layout.chain_sums()),
                 ("systems", 16 * layout.chain_system()),
+                ("operands", 2 * layout.chain_operand()),
             ]
             .map(|(name, bytes)| (name, bytes * layout.temperatures))
         };
@@ -108,7 +112,9 @@ impl MemoryPlan {
         // Too large a system leaves the readout to be sampled.
         layout.integrated &= integrates;
         let (name, widest) = per_replica(&layout).into_iter().max_by_key(|(_, bytes)| *bytes).unwrap_or(("state", 1));
-        let most = (binding / widest).min(MAX_GROUPS / layout.temperatures);
+        // The operand that all chains share lies before theirs.
+        let shared = 2 * layout.shared_operand();
+        let most = (binding.saturating_sub(shared) / widest).min(MAX_GROUPS / layout.temperatures);
         if most == 0 || layout.chain_state().div_ceil(super::layout::LANES) > MAX_GROUPS {
             return Err(refusal(
                 &format!(
@@ -140,7 +146,7 @@ impl MemoryPlan {
         }
 
         let gram_buffers = pairs.div_ceil(gram_pairs);
-        let [state, features, scratch, predictions, systems] =
+        let [state, features, scratch, predictions, systems, operands] =
             per_replica(&layout).map(|(_, bytes)| bytes * layout.shard_replicas);
         let buffers = [
             ("data", 1, data),
@@ -149,6 +155,7 @@ impl MemoryPlan {
             ("scratch", 1, scratch),
             ("predictions", shards, predictions),
             ("systems", usize::from(layout.integrated), systems),
+            ("operands", usize::from(layout.tiling.halved()), shared + operands),
             ("Gram sums", gram_buffers, gram_pairs * gram),
             // r is P at most, so as many fit.
             ("weight sums", gram_buffers, gram_pairs * 16 * layout.weight_moment_vectors()),
@@ -205,6 +212,11 @@ pub(super) fn allowed(tiling: Tiling, limits: &DeviceLimits) -> Result<Tiling, B
         return Err(BackendError(format!(
             "this tiling needs subgroups of {lanes} invocations or more, but this device has {}",
             if limits.subgroup == 0 { "none".to_owned() } else { format!("some of {}", limits.subgroup) }
+        )));
+    }
+    if tiling == Tiling::Cooperative && !limits.cooperative {
+        return Err(BackendError(format!(
+            "this device has no cooperative matrices of {MATRIX} × {MATRIX} with float16 operands and float32 sums"
         )));
     }
     Ok(tiling)
@@ -352,6 +364,24 @@ mod tests {
         assert_eq!(chosen(100, 100, DeviceLimits { software: false, ..llvmpipe }), Tiling::Workgroup(8));
         let asked = MemoryPlan::new(&ensemble(9, 9, 1, 1), &DeviceLimits::default(), Some(Tiling::Subgroup), false);
         assert!(asked.unwrap_err().to_string().contains("subgroups of 8 invocations"));
+    }
+
+    #[test]
+    fn cooperative_matrices_are_used_where_asked_for_and_there() {
+        let with = DeviceLimits { cooperative: true, ..DeviceLimits::default() };
+        let ensemble = ensemble(20, 30, 2, 40);
+        let plan = |limits: &DeviceLimits, tiling| MemoryPlan::new(&ensemble, limits, tiling, false);
+        let asked = Some(Tiling::Cooperative);
+        assert!(plan(&DeviceLimits::default(), asked).unwrap_err().to_string().contains("cooperative matrices"));
+        assert_eq!(plan(&with, None).unwrap().layout.tiling, Tiling::Workgroup(8));
+        for binding_bytes in [1 << 17, 128 << 20] {
+            let plan = plan(&DeviceLimits { binding_bytes, ..with }, asked).unwrap();
+            let operands = plan.buffers.iter().find(|buffer| buffer.name == "operands").unwrap();
+            // Z of 32 × 32, then g or W′ᵀ of 32 × 32 for each chain, in halves.
+            assert_eq!(operands.bytes as usize, 2 * 32 * 32 * (1 + 2 * plan.layout.shard_replicas));
+            assert!(plan.buffers.iter().all(|buffer| buffer.bytes <= binding_bytes), "{plan}");
+            assert!(plan.layout.chain_scratch().is_multiple_of(4));
+        }
     }
 
     #[test]

@@ -3,6 +3,9 @@
 //! Every stage is a kernel in `shaders/`, twin of the file of the same name in `backend/cpu/`. The host turns rounds into a list of
 //! dispatches ([`schedule`]), submits it in pieces of about 50 ms ([`engine`]) and reads results back once for many rounds. All arithmetic is
 //! float32; sums over many terms that are later subtracted or averaged (losses, energies, predictions, Gram matrices) are double-single.
+//! Only forces within a trajectory can be had from products of float16 operands ([`Tiling::Cooperative`]): reversible and volume-preserving like any
+//! function of position, they leave the law that float32 energies accept by. A trajectory's last force, from which the next one starts, is float32 too:
+//! forwards and backwards the sequence is the same.
 //! With the readout integrated out ([`Scheme::Marginal`]) every gradient also factorises one matrix per chain, in float32 like the CPU's; a GPU plays it
 //! at all temperatures or at none.
 //! Sums are taken in an order that depends on the shapes alone, so a chain's bits do not depend on how many others run beside it.
@@ -43,7 +46,7 @@ pub struct Binding {
 }
 
 /// The bindings in order.
-pub const BINDINGS: [Binding; 8] = [
+pub const BINDINGS: [Binding; 9] = [
     Binding { name: "call", read_only: None },
     Binding { name: "data", read_only: Some(true) },
     Binding { name: "state", read_only: Some(false) },
@@ -52,6 +55,7 @@ pub const BINDINGS: [Binding; 8] = [
     Binding { name: "accumulators", read_only: Some(false) },
     Binding { name: "results", read_only: Some(false) },
     Binding { name: "systems", read_only: Some(false) },
+    Binding { name: "operands", read_only: Some(false) },
 ];
 
 /// Choices that are otherwise made for the device.
@@ -100,7 +104,7 @@ impl Gpu {
     /// # Errors
     /// When there is no such device, the ensemble does not fit or the device fails.
     pub fn new(adapter: &AdapterChoice, ensemble: Ensemble, options: GpuOptions) -> Result<Self, BackendError> {
-        let device = device::Device::open(adapter, options.core)?;
+        let device = device::Device::open(adapter, options.core, options.tiling == Some(Tiling::Cooperative))?;
         let origin = if options.tiling.is_some() { "asked for" } else { "measured" };
         let tiling = options.tiling.or_else(|| Tilings::of_user().known(&device.info, &ensemble, options.half));
         Self::on(device, ensemble, GpuOptions { tiling, ..options }, origin)

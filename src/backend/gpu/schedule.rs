@@ -1,6 +1,6 @@
 //! Rounds as a flat list of dispatches, so that submissions can be cut anywhere.
 
-use super::layout::{CURRENT, Call, LANES, PREPARE, PROPOSAL};
+use super::layout::{CURRENT, Call, LANES, MATRIX_TILE, PREPARE, PROPOSAL};
 use super::memory::MemoryPlan;
 use super::shader::Kernel;
 use crate::backend::{Observation, Parity, Round};
@@ -26,6 +26,17 @@ pub enum Energy {
     Loss,
     /// V, W′ alone: [`crate::backend::Scheme::Marginal`].
     Marginal,
+}
+
+/// Which gradients of a trajectory are taken in one step: of temperatures that go on, and of those that end there.
+#[derive(Debug, Clone, Copy)]
+struct Part {
+    inner: bool,
+    last: bool,
+}
+
+impl Part {
+    const LAST: Self = Self { inner: false, last: true };
 }
 
 /// Appends commands of one plan.
@@ -62,9 +73,9 @@ impl<'a> Schedule<'a> {
             let call = Call { trajectory: round.trajectory, round: slot as u32, ..self.call(shard) };
             let steps = round.steps.iter().copied().max().unwrap_or(0);
             if self.stale && steps > 0 {
-                self.gradient(shard, Call { section: CURRENT, step: PREPARE, ..call });
+                self.gradient(shard, Call { section: CURRENT, step: PREPARE, ..call }, Part::LAST);
             }
-            self.trajectory(shard, call, steps);
+            self.trajectory(shard, call, &round.steps);
             if let Some(parity) = round.exchange {
                 self.exchange(shard, call, parity);
             }
@@ -79,12 +90,15 @@ impl<'a> Schedule<'a> {
 
     /// Loss and gradient where the chains stand, drawn from the prior first if asked for: one step of [`super::motion::Motion::rest`].
     pub fn start(&mut self, prior: bool) {
+        if self.plan.layout.tiling.halved() {
+            self.push(Kernel::PackInputs, 0, self.call(0));
+        }
         for shard in 0..self.plan.shards {
             let call = self.call(shard);
             if prior {
                 self.push(Kernel::Prior, shard, call);
             }
-            self.trajectory(shard, call, 1);
+            self.trajectory(shard, call, &[1]);
         }
     }
 
@@ -98,13 +112,16 @@ impl<'a> Schedule<'a> {
         Call { first_replica: first as u32, replicas: replicas as u32, ..Call::default() }
     }
 
-    fn trajectory(&mut self, shard: usize, call: Call, steps: u32) {
+    /// The steps of the temperatures may differ.
+    fn trajectory(&mut self, shard: usize, call: Call, of_each: &[u32]) {
         let call = Call { section: PROPOSAL, ..call };
+        let steps = of_each.iter().copied().max().unwrap_or(0);
         if steps > 0 {
             self.push(Kernel::Launch, shard, call);
         }
         for step in 0..steps {
-            self.gradient(shard, Call { step, ..call });
+            let part = Part { inner: step + 1 < steps, last: of_each.contains(&(step + 1)) };
+            self.gradient(shard, Call { step, ..call }, part);
         }
         if steps > 0 && self.energy == Energy::Marginal {
             // Before the verdict: (W′, v) is proposed as a whole, and p(v | W′) cancels from its acceptance.
@@ -117,19 +134,30 @@ impl<'a> Schedule<'a> {
     }
 
     /// One gradient, and what the integrator makes of it.
-    fn gradient(&mut self, shard: usize, call: Call) {
-        let kernels: &[Kernel] = match self.energy {
-            Energy::Loss => &[Kernel::Forward, Kernel::Residual, Kernel::Backward, Kernel::BackwardReadout],
-            Energy::Marginal => &[
-                Kernel::Forward,
-                Kernel::Assemble,
-                Kernel::Factorize,
-                Kernel::Solve,
-                Kernel::Evaluate,
-                Kernel::BackwardMarginal,
-            ],
+    fn gradient(&mut self, shard: usize, call: Call, part: Part) {
+        use Kernel::{
+            Assemble, Backward, BackwardMarginal, BackwardMarginalStaged, BackwardReadout, BackwardStaged, Evaluate,
+            Factorize, Forward, ForwardStaged, PackForce, PackForceMarginal, PackWeights, ProductBackward,
+            ProductForward, Residual, Solve,
         };
-        kernels.iter().for_each(|&kernel| self.push(kernel, shard, call));
+        let halved = self.plan.layout.tiling.halved();
+        let either = |halves: &[Kernel], single: Kernel| {
+            let mut kernels = if halved && part.inner { halves.to_vec() } else { Vec::new() };
+            kernels.extend((!halved || part.last).then_some(single));
+            kernels
+        };
+        let forward = either(&[PackWeights, ProductForward, ForwardStaged], Forward);
+        let rest = match self.energy {
+            Energy::Loss => {
+                let backward = either(&[PackForce, ProductBackward, BackwardStaged], Backward);
+                [vec![Residual], backward, vec![BackwardReadout]].concat()
+            }
+            Energy::Marginal => {
+                let backward = either(&[PackForceMarginal, ProductBackward, BackwardMarginalStaged], BackwardMarginal);
+                [vec![Assemble, Factorize, Solve, Evaluate], backward].concat()
+            }
+        };
+        forward.into_iter().chain(rest).for_each(|kernel| self.push(kernel, shard, call));
     }
 
     fn exchange(&mut self, shard: usize, call: Call, parity: Parity) {
@@ -190,11 +218,20 @@ impl<'a> Schedule<'a> {
         let pairs = (layout.temperatures - call.which as usize) / 2 * call.replicas as usize;
         let flat = |items: usize| items.div_ceil(LANES);
         let product = |rows, columns| layout.tiling.groups(rows, columns);
+        let [point_pad, unit_pad, rank_pad] = layout.padded();
+        let tiles = |rows: usize, columns: usize| rows.div_ceil(MATRIX_TILE) * columns.div_ceil(MATRIX_TILE);
         let (x, y, z) = match kernel {
             Kernel::Launch => (layout.launch_groups(), chains, 1),
-            Kernel::Forward => (product(layout.points, layout.units), chains, 1),
+            Kernel::Forward | Kernel::ForwardStaged => (product(layout.points, layout.units), chains, 1),
             Kernel::ForwardTest => (product(layout.test_points, layout.units), chains, 1),
-            Kernel::Backward | Kernel::BackwardMarginal => (product(layout.units, layout.rank), chains, 1),
+            Kernel::Backward | Kernel::BackwardMarginal | Kernel::BackwardStaged | Kernel::BackwardMarginalStaged => {
+                (product(layout.units, layout.rank), chains, 1)
+            }
+            Kernel::PackInputs => (flat(layout.shared_operand() / 4), 1, 1),
+            Kernel::PackWeights => (flat(unit_pad * rank_pad / 16), chains, 1),
+            Kernel::PackForce | Kernel::PackForceMarginal => (flat(unit_pad * point_pad / 16), chains, 1),
+            Kernel::ProductForward => (tiles(point_pad, unit_pad), chains, 1),
+            Kernel::ProductBackward => (tiles(unit_pad, rank_pad), chains, 1),
             Kernel::Assemble => (product(layout.order(), layout.order()), chains, 1),
             Kernel::Solve => (flat(layout.solution_vectors()), chains, 1),
             Kernel::Residual
@@ -225,7 +262,7 @@ impl<'a> Schedule<'a> {
             Kernel::Solve => order * layout.points,
             Kernel::Evaluate | Kernel::DrawReadout => 8 * layout.points,
             Kernel::BackwardMarginal => 2 * layout.points * layout.rank,
-            Kernel::Forward => layout.points * layout.rank,
+            Kernel::Forward | Kernel::ProductForward | Kernel::ProductBackward => layout.points * layout.rank,
             Kernel::ForwardTest => layout.test_points * (layout.rank + layout.complement),
             Kernel::Backward => layout.points * layout.rank,
             _ => 16 * (layout.rank + layout.points),

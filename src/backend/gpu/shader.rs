@@ -33,6 +33,15 @@ pub enum Kernel {
     CentroidsTest,
     MeasureTest,
     Moments,
+    PackInputs,
+    PackWeights,
+    ProductForward,
+    ForwardStaged,
+    PackForce,
+    PackForceMarginal,
+    ProductBackward,
+    BackwardStaged,
+    BackwardMarginalStaged,
 }
 
 /// A fragment of a shader: its path in the repository and its text.
@@ -50,10 +59,14 @@ const SUM: Fragment = fragment!("sum");
 const UPDATE: Fragment = fragment!("update");
 const SYSTEMS: Fragment = fragment!("systems");
 const BACKWARD: Fragment = fragment!("backward");
+const HALVES: Fragment = fragment!("halves");
+const H: Fragment = fragment!("operands_forward");
+const GRADIENT: Fragment = fragment!("operands_backward");
+const STAGED: Fragment = fragment!("product_staged");
 
 impl Kernel {
     /// Every kernel, in the order of the enumeration.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 37] = [
         Self::Prior,
         Self::Launch,
         Self::Forward,
@@ -82,6 +95,15 @@ impl Kernel {
         Self::CentroidsTest,
         Self::MeasureTest,
         Self::Moments,
+        Self::PackInputs,
+        Self::PackWeights,
+        Self::ProductForward,
+        Self::ForwardStaged,
+        Self::PackForce,
+        Self::PackForceMarginal,
+        Self::ProductBackward,
+        Self::BackwardStaged,
+        Self::BackwardMarginalStaged,
     ];
 
     /// Name of the entry point.
@@ -89,9 +111,9 @@ impl Kernel {
         match self {
             Self::Prior => "prior",
             Self::Launch => "launch",
-            Self::Forward | Self::ForwardTest => "forward",
+            Self::Forward | Self::ForwardTest | Self::ForwardStaged => "forward",
             Self::Residual => "residual",
-            Self::Backward | Self::BackwardMarginal => "backward",
+            Self::Backward | Self::BackwardMarginal | Self::BackwardStaged | Self::BackwardMarginalStaged => "backward",
             Self::BackwardReadout => "backward_readout",
             Self::Assemble => "assemble",
             Self::Factorize => "factorize",
@@ -111,6 +133,10 @@ impl Kernel {
             Self::Predict => "predict",
             Self::MeasureTest => "measure_test",
             Self::Moments => "moments",
+            Self::PackInputs => "pack_inputs",
+            Self::PackWeights => "pack_weights",
+            Self::PackForce | Self::PackForceMarginal => "pack_force",
+            Self::ProductForward | Self::ProductBackward => "product",
         }
     }
 
@@ -126,8 +152,32 @@ impl Kernel {
             | Self::Evaluate
             | Self::BackwardMarginal
             | Self::DrawReadout => layout.integrated,
+            Self::PackForceMarginal | Self::BackwardMarginalStaged => layout.integrated && layout.tiling.halved(),
+            Self::PackInputs => layout.tiling.halved(),
+            _ if self.is_inner() => layout.tiling.halved(),
             _ => true,
         }
+    }
+
+    /// Whether it has a part in the products of float16 operands, which make the forces within a trajectory.
+    pub fn is_inner(self) -> bool {
+        matches!(
+            self,
+            Self::PackWeights
+                | Self::ProductForward
+                | Self::ForwardStaged
+                | Self::PackForce
+                | Self::PackForceMarginal
+                | Self::ProductBackward
+                | Self::BackwardStaged
+                | Self::BackwardMarginalStaged
+        )
+    }
+
+    /// Whether the kernel treats the gradients within a trajectory, and whether the last of one.
+    fn steps(self, layout: &Layout) -> [bool; 2] {
+        let single = matches!(self, Self::Forward | Self::Backward | Self::BackwardMarginal);
+        [!(single && layout.tiling.halved()), !self.is_inner()]
     }
 
     /// Invocations of a workgroup.
@@ -138,7 +188,7 @@ impl Kernel {
         }
     }
 
-    /// Whether it is a matrix product, divided by the layout's tiling.
+    /// Whether it is a matrix product, or what follows one, divided by the layout's tiling.
     pub fn is_product(self) -> bool {
         matches!(
             self,
@@ -149,14 +199,21 @@ impl Kernel {
                 | Self::Assemble
                 | Self::Gram
                 | Self::WeightMoment
+                | Self::ForwardStaged
+                | Self::BackwardStaged
+                | Self::BackwardMarginalStaged
         )
     }
 
     fn fragments(self, layout: &Layout) -> Vec<Fragment> {
         let product = match layout.tiling {
             Tiling::Register(_) => fragment!("product_register"),
-            Tiling::Workgroup(_) => fragment!("product_tiled"),
+            Tiling::Workgroup(_) | Tiling::Cooperative | Tiling::Emulated => fragment!("product_tiled"),
             Tiling::Subgroup => fragment!("product_subgroup"),
+        };
+        let halves: &[Fragment] = match layout.tiling {
+            Tiling::Cooperative => &[fragment!("product_cooperative")],
+            _ => &[product, fragment!("product_emulated")],
         };
         let own: &[Fragment] = match self {
             Self::Prior => &[NOISE, fragment!("prior")],
@@ -181,6 +238,17 @@ impl Kernel {
             Self::Complement => &[NOISE, fragment!("complement")],
             Self::Predict => &[SUM, fragment!("predict")],
             Self::Moments => &[SUM, fragment!("moments")],
+            Self::PackInputs => &[HALVES, fragment!("pack_inputs")],
+            Self::PackWeights => &[HALVES, fragment!("pack_weights")],
+            Self::PackForce => &[HALVES, fragment!("force_loss"), fragment!("pack_force")],
+            Self::PackForceMarginal => &[HALVES, SYSTEMS, fragment!("force_marginal"), fragment!("pack_force")],
+            Self::ProductForward => &[&[H][..], halves].concat(),
+            Self::ProductBackward => &[&[GRADIENT][..], halves].concat(),
+            Self::ForwardStaged => &[fragment!("activation"), H, STAGED, fragment!("forward")],
+            Self::BackwardStaged => &[NOISE, SUM, UPDATE, GRADIENT, STAGED, fragment!("force_loss"), BACKWARD],
+            Self::BackwardMarginalStaged => {
+                &[NOISE, SUM, UPDATE, SYSTEMS, GRADIENT, STAGED, fragment!("force_marginal"), BACKWARD]
+            }
         };
         let storage = if layout.half { fragment!("features_half") } else { fragment!("features_single") };
         [BINDINGS, storage].into_iter().chain(own.iter().copied()).collect()
@@ -189,7 +257,12 @@ impl Kernel {
     /// The source of the kernel for a layout.
     pub fn source(self, layout: &Layout) -> Source {
         let mut source = Source::default();
+        if layout.tiling == Tiling::Cooperative && matches!(self, Self::ProductForward | Self::ProductBackward) {
+            source.push("extensions", "enable f16;\nenable wgpu_cooperative_matrix;\n");
+        }
         source.push("constants", &layout.constants(matches!(self, Self::ForwardTest | Self::CentroidsTest)));
+        let [inner, last] = self.steps(layout);
+        source.push("constants", &format!("const INNER = {inner};\nconst LAST = {last};\n"));
         for (path, text) in self.fragments(layout) {
             source.push(path, text);
         }

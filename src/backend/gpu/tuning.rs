@@ -194,7 +194,7 @@ pub fn tune(
     half: bool,
     tilings: &Tilings,
 ) -> Result<Tuned, BackendError> {
-    let device = Device::open(adapter, false)?;
+    let device = Device::open(adapter, false, false)?;
     let limits = device.info.limits();
     let shape = Shape::new(&device.info, ensemble, half);
     let rule = MemoryPlan::new(ensemble, &limits, None, half)?.layout.tiling;

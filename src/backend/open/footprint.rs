@@ -37,7 +37,7 @@ impl CpuMemory {
         // In floating point, where counts that are typing errors do not overflow.
         let scalar = match precision {
             Precision::F64 => 8.0,
-            Precision::F32 | Precision::F16 => 4.0,
+            Precision::F32 | Precision::F16 | Precision::F16Matrix => 4.0,
         };
         let (problem, network) = (&ensemble.problem, &ensemble.network);
         let [chains, temperatures, width, points, test, rank, blocks, batches, draws, threads] = [
