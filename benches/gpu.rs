@@ -6,9 +6,10 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use featherm::backend::gpu::layout::{Layout, Tiling};
+use featherm::backend::gpu::layout::Layout;
 use featherm::backend::gpu::schedule::{Energy, Schedule};
 use featherm::backend::gpu::shader::Kernel;
+use featherm::backend::gpu::tiling::Tiling;
 use featherm::backend::gpu::{AdapterChoice, Gpu, GpuOptions, adapters};
 use featherm::backend::{Backend, BackendError, Ensemble, Mass, Move, Round, Scheme};
 use featherm::data::Task;

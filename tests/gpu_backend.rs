@@ -13,9 +13,9 @@ use std::time::Duration;
 
 use featherm::backend::cpu::Cpu;
 use featherm::backend::doctor::{Check, Tolerances, compare, doctor};
-use featherm::backend::gpu::layout::{SUBGROUP_LANES, Tiling};
 use featherm::backend::gpu::schedule::Schedule;
 use featherm::backend::gpu::shader::Kernel;
+use featherm::backend::gpu::tiling::{SUBGROUP_LANES, Tiling};
 use featherm::backend::gpu::{AdapterChoice, Gpu, GpuOptions};
 use featherm::backend::{Backend, Ensemble, Mass, Measurement, Move, Observation, Outcome, Parity, Round, Scheme};
 use featherm::config::{Experiment, Readout, SamplerKind, TemperatureSettings, preset};

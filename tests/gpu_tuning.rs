@@ -7,10 +7,10 @@ use std::fs;
 use std::path::Path;
 use std::time::Instant;
 
-use featherm::backend::gpu::layout::Tiling;
 use featherm::backend::gpu::memory::MemoryPlan;
 use featherm::backend::gpu::schedule::{Command, Schedule};
 use featherm::backend::gpu::shader::Kernel;
+use featherm::backend::gpu::tiling::Tiling;
 use featherm::backend::gpu::tuning::{Choice, TILINGS, Tilings, tune};
 use featherm::backend::gpu::{AdapterChoice, AdapterInfo, Gpu, GpuOptions};
 use featherm::backend::{Backend, Ensemble, Mass, Move, Observation, Round, Scheme};

@@ -2,8 +2,9 @@
 //! that the host uses, read from the shader itself. No device is needed.
 #![cfg(feature = "gpu")]
 
-use featherm::backend::gpu::layout::{Call, Layout, Tiling};
+use featherm::backend::gpu::layout::{Call, Layout};
 use featherm::backend::gpu::shader::{Kernel, Source};
+use featherm::backend::gpu::tiling::Tiling;
 use featherm::model::Activation;
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 

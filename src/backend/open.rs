@@ -57,7 +57,7 @@ fn gpu(adapter: Option<&str>, precision: Precision, ensemble: &Ensemble) -> Resu
 /// What a precision is to the GPU backend.
 #[cfg(feature = "gpu")]
 fn options(precision: Precision) -> super::gpu::GpuOptions {
-    use super::gpu::layout::Tiling;
+    use super::gpu::tiling::Tiling;
 
     let tiling = (precision == Precision::F16Matrix).then_some(Tiling::Cooperative);
     super::gpu::GpuOptions { half: precision == Precision::F16, tiling, ..Default::default() }

@@ -31,7 +31,7 @@ pub fn devices() -> Result<(), Failure> {
 /// The optional features of a device, and whether featherm uses them there. None is needed.
 #[cfg(feature = "gpu")]
 fn features(a: &crate::backend::gpu::AdapterInfo) -> String {
-    use crate::backend::gpu::layout::SUBGROUP_LANES;
+    use crate::backend::gpu::tiling::SUBGROUP_LANES;
 
     let timestamps = if a.timestamps { "yes, for profiling" } else { "no" };
     let subgroup = match a.subgroup {

@@ -3,8 +3,8 @@
 
 use assert_cmd::Command;
 use featherm::backend::cpu::Cpu;
-use featherm::backend::gpu::layout::Tiling;
 use featherm::backend::gpu::shader::Kernel;
+use featherm::backend::gpu::tiling::Tiling;
 use featherm::backend::gpu::{AdapterChoice, Gpu, GpuOptions};
 use featherm::backend::{Backend, Ensemble, Mass, Move, Round, Scheme};
 use featherm::config::{Readout, SamplerKind};

@@ -3,9 +3,10 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::layout::{LANES, MATRIX};
+use super::layout::LANES;
 use super::memory::DeviceLimits;
 use super::quiet::catch;
+use super::tiling::MATRIX;
 use crate::backend::BackendError;
 
 /// What products on cooperative matrices need of a device: subgroups divide the tile of a workgroup among themselves.

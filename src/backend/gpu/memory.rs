@@ -5,7 +5,8 @@
 
 use std::fmt;
 
-use super::layout::{Layout, MATRIX, MAX_PASSES, SECTIONS, Tiling};
+use super::layout::{Layout, MAX_PASSES, SECTIONS};
+use super::tiling::{MATRIX, Tiling};
 use crate::backend::{BackendError, Ensemble};
 
 /// Largest number of workgroups along one axis of a dispatch.

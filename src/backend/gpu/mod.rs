@@ -22,14 +22,16 @@ mod saved;
 pub mod schedule;
 pub mod shader;
 mod submission;
+pub mod tiling;
 pub mod tuning;
 
 pub use self::adapter::{AdapterChoice, AdapterInfo, adapters, find};
 use self::engine::{Edit, Engine};
-use self::layout::{Layout, Tiling};
+use self::layout::Layout;
 use self::memory::{DeviceLimits, MemoryPlan};
 use self::motion::Motion;
 use self::schedule::{Command, Energy, Schedule};
+use self::tiling::Tiling;
 use self::tuning::Tilings;
 use super::{
     Accumulated, Backend, BackendError, Device, Ensemble, Moments, Move, Outcome, Round, Scheme, StageTime, UnitTally,

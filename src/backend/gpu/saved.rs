@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::layout::{PROPOSAL, Tiling};
+use super::layout::PROPOSAL;
 use super::schedule::Energy;
+use super::tiling::Tiling;
 use super::tuning::TILINGS;
 use super::{Gpu, results};
 use crate::backend::BackendError;

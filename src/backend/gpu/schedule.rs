@@ -1,8 +1,9 @@
 //! Rounds as a flat list of dispatches, so that submissions can be cut anywhere.
 
-use super::layout::{CURRENT, Call, LANES, MATRIX_TILE, PREPARE, PROPOSAL};
+use super::layout::{CURRENT, Call, LANES, PREPARE, PROPOSAL};
 use super::memory::MemoryPlan;
 use super::shader::Kernel;
+use super::tiling::MATRIX_TILE;
 use crate::backend::{Observation, Parity, Round};
 
 /// One dispatch.

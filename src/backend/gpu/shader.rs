@@ -1,6 +1,7 @@
 //! The kernels and their sources: fragments of WGSL strung together, each idea written once, with errors led back to file and line.
 
-use super::layout::{LANES, Layout, Tiling};
+use super::layout::{LANES, Layout};
+use super::tiling::Tiling;
 
 /// A kernel: one entry point, compiled for one layout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

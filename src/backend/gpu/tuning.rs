@@ -15,8 +15,8 @@ use serde::{Deserialize, Serialize};
 
 use super::adapter::{AdapterChoice, AdapterInfo};
 use super::device::Device;
-use super::layout::Tiling;
 use super::memory::{MemoryPlan, allowed};
+use super::tiling::Tiling;
 use super::{Gpu, GpuOptions};
 use crate::backend::{Backend, BackendError, Ensemble, Mass, Move, Observation, Round, Scheme};
 
