@@ -95,7 +95,7 @@ pub fn npz_link(name: &str, target: &str) -> Vec<u8> {
 /// A checkpoint file that is whole around any payload.
 pub fn checkpoint(payload: &[u8]) -> Vec<u8> {
     let mut head = b"featherm checkpoint\n".to_vec();
-    head.extend(2u32.to_le_bytes());
+    head.extend(3u32.to_le_bytes());
     head.extend((payload.len() as u64).to_le_bytes());
     let mut hasher = crc32fast::Hasher::new();
     hasher.update(&head);

@@ -374,7 +374,7 @@ mod tests {
         let plan = |limits: &DeviceLimits, tiling| MemoryPlan::new(&ensemble, limits, tiling, false);
         let asked = Some(Tiling::Cooperative);
         assert!(plan(&DeviceLimits::default(), asked).unwrap_err().to_string().contains("cooperative matrices"));
-        assert_eq!(plan(&with, None).unwrap().layout.tiling, Tiling::Workgroup(8));
+        assert_eq!(plan(&with, None).unwrap().layout.tiling, Tiling::Workgroup(4), "never by rule");
         for binding_bytes in [1 << 17, 128 << 20] {
             let plan = plan(&DeviceLimits { binding_bytes, ..with }, asked).unwrap();
             let operands = plan.buffers.iter().find(|buffer| buffer.name == "operands").unwrap();
