@@ -241,13 +241,13 @@ fn a_finished_run_says_so_and_can_be_extended() {
 /// Ctrl-C and SIGTERM end with exit code 3 and a report, and the run goes on to what it would have been.
 #[test]
 fn an_interrupted_run_goes_on() {
-    let reference = result(completed(&with(&[("--draws", "10000")])).path());
+    let reference = result(completed(&with(&[("--draws", "5000")])).path());
     for name in ["-INT", "-TERM"] {
         let dir = TempDir::new().unwrap();
         // No checkpoint but the one that the interruption leaves.
-        let child = featherm(dir.path(), &with(&[("--draws", "10000"), ("--checkpoint-every", "0")])).spawn().unwrap();
+        let child = featherm(dir.path(), &with(&[("--draws", "5000"), ("--checkpoint-every", "0")])).spawn().unwrap();
         await_file(&dir.path().join("run/config.toml"));
-        std::thread::sleep(Duration::from_millis(500));
+        std::thread::sleep(Duration::from_millis(400));
         assert!(!checkpoint(dir.path()).exists());
         signal(&child, name);
         let interrupted = child.wait_with_output().unwrap();
