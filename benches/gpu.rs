@@ -10,6 +10,7 @@ use featherm::backend::gpu::layout::Layout;
 use featherm::backend::gpu::schedule::{Energy, Schedule};
 use featherm::backend::gpu::shader::Kernel;
 use featherm::backend::gpu::tiling::Tiling;
+use featherm::backend::gpu::tuning::TILINGS;
 use featherm::backend::gpu::{AdapterChoice, Gpu, GpuOptions, adapters};
 use featherm::backend::{Backend, BackendError, Ensemble, Mass, Move, Round, Scheme};
 use featherm::data::Task;
@@ -22,15 +23,6 @@ use serde_json::{Value, json};
 const STEPS: u32 = 10;
 /// (P, N1, chains), with as many input dimensions as points.
 const CASES: [(usize, usize, usize); 2] = [(50, 100, 64), (200, 200, 8)];
-
-const TILINGS: [Tiling; 6] = [
-    Tiling::Register(4),
-    Tiling::Register(8),
-    Tiling::Workgroup(4),
-    Tiling::Workgroup(8),
-    Tiling::Subgroup,
-    Tiling::Cooperative,
-];
 
 /// The case of `--test`.
 const SMALL: (usize, usize, usize) = (12, 9, 2);
@@ -47,7 +39,7 @@ fn main() -> Result<(), BackendError> {
     let cases = if std::env::args().any(|argument| argument == "--test") { vec![SMALL] } else { CASES.to_vec() };
     for (points, width, chains) in cases {
         let ensemble = ensemble(points, width, chains)?;
-        for tiling in TILINGS {
+        for tiling in TILINGS.into_iter().chain([Tiling::Cooperative]) {
             // Not every device has subgroups, or cooperative matrices.
             match case(&choice, &ensemble, GpuOptions { tiling: Some(tiling), ..GpuOptions::default() }) {
                 Ok(line) => println!("{line}"),

@@ -5,21 +5,12 @@
 use featherm::backend::gpu::layout::{Call, Layout};
 use featherm::backend::gpu::shader::{Kernel, Source};
 use featherm::backend::gpu::tiling::Tiling;
+use featherm::backend::gpu::tuning::TILINGS;
 use featherm::model::Activation;
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 
 const ACTIVATIONS: [Activation; 5] =
     [Activation::Erf, Activation::Relu, Activation::Tanh, Activation::Identity, Activation::Gelu];
-
-const TILINGS: [Tiling; 7] = [
-    Tiling::Register(4),
-    Tiling::Register(8),
-    Tiling::Workgroup(4),
-    Tiling::Workgroup(8),
-    Tiling::Subgroup,
-    Tiling::Cooperative,
-    Tiling::Emulated,
-];
 
 fn layout(activation: Activation, tiling: Tiling, half: bool) -> Layout {
     Layout {
@@ -47,7 +38,7 @@ fn layout(activation: Activation, tiling: Tiling, half: bool) -> Layout {
 /// The smallest sizes at which every kernel has something to do; more units than points take the other half of shaders/systems.wgsl.
 fn every_layout() -> impl Iterator<Item = Layout> {
     let more_units = |layout: Layout| Layout { units: 14, ..layout };
-    TILINGS.into_iter().flat_map(move |tiling| {
+    TILINGS.into_iter().chain([Tiling::Cooperative, Tiling::Emulated]).flat_map(move |tiling| {
         let own = [false, true]
             .into_iter()
             .flat_map(move |half| ACTIVATIONS.map(|activation| layout(activation, tiling, half)));
