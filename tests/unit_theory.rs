@@ -3,7 +3,7 @@
 use featherm::config::{DataSettings, Experiment, Order, Settings, preset};
 use featherm::model::Activation;
 use featherm::run::prepare;
-use featherm::theory::unit::{Estimate, Params, UnitError, UnitPrediction};
+use featherm::theory::unit::{ChainParams, Estimate, Method, Params, UnitError, UnitPrediction};
 use featherm::theory::{Kind, Prediction, Theory, TheoryError};
 
 /// Standard errors by which a number may miss.
@@ -201,20 +201,47 @@ fn adaptive_meets_the_samples_of_whole_networks() {
     assert!(compare(Kind::Adaptive, &SAMPLED, 0.005) > 3.0 * MOST_Z, "the saddle point must fail this test");
 }
 
+/// P = 2 N1 at T = 0.1, where units fit much of the data alone and exclude each other: the theory's far units are right to a few per cent, which is what it
+/// leaves out there, and the saddle point's features are not.
+#[test]
+#[ignore = "needs the Debian package dataset-fashion-mnist"]
+fn adaptive_follows_whole_networks_where_units_exclude_each_other() {
+    let sampled: Column = &[("D²", 0.06097, 0.00012), ("⟨v²⟩", 2.051, 0.003), ("⟨L⟩/P", 0.06447, 0.00012)];
+    let theory = theory(Activation::Erf, 100, 50);
+    let params = Params { sets: 4, ..Params::default() };
+    let found = theory.unit_ladder(Kind::Adaptive, &[0.1], &params).remove(0).unwrap();
+    let saddle = theory.saddle(0.1).unwrap();
+    assert_eq!(found.method, Method::Chain);
+    for &(name, expected, error) in sampled {
+        let Estimate { value, error: own } = named(&found, name);
+        let deviation = own.hypot(error).hypot(0.02 * expected);
+        let z = (value - expected) / deviation;
+        println!(
+            "{name} {value:.5} ± {own:.5} for {expected} ± {error}, saddle {:.5}, z = {z:+.1}",
+            leading(&saddle, name)
+        );
+        assert!(z.abs() < MOST_Z, "{name} {value} ± {own} for {expected} ± {error}");
+    }
+    let off = |value: f64| (value / 0.06097 - 1.0).abs();
+    let found = off(found.centroid_distance_sq[0].value);
+    assert!(2.0 * found < off(saddle.centroid_distance_sq[0]), "D² of the saddle point is off by a tenth, {found}");
+}
+
 /// Where the measure of one unit has a far mode, there is an error and no number.
 #[test]
 #[ignore = "needs the Debian package dataset-fashion-mnist"]
 fn cold_networks_lose_stability() {
     let theory = theory(Activation::Erf, 100, 50);
-    let temperatures = [1.0, 0.3, 0.1, 0.03, 0.01];
+    let temperatures = [1.0, 0.3, 0.1, 0.003, 0.001];
     for kind in Kind::UNITS {
-        let ladder = theory.unit_ladder(kind, &temperatures, &Params { sets: 2, ..Params::default() });
+        let adaptive_chain = ChainParams { chains: 64, warmup: 40, draws: 60 };
+        let ladder = theory.unit_ladder(kind, &temperatures, &Params { sets: 2, adaptive_chain, ..Params::default() });
         assert!(ladder[0].is_ok() && ladder[1].is_ok(), "{kind:?}");
         for cold in &ladder[3..] {
             let value = cold.as_ref().map(|p| p.readout_second_moment);
             assert!(matches!(cold, Err(TheoryError::Unit(_))), "{kind:?}: {value:?}");
         }
         let Err(TheoryError::Unit(UnitError::Unstable { near, .. })) = ladder[4] else { panic!("{kind:?}") };
-        assert!((0.01..0.3).contains(&near), "{kind:?}: {near}");
+        assert!((0.001..0.3).contains(&near), "{kind:?}: {near}");
     }
 }

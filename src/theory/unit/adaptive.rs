@@ -12,9 +12,8 @@
 //!
 //! The physical solution is the one continuous from high temperature, where it is the saddle point. A strong tilt gives the measure of one unit a second mode
 //! far out, in which the unit fits the data alone, and lets an unguarded iteration run away to it. So temperature is lowered in steps, each from the solution
-//! before; a step on which the iteration does not converge, or ⟨v²⟩ or the spread of the weights jumps, is halved, and when that no longer helps the branch
-//! the draws are those of Markov chains from there on ([`redraw`](super::redraw)); where they do not help either, the branch is reported as unstable. (Derived for
-//! this project.)
+//! before; a step on which the iteration does not converge, or ⟨v²⟩ or the spread of the weights jumps, is halved, and when that no longer helps
+//! [`population`](super::population)s of Markov chains go on from there; where they do not help either, the branch is reported as unstable. (Derived for this project.)
 
 use faer::linalg::solvers::DenseSolveCore;
 use faer::{Mat, Side};
@@ -22,12 +21,10 @@ use rayon::prelude::*;
 
 use super::UnitError;
 use super::anderson::Anderson;
-use super::chain::ChainParams;
 use super::draws::Draws;
 use super::estimate::Weights;
 use super::measure::Measure;
 use super::observe::{log_weights, prior_weights, tilts, weighted_gram};
-use super::redraw;
 use crate::theory::spectrum::{dot, multiply};
 use crate::theory::{Kind, Prediction, Theory, TheoryError};
 
@@ -41,7 +38,7 @@ const MOST_ITERATIONS: usize = 60;
 const LEAST_DAMPING: f64 = 0.1;
 
 /// ⟨v²⟩ over that of the solution before, or of the saddle point if that is less, beyond which it has jumped.
-const MOST_GROWTH: f64 = 1.5;
+pub(super) const MOST_GROWTH: f64 = 1.5;
 
 /// Effective fraction of the draws below which they no longer know the measure.
 const LEAST_EFFECTIVE: f64 = 0.02;
@@ -101,16 +98,6 @@ pub(super) enum Failure {
     RanAway,
     /// The draws do not know the measure any more.
     Undersampled,
-    /// By how many standard errors the halves of the chains differ.
-    Unsettled(f64),
-}
-
-/// Where an iteration ended that found no solution.
-pub(super) struct Stop {
-    pub failure: Failure,
-    /// The last field whose measure the draws knew, and the one that was tried after it.
-    pub known: Measure,
-    pub tried: Measure,
 }
 
 fn respond(sample: &Sample, measure: &Measure) -> Response {
@@ -159,67 +146,28 @@ pub(super) fn solve(
     start: &Measure,
     known: f64,
 ) -> Result<Field, Failure> {
-    iterate(sample, labels, temperature, start, known, &FULL_STEPS).map_err(|stop| stop.failure)
-}
-
-/// How steps are taken.
-pub(super) struct Steps {
-    /// Iterations before a step counts as failed.
-    pub iterations: usize,
-    /// η at first.
-    pub damping: f64,
-    /// Effective fraction of the draws below which they no longer know the measure.
-    pub least_effective: f64,
-    /// How often a step out of what is known is taken half way instead.
-    pub retreats: usize,
-}
-
-const FULL_STEPS: Steps =
-    Steps { iterations: MOST_ITERATIONS, damping: 1.0, least_effective: LEAST_EFFECTIVE, retreats: 0 };
-
-/// [`solve`] on any draws.
-pub(super) fn iterate(
-    sample: &Sample,
-    labels: &[f64],
-    temperature: f64,
-    start: &Measure,
-    known: f64,
-    steps: &Steps,
-) -> Result<Field, Box<Stop>> {
     let points = labels.len();
     let size = dot(labels, labels).sqrt().max(f64::MIN_POSITIVE);
-    let (mut measure, mut last) = (start.clone(), start.clone());
-    let stop = |failure, known: Measure, tried: Measure| Err(Box::new(Stop { failure, known, tried }));
-    let (mut damping, mut before, mut retreats) = (steps.damping, f64::INFINITY, 0);
+    let mut measure = start.clone();
+    let (mut damping, mut before) = (1.0, f64::INFINITY);
     let scales = Scales::new(start);
     let mut anderson = Anderson::default();
-    for iteration in 1..=steps.iterations {
+    for iteration in 1..=MOST_ITERATIONS {
         let response = respond(sample, &measure);
         // A NaN must not pass either check.
+        if response.effective_fraction.is_nan() || response.effective_fraction < LEAST_EFFECTIVE {
+            return Err(Failure::Undersampled);
+        }
         let growth = response.second_moment / known;
-        let failure = if response.effective_fraction.is_nan() || response.effective_fraction < steps.least_effective {
-            Some(Failure::Undersampled)
-        } else if growth.is_nan() || growth > MOST_GROWTH {
-            Some(Failure::RanAway)
-        } else {
-            None
-        };
-        if let Some(failure) = failure {
-            if retreats == steps.retreats {
-                return stop(failure, last, measure);
-            }
-            retreats += 1;
-            measure = last.half_way(&measure);
-            damping = (0.5f64 * damping).max(LEAST_DAMPING);
-            anderson.forget();
-            continue;
+        if growth.is_nan() || growth > MOST_GROWTH {
+            return Err(Failure::RanAway);
         }
         let mut inverse = response.spread;
         for k in 0..points {
             inverse[(k, k)] += temperature;
         }
         // Noise can leave a matrix that is not positive where there are too few draws.
-        let Ok(factor) = inverse.llt(Side::Lower) else { return stop(Failure::NotConverged(before), last, measure) };
+        let factor = inverse.llt(Side::Lower).map_err(|_| Failure::NotConverged(before))?;
         let stiffness = factor.inverse();
         let miss: Vec<f64> = (labels.iter().zip(&measure.force).zip(&response.output))
             .map(|((y, a), f)| y - temperature * a - f)
@@ -227,7 +175,8 @@ pub(super) fn iterate(
         let change = &stiffness - &measure.stiffness;
         let residual = (dot(&miss, &miss).sqrt() / size).max(change.norm_l2() / stiffness.norm_l2());
         if residual < TOLERANCE {
-            let Response { second_moment, effective_fraction, .. } = response;
+            let Response { second_moment, .. } = response;
+            let effective_fraction = response.effective_fraction;
             return Ok(Field { measure, second_moment, residual, iterations: iteration, effective_fraction });
         }
         if residual > 2.0 * before {
@@ -236,40 +185,31 @@ pub(super) fn iterate(
         }
         before = residual;
         let step = multiply(stiffness.as_ref(), &miss);
-        let next = scales.unpack(
+        measure = scales.unpack(
             anderson.next(scales.pack(&measure.force, &measure.stiffness), scales.pack(&step, &change), damping),
             &measure,
         );
-        last = std::mem::replace(&mut measure, next);
     }
-    let last_known = last.clone();
-    stop(Failure::NotConverged(before), last_known, last)
+    Err(Failure::NotConverged(before))
 }
 
 /// Steps of the continuation, in ln T.
 const LARGEST_STEP: f64 = std::f64::consts::LN_2;
 const SMALLEST_STEP: f64 = 0.02;
 
-/// The same with chains, which cost a hundred times as much.
-const SMALLEST_CHAIN_STEP: f64 = 0.08;
-
 /// The branch of solutions continuous from high temperature, at the lowest temperature reached so far.
 pub(super) struct Branch<'a> {
     theory: &'a Theory,
     count: usize,
-    chain: ChainParams,
     temperature: f64,
     field: Field,
-    /// The coldest solution so far that the draws of the prior know well, and its temperature: where the chains take over.
+    /// The coldest solution so far that the draws know well, and its temperature: where chains take over.
     trusted: (f64, Field),
-    by_chains: bool,
-    /// Set when the branch could not be followed any further.
-    lost: bool,
 }
 
 impl<'a> Branch<'a> {
     /// Starts at `hottest`, or where the labels tilt a unit by order one at most if that is higher.
-    pub fn start(theory: &'a Theory, hottest: f64, count: usize, chain: ChainParams) -> Result<Self, TheoryError> {
+    pub fn start(theory: &'a Theory, hottest: f64, count: usize) -> Result<Self, TheoryError> {
         let labels = &theory.problem.y_train;
         let temperature = hottest.max(dot(labels, labels) / theory.spectrum.width);
         let saddle = theory.saddle(temperature)?;
@@ -278,70 +218,46 @@ impl<'a> Branch<'a> {
         let field = solve(&sample, labels, temperature, &theory.measure(&saddle), known)
             .map_err(|failure| UnitError::from_failure(failure, temperature))?;
         let trusted = (temperature, field.clone());
-        Ok(Self { theory, count, chain, temperature, field, trusted, by_chains: false, lost: false })
+        Ok(Self { theory, count, temperature, field, trusted })
     }
 
-    /// Whether the solutions are those of chains.
-    pub fn by_chains(&self) -> bool {
-        self.by_chains
-    }
-
-    /// Goes back to the last solution that prior draws know well, to go on from there by chains. Does nothing where that was done before, or the branch is lost.
-    pub fn take_chains(&mut self) {
-        if self.by_chains || self.lost {
-            return;
-        }
-        self.by_chains = true;
-        (self.temperature, self.field) = self.trusted.clone();
-        match self.step(self.temperature) {
-            Ok(field) => self.field = field,
-            Err(_) => self.lost = true,
-        }
+    /// The last solution that the draws know well, and its temperature.
+    pub fn trusted(&self) -> (f64, &Field) {
+        (self.trusted.0, &self.trusted.1)
     }
 
     /// The solution at `next`, from the one here.
     fn step(&self, next: f64) -> Result<Field, TheoryError> {
         let saddle = self.theory.saddle(next)?;
         let known = self.field.second_moment.min(saddle.readout_second_moment);
-        let start = &self.field.measure;
-        let found = if self.by_chains {
-            redraw::solve(self.theory, &saddle, start, known, &self.chain)
-        } else {
-            let sample = sample(self.theory, &saddle, self.count, 0);
-            solve(&sample, &self.theory.problem.y_train, next, start, known)
-        };
-        found.map_err(|failure| UnitError::from_failure(failure, next).into())
+        let sample = sample(self.theory, &saddle, self.count, 0);
+        solve(&sample, &self.theory.problem.y_train, next, &self.field.measure, known)
+            .map_err(|failure| UnitError::from_failure(failure, next).into())
     }
 
     /// Follows the branch down to `temperature` and solves there.
     pub fn solve_at(&mut self, temperature: f64) -> Result<&Field, TheoryError> {
         let mut step = LARGEST_STEP;
-        while self.temperature > temperature && !self.lost {
+        while self.temperature > temperature {
             let next = temperature.max(self.temperature * (-step).exp());
             let taken = (self.temperature / next).ln();
             match self.step(next) {
                 Ok(field) => {
                     (self.temperature, self.field) = (next, field);
-                    if !self.by_chains && self.field.effective_fraction > super::LEAST_EFFECTIVE {
+                    if self.field.effective_fraction > super::LEAST_EFFECTIVE {
                         self.trusted = (next, self.field.clone());
                     }
                     step = (2.0 * taken).min(LARGEST_STEP);
                 }
                 Err(TheoryError::Unit(_)) => {
                     step = 0.5 * taken;
-                    if step < SMALLEST_STEP && !self.by_chains {
-                        self.take_chains();
-                        step = LARGEST_STEP;
-                    } else {
-                        self.lost = step < if self.by_chains { SMALLEST_CHAIN_STEP } else { SMALLEST_STEP };
+                    if step < SMALLEST_STEP {
+                        let near = self.temperature;
+                        return Err(UnitError::Unstable { kind: Kind::Adaptive, temperature, near }.into());
                     }
                 }
                 Err(error) => return Err(error),
             }
-        }
-        if self.lost {
-            let near = self.temperature;
-            return Err(UnitError::Unstable { kind: Kind::Adaptive, temperature, near }.into());
         }
         Ok(&self.field)
     }
@@ -377,6 +293,7 @@ impl Scales {
         Measure {
             force: force.iter().map(|a| a * self.force).collect(),
             stiffness: Mat::from_fn(points, points, |i, j| stiffness[j * points + i] * self.stiffness),
+            pull: Vec::new(),
             ..*like
         }
     }

@@ -7,14 +7,16 @@
 //! p ← p − (h/2)∇Ψ        (x, p) ← rotation by the angle h        p ← p − (h/2)∇Ψ
 //! ```
 //!
-//! and are accepted with probability min(1, e^{−Δ(Ψ + ½‖x‖² + ½‖p‖²)}). Chains start from the prior, one prior draw each, and so find the mode that is
-//! continuous with it. All chains move together, so that a gradient is a few matrix products.
+//! and are accepted with probability min(1, e^{−Δ(Ψ + ½‖x‖² + ½‖p‖²)}). After each, x·û' is drawn anew from the mixture of widened Gaussians that prior draws
+//! take it from, the rest of x staying, and accepted by Metropolis and Hastings: far modes lie along û, and trajectories alone would need hundreds to
+//! reach one or to leave it. Chains start from the prior. All move together, so that a gradient is a few matrix products, and they can go on while the measure changes.
 
 use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, Par};
 use rayon::prelude::*;
 
-use super::draws::{Block, Draws, address, tested};
+use super::collective::{Mixed, Mixture};
+use super::draws::{Block, Draws, WIDENINGS, address, log_prior_over_widened, tested};
 use super::measure::{Measure, Tilt};
 use crate::model::{Network, Problem};
 
@@ -41,6 +43,7 @@ const ANGLE: f64 = std::f64::consts::FRAC_PI_2;
 const LARGEST_STEP: f64 = 0.8;
 
 /// A bundle of chains, one per column.
+#[derive(Clone)]
 struct Bundle {
     index: u32,
     /// x.
@@ -58,14 +61,28 @@ struct State {
     /// ∇Ψ.
     gradient: Mat<f64>,
     tilts: Vec<Tilt>,
+    /// φ·Be/√(λ1N1).
+    pulls: Vec<f64>,
 }
 
-struct Target<'a> {
-    problem: &'a Problem,
-    network: &'a Network,
-    measure: &'a Measure,
-    direction: &'a [f64],
+/// What chains move on.
+pub(super) struct Target<'a> {
+    pub problem: &'a Problem,
+    pub network: &'a Network,
+    pub measure: &'a Measure,
+    /// The fields of a unit about that of `measure`, where one does not stand for all.
+    pub mixture: Option<&'a Mixture>,
+    /// û'.
+    pub direction: &'a [f64],
+}
+
+/// Many chains in one step of their life.
+#[derive(Clone)]
+pub(super) struct Chains {
+    bundles: Vec<Bundle>,
     set: u32,
+    trajectory: u32,
+    step: f64,
 }
 
 /// Draws from the measure. Each chain is one group of [`Draws`]; their `log_base` makes their weights under this very measure
@@ -78,50 +95,131 @@ pub(super) fn sample(
     params: &ChainParams,
     set: u32,
 ) -> Draws {
-    let target = Target { problem, network, measure, direction, set };
-    let count = params.chains.div_ceil(TOGETHER).max(1) as u32;
-    let mut bundles: Vec<Bundle> = (0..count).into_par_iter().map(|index| target.start(index)).collect();
-    let mut step: f64 = 0.3;
-    for trajectory in 0..params.warmup as u32 {
-        let rate = target.advance(&mut bundles, step, trajectory);
-        // Robbins–Monro in ln h: fast at first, then averaging.
-        let gain = 2.0 / (1.0 + f64::from(trajectory)).powf(0.6);
-        step = (step * (gain * (rate - TARGET)).exp()).clamp(1e-4, LARGEST_STEP);
-    }
+    let target = Target { problem, network, measure, mixture: None, direction };
+    let mut chains = Chains::start(&target, params.chains, set);
+    (0..params.warmup).for_each(|trajectory| chains.adapt(&target, trajectory));
     let mut blocks = Vec::new();
-    for trajectory in 0..params.draws as u32 {
-        let trajectory = params.warmup as u32 + trajectory;
-        target.advance(&mut bundles, step, trajectory);
-        let recorded = bundles.par_iter().map(|bundle| target.record(bundle, trajectory));
-        blocks.extend(recorded.collect::<Vec<_>>());
+    for _ in 0..params.draws {
+        chains.advance(&target);
+        blocks.extend(chains.record(&target));
     }
-    Draws { blocks, groups: count as usize * TOGETHER, from_prior: false }
+    Draws { blocks, groups: chains.count(), from_prior: false }
 }
 
+impl Chains {
+    /// At least `count` chains, from prior draws.
+    pub fn start(target: &Target<'_>, count: usize, set: u32) -> Self {
+        let bundles = 0..count.div_ceil(TOGETHER).max(1) as u32;
+        let bundles = bundles.into_par_iter().map(|index| target.start(index, set)).collect();
+        Self { bundles, set, trajectory: 0, step: 0.3 }
+    }
+
+    /// Takes other random numbers from here on, those of set `set`.
+    pub fn rename(&mut self, set: u32) {
+        self.set = set;
+    }
+
+    pub fn count(&self) -> usize {
+        self.bundles.len() * TOGETHER
+    }
+
+    /// Goes on in another measure.
+    pub fn enter(&mut self, target: &Target<'_>) {
+        self.bundles.par_iter_mut().for_each(|bundle| bundle.state = target.state(&bundle.position));
+    }
+
+    /// One trajectory of every chain and one redrawing along û; returns the mean acceptance probability of the trajectories.
+    pub fn advance(&mut self, target: &Target<'_>) -> f64 {
+        let (set, trajectory, step) = (self.set, self.trajectory, self.step);
+        // The same length for all, since they move together; its jitter breaks resonances.
+        let jitter = 0.6 + 0.8 * address(set, trajectory, 4).uniform();
+        let steps = (jitter * ANGLE / step).round().max(1.0) as usize;
+        self.bundles.par_iter_mut().for_each(|bundle| {
+            let noise = Noise { set, index: trajectory * 4096 + bundle.index };
+            target.trajectory(bundle, step, steps, &noise);
+            target.redraw_along(bundle, &noise);
+        });
+        self.trajectory += 1;
+        self.bundles.iter().map(|bundle| bundle.accepted).sum::<f64>() / self.bundles.len() as f64
+    }
+
+    /// [`Chains::advance`], and the step changed by Robbins–Monro in ln h: fast at first, then averaging.
+    pub fn adapt(&mut self, target: &Target<'_>, since: usize) {
+        let rate = self.advance(target);
+        let gain = 2.0 / (1.0 + since as f64).powf(0.6);
+        self.step = (self.step * (gain * (rate - TARGET)).exp()).clamp(1e-4, LARGEST_STEP);
+    }
+
+    /// The draws that the chains are at, a block per bundle.
+    pub fn record(&self, target: &Target<'_>) -> Vec<Block> {
+        let trajectory = self.trajectory.saturating_sub(1);
+        let record =
+            |bundle: &Bundle| target.record(bundle, &Noise { set: self.set, index: trajectory * 4096 + bundle.index });
+        self.bundles.par_iter().map(record).collect()
+    }
+
+    /// Of every bundle its features and, per chain, the tilt at the mean field, φ·Be/√(λ1N1) and the averages over the fields given w.
+    pub fn units<'a>(
+        &'a self,
+        target: &'a Target<'_>,
+    ) -> impl Iterator<Item = (&'a Mat<f64>, Vec<(Tilt, f64, Mixed)>)> {
+        self.bundles.iter().map(|bundle| {
+            let State { features, tilts, pulls, .. } = &bundle.state;
+            (features, tilts.iter().zip(pulls).map(|(&tilt, &pull)| (tilt, pull, target.mixed(tilt, pull))).collect())
+        })
+    }
+}
+
+/// Names the random numbers of one bundle in one trajectory.
+struct Noise {
+    set: u32,
+    index: u32,
+}
+
+impl Noise {
+    fn normals(&self, step: u32, count: usize) -> Vec<f64> {
+        let mut noise = vec![0.0; count];
+        address(self.set, self.index, step).normals(&mut noise);
+        noise
+    }
+
+    fn uniform(&self, step: u32, k: usize) -> f64 {
+        address(self.set, self.index, step + k as u32).uniform()
+    }
+}
+
+/// What the random numbers of a trajectory are for; from the last four on there is one for every chain.
+const MOMENTUM: u32 = 2;
+const ALONG: u32 = 3;
+const TESTED: u32 = 8;
+const ACCEPTANCE: u32 = 16;
+const WIDENING: u32 = 64;
+const ACCEPTANCE_ALONG: u32 = 128;
+const FIELD: u32 = 192;
+
 impl Target<'_> {
-    fn start(&self, index: u32) -> Bundle {
+    fn start(&self, index: u32, set: u32) -> Bundle {
         let rank = self.problem.rank();
         let mut noise = vec![0.0f64; TOGETHER * rank];
-        address(self.set, index, 1).normals(&mut noise);
+        address(set, index, 1).normals(&mut noise);
         let position = Mat::from_fn(rank, TOGETHER, |j, i| noise[i * rank + j]);
         Bundle { index, state: self.state(&position), position, accepted: 0.0 }
     }
 
-    /// One trajectory of every chain; returns the mean acceptance probability.
-    fn advance(&self, bundles: &mut [Bundle], step: f64, trajectory: u32) -> f64 {
-        // The same length for all, since they move together; its jitter breaks resonances.
-        let jitter = 0.6 + 0.8 * address(self.set, trajectory, 4).uniform();
-        let steps = (jitter * ANGLE / step).round().max(1.0) as usize;
-        bundles.par_iter_mut().for_each(|bundle| self.trajectory(bundle, step, steps, trajectory));
-        bundles.iter().map(|bundle| bundle.accepted).sum::<f64>() / bundles.len() as f64
+    fn mixed(&self, tilt: Tilt, pull: f64) -> Mixed {
+        match self.mixture {
+            Some(mixture) => mixture.at(tilt, pull),
+            None => {
+                let mean = tilt.m / (1.0 + tilt.q.max(0.0));
+                Mixed { log_weight: tilt.log_weight(), mean, square: mean * mean, with_offset: 0.0 }
+            }
+        }
     }
 
-    fn trajectory(&self, bundle: &mut Bundle, step: f64, steps: usize, trajectory: u32) {
+    fn trajectory(&self, bundle: &mut Bundle, step: f64, steps: usize, noise: &Noise) {
         let rank = self.problem.rank();
-        let index = trajectory * 4096 + bundle.index;
-        let mut noise = vec![0.0f64; TOGETHER * rank];
-        address(self.set, index, 2).normals(&mut noise);
-        let mut momentum = Mat::from_fn(rank, TOGETHER, |j, i| noise[i * rank + j]);
+        let normals = noise.normals(MOMENTUM, TOGETHER * rank);
+        let mut momentum = Mat::from_fn(rank, TOGETHER, |j, i| normals[i * rank + j]);
         let mut position = bundle.position.clone();
         let before = energies(&position, &momentum, &bundle.state);
         let (sin, cos) = step.sin_cos();
@@ -141,16 +239,43 @@ impl Target<'_> {
         for (k, (before, after)) in before.iter().zip(&after).enumerate() {
             let probability = (before - after).exp().min(1.0);
             // A NaN is never accepted.
-            let uniform = address(self.set, index, 16 + k as u32).uniform();
-            if uniform < probability {
-                bundle.position.col_mut(k).copy_from(position.col(k));
-                bundle.state.adopt(&state, k);
+            if noise.uniform(ACCEPTANCE, k) < probability {
+                bundle.adopt(&position, &state, k);
             }
             bundle.accepted += if probability.is_nan() { 0.0 } else { probability } / TOGETHER as f64;
         }
     }
 
-    /// Ψ and its gradient: with s_q, s_m the slopes of ln of the tilt, ∇_φ = s_q 2Bφ/(λ1N1) + s_m a/√(λ1N1), and ∇_x = −Zᵀ(σ'(h)∘∇_φ)/√λ0.
+    /// Draws x·û' anew, where there is a û'.
+    fn redraw_along(&self, bundle: &mut Bundle, noise: &Noise) {
+        if self.direction.iter().all(|u| *u == 0.0) {
+            return;
+        }
+        let normals = noise.normals(ALONG, TOGETHER);
+        let along = |x: faer::ColRef<'_, f64>| x.iter().zip(self.direction).map(|(x, u)| x * u).sum::<f64>();
+        let before: Vec<f64> = bundle.position.col_iter().map(along).collect();
+        let after: Vec<f64> = (normals.iter().enumerate())
+            .map(|(k, z)| {
+                let component = (noise.uniform(WIDENING, k) * WIDENINGS.len() as f64) as usize;
+                z * WIDENINGS[component.min(WIDENINGS.len() - 1)].sqrt()
+            })
+            .collect();
+        let mut position = bundle.position.clone();
+        for (k, column) in position.col_iter_mut().enumerate() {
+            column.iter_mut().zip(self.direction).for_each(|(x, u)| *x += (after[k] - before[k]) * u);
+        }
+        let state = self.state(&position);
+        for k in 0..TOGETHER {
+            let gain = bundle.state.potential[k] - state.potential[k];
+            let log = gain + log_prior_over_widened(after[k]) - log_prior_over_widened(before[k]);
+            if noise.uniform(ACCEPTANCE_ALONG, k) < log.exp() {
+                bundle.adopt(&position, &state, k);
+            }
+        }
+    }
+
+    /// Ψ and its gradient: with s_q, s_m the slopes of ln of the tilt, ∇_φ = s_q 2Bφ/(λ1N1) + s_m a/√(λ1N1), and ∇_x = −Zᵀ(σ'(h)∘∇_φ)/√λ0. In a mixture
+    /// the slopes are averages over its fields, s_m a is −Be for the offset.
     fn state(&self, position: &Mat<f64>) -> State {
         let Target { problem, network, measure, .. } = self;
         let deviation = 1.0 / network.lambda0.sqrt();
@@ -163,33 +288,57 @@ impl Target<'_> {
         }
         let mut product = Mat::new();
         let tilts = measure.tilts(features.as_ref(), &mut product);
+        let pulls = measure.pulls(features.as_ref());
         let scale = measure.scale();
-        for (k, tilt) in tilts.iter().enumerate() {
-            let (slope_q, slope_m) = tilt.log_weight_slopes();
-            let (on_product, on_force) = (2.0 * slope_q / scale, slope_m / scale.sqrt());
-            let images = product.col_mut(k).iter_mut();
-            for ((image, h), a) in images.zip(h.col(k).iter()).zip(&measure.force) {
-                *image = network.activation.sigma_prime(*h) * (on_product * *image + on_force * a);
+        let mut potential = Vec::with_capacity(chains);
+        for (k, (tilt, pull)) in tilts.iter().zip(&pulls).enumerate() {
+            let mixed = self.mixed(*tilt, *pull);
+            potential.push(-mixed.log_weight);
+            let slope_q = -0.5 * (1.0 / (1.0 + tilt.q.max(0.0)) + mixed.square);
+            let (on_product, on_force) = (2.0 * slope_q / scale, mixed.mean / scale.sqrt());
+            let on_pull = mixed.with_offset / scale.sqrt();
+            let mut images = product.col_mut(k);
+            for (image, a) in images.as_mut().iter_mut().zip(&measure.force) {
+                *image = on_product * *image + on_force * a;
+            }
+            for (image, pull) in images.as_mut().iter_mut().zip(&measure.pull) {
+                *image -= on_pull * pull;
+            }
+            for (image, h) in images.iter_mut().zip(h.col(k).iter()) {
+                *image *= network.activation.sigma_prime(*h);
             }
         }
         let mut gradient = Mat::zeros(position.nrows(), chains);
         matmul(gradient.as_mut(), Accum::Replace, problem.z_train.transpose(), product.as_ref(), -deviation, Par::Seq);
-        State { features, potential: tilts.iter().map(|tilt| -tilt.log_weight()).collect(), gradient, tilts }
+        State { features, potential, gradient, tilts, pulls }
     }
 
-    fn record(&self, bundle: &Bundle, trajectory: u32) -> Block {
+    fn record(&self, bundle: &Bundle, noise: &Noise) -> Block {
         let deviation = 1.0 / self.network.lambda0.sqrt();
         let along =
             |x: faer::ColRef<'_, f64>| -> f64 { x.iter().zip(self.direction).map(|(x, u)| deviation * x * u).sum() };
         let weights = &bundle.position * faer::Scale(deviation);
-        let noise = address(self.set, trajectory * 4096 + bundle.index, 8);
+        let State { features, tilts, pulls, .. } = &bundle.state;
+        let offsets = self.mixture.map(|mixture| {
+            let pick = |(k, (tilt, pull)): (usize, (&Tilt, &f64))| mixture.pick(*tilt, *pull, noise.uniform(FIELD, k));
+            tilts.iter().zip(pulls).enumerate().map(pick).collect()
+        });
         Block {
-            features: bundle.state.features.clone(),
-            tested: tested(self.problem, self.network, &weights, &noise),
+            features: features.clone(),
+            tested: tested(self.problem, self.network, &weights, &address(noise.set, noise.index, TESTED)),
             weights,
             along: bundle.position.col_iter().map(along).collect(),
-            log_base: bundle.state.tilts.iter().map(|tilt| -tilt.log_weight()).collect(),
+            log_base: tilts.iter().map(|tilt| -tilt.log_weight()).collect(),
+            offsets: offsets.unwrap_or_default(),
         }
+    }
+}
+
+impl Bundle {
+    /// Moves chain `k` to where it stands in `position`.
+    fn adopt(&mut self, position: &Mat<f64>, state: &State, k: usize) {
+        self.position.col_mut(k).copy_from(position.col(k));
+        self.state.adopt(state, k);
     }
 }
 
@@ -200,6 +349,7 @@ impl State {
         self.gradient.col_mut(k).copy_from(other.gradient.col(k));
         self.potential[k] = other.potential[k];
         self.tilts[k] = other.tilts[k];
+        self.pulls[k] = other.pulls[k];
     }
 }
 

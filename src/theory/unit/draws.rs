@@ -16,7 +16,7 @@ use crate::theory::spectrum::dot;
 pub(super) const BLOCK: usize = 256;
 
 /// Variances along û of the parts of the mixture over that of the prior.
-const WIDENINGS: [f64; 3] = [1.0, 3.0, 9.0];
+pub(super) const WIDENINGS: [f64; 3] = [1.0, 3.0, 9.0];
 
 /// Names the noise of the single-unit theories, with the number of the set: no chain of a run has these numbers.
 const STREAM: u32 = u32::MAX - 1;
@@ -38,6 +38,8 @@ pub(super) struct Block {
     pub along: Vec<f64>,
     /// ln of prior over proposal density, up to a constant; what a chain drew under another measure counts as its proposal.
     pub log_base: Vec<f64>,
+    /// By how much t is off its mean in the field of each draw ([`collective`](super::collective)); empty where one field is that of all.
+    pub offsets: Vec<f64>,
 }
 
 /// Draws in blocks of equal length; draw k of the whole belongs to group k mod `groups`, and groups are independent.
@@ -67,20 +69,24 @@ impl Draws {
                         let original: f64 = column.as_ref().iter().zip(direction).map(|(w, u)| w * u).sum();
                         along[i] = WIDENINGS[i % WIDENINGS.len()].sqrt() * original;
                         column.as_mut().iter_mut().zip(direction).for_each(|(w, u)| *w += (along[i] - original) * u);
-                        let x = 0.5 * network.lambda0 * along[i] * along[i];
-                        // p0 over the mixture, with their common normalisation left out.
-                        let relative = WIDENINGS.map(|wide| (x - x / wide).exp() / wide.sqrt());
-                        log_base[i] = -(relative.iter().sum::<f64>() / relative.len() as f64).ln();
+                        log_base[i] = log_prior_over_widened(network.lambda0.sqrt() * along[i]);
                     }
                 }
                 let tested = tested(problem, network, &weights, &address(set, index, 8));
                 let features = features(problem, network.activation, &weights);
-                Block { weights, features, tested, along, log_base }
+                Block { weights, features, tested, along, log_base, offsets: Vec::new() }
             })
             .collect::<Vec<_>>();
         let groups = blocks.len() * BLOCK;
         Self { blocks, groups, from_prior: true }
     }
+}
+
+/// ln of the density of √λ0 w·û = `along` under the prior over that under the mixture.
+pub(super) fn log_prior_over_widened(along: f64) -> f64 {
+    let x = 0.5 * along * along;
+    let relative = WIDENINGS.map(|wide| (x - x / wide).exp() / wide.sqrt());
+    -(relative.iter().sum::<f64>() / relative.len() as f64).ln()
 }
 
 /// σ(Z w') of every column of `weights`.

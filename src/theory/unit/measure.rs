@@ -8,9 +8,12 @@
 //! It follows from the joint weight exp(−½λ1v² + v φ·a/√N1 − ½v² φᵀBφ/N1) by integrating v out: the others make the unit feel a force a on its
 //! contribution to the output and a stiffness B. (Derived for this project; B is A⁻¹ of the saddle point, or solved for.)
 
+use std::borrow::Cow;
+
 use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, MatRef, Par};
 
+use super::draws::Block;
 use crate::theory::spectrum::{Resolvent, dot, multiply};
 
 /// a and B, in the basis of the training points.
@@ -20,6 +23,8 @@ pub(super) struct Measure {
     pub force: Vec<f64>,
     /// B, (P, P), symmetric.
     pub stiffness: Mat<f64>,
+    /// Be, (P), by which the force changes with the others' output ([`collective`](super::collective)); empty where one force stands for all.
+    pub pull: Vec<f64>,
     /// λ1.
     pub lambda1: f64,
     /// N1.
@@ -46,13 +51,6 @@ impl Tilt {
         let stiff = 1.0 + self.q.max(0.0);
         (self.m / (lambda1.sqrt() * stiff), 1.0 / (lambda1 * stiff))
     }
-
-    /// Derivatives of [`Tilt::log_weight`] with respect to q and m.
-    pub fn log_weight_slopes(self) -> (f64, f64) {
-        let stiff = 1.0 + self.q.max(0.0);
-        let ratio = self.m / stiff;
-        (-0.5 * (1.0 / stiff + ratio * ratio), ratio)
-    }
 }
 
 impl Measure {
@@ -68,13 +66,7 @@ impl Measure {
         for (column, c) in stiffness.col_iter_mut().zip(&tilted) {
             column.iter_mut().zip(&tilted).for_each(|(x, r)| *x -= factor * r * c);
         }
-        Self { force: multiply(eigenvectors, &resolvent.dual), stiffness, lambda1, width }
-    }
-
-    /// The mean of this field and another.
-    pub fn half_way(&self, other: &Self) -> Self {
-        let force = self.force.iter().zip(&other.force).map(|(a, b)| 0.5 * (a + b)).collect();
-        Self { force, stiffness: (&self.stiffness + &other.stiffness) * faer::Scale(0.5), ..*self }
+        Self { force: multiply(eigenvectors, &resolvent.dual), stiffness, pull: Vec::new(), lambda1, width }
     }
 
     /// λ1 N1, which divides q and m².
@@ -96,6 +88,34 @@ impl Measure {
             Tilt { q: q / scale, m: m / scale.sqrt() }
         };
         (0..features.ncols()).map(tilt).collect()
+    }
+
+    /// φ·Be/√(λ1N1) of every column φ of `features`; zero where one force stands for all.
+    pub fn pulls(&self, features: MatRef<'_, f64>) -> Vec<f64> {
+        let root = self.scale().sqrt();
+        let product =
+            |phi: faer::ColRef<'_, f64>| phi.iter().zip(&self.pull).map(|(phi, pull)| phi * pull).sum::<f64>();
+        features.col_iter().map(|phi| product(phi) / root).collect()
+    }
+
+    /// [`Measure::tilts`] of the draws of a block, each in its own field.
+    pub fn tilts_of(&self, block: &Block, product: &mut Mat<f64>) -> Vec<Tilt> {
+        let mut tilts = self.tilts(block.features.as_ref(), product);
+        if !block.offsets.is_empty() {
+            let pulls = self.pulls(block.features.as_ref());
+            for ((tilt, offset), pull) in tilts.iter_mut().zip(&block.offsets).zip(&pulls) {
+                tilt.m -= offset * pull;
+            }
+        }
+        tilts
+    }
+
+    /// The force on draw `k` of a block.
+    pub fn force_of(&self, block: &Block, k: usize) -> Cow<'_, [f64]> {
+        match block.offsets.get(k) {
+            None => Cow::Borrowed(&self.force),
+            Some(offset) => self.force.iter().zip(&self.pull).map(|(a, pull)| a - offset * pull).collect(),
+        }
     }
 
     /// E_prior q, given the kernel of the prior.

@@ -12,18 +12,21 @@
 //! * **adaptive** solves for both: T a + √N1⟨vφ⟩ = y, B = (T + ⟨v²φφᵀ⟩ − ⟨vφ⟩⟨vφ⟩ᵀ)⁻¹.
 //!
 //! Averages are Monte Carlo, with errors of their own: importance sampling of prior draws, or Markov chains on the measure itself where the weights
-//! have lost their effective sample size. Derived for this project; neighbours are Seroussi, Naveh, Ringel, Nat. Commun. 14, 908 (2023), Rubin et al.,
+//! have lost their effective sample size. There one force and one stiffness no longer stand for all others, since some of these fit the data almost alone and exclude
+//! each other: the adaptive theory then has a mixture of fields ([`collective`]). Derived for this project; neighbours are Seroussi, Naveh, Ringel, Nat. Commun. 14, 908 (2023), Rubin et al.,
 //! arXiv 2502.03210, and Göring et al., arXiv 2510.15174.
 
 mod adaptive;
 mod anderson;
 mod chain;
+mod collective;
 mod density;
+mod descent;
 mod draws;
 mod estimate;
 mod measure;
 mod observe;
-mod redraw;
+mod population;
 #[cfg(test)]
 mod tests;
 mod vector;
@@ -35,6 +38,7 @@ use thiserror::Error;
 use super::{Kind, Prediction, Theory, TheoryError};
 pub use chain::ChainParams;
 pub use density::{Density, GRID, reach};
+use descent::Descent;
 use draws::Draws;
 pub use estimate::Estimate;
 use measure::Measure;
@@ -50,7 +54,7 @@ pub struct Params {
     pub sets: usize,
     /// Prior draws of one set, at least: forty per training point are taken where that is more.
     pub adaptive_draws: usize,
-    /// Markov chains of one set where prior draws fail the adaptive theory. A unit seldom leaves a far mode, so they are longer than those of the single-unit theory.
+    /// Markov chains of one set where prior draws fail the adaptive theory: so long at every temperature on the way, and at one that is asked for.
     pub adaptive_chain: ChainParams,
 }
 
@@ -61,7 +65,7 @@ impl Default for Params {
             chain: ChainParams { chains: 128, warmup: 60, draws: 150 },
             sets: 8,
             adaptive_draws: 8192,
-            adaptive_chain: ChainParams { chains: 128, warmup: 200, draws: 400 },
+            adaptive_chain: ChainParams { chains: 512, warmup: 80, draws: 400 },
         }
     }
 }
@@ -102,7 +106,6 @@ impl UnitError {
     /// What a failed solution at `temperature` means.
     fn from_failure(failure: adaptive::Failure, temperature: f64) -> Self {
         match failure {
-            adaptive::Failure::Unsettled(drift) => Self::Unsettled { kind: Kind::Adaptive, temperature, drift },
             adaptive::Failure::NotConverged(residual) => Self::NotConverged { temperature, residual },
             adaptive::Failure::RanAway | adaptive::Failure::Undersampled => {
                 Self::Unstable { kind: Kind::Adaptive, temperature, near: temperature }
@@ -232,10 +235,9 @@ impl Theory {
     }
 
     fn adaptive_ladder(&self, descending: &[f64], params: &Params) -> Vec<Result<UnitPrediction, TheoryError>> {
-        let count = params.adaptive_draws.max(40 * self.points());
         let valid: Vec<f64> = descending.iter().copied().filter(|&t| super::check_temperature(t).is_ok()).collect();
-        let mut branch = match valid.first() {
-            Some(&hottest) => adaptive::Branch::start(self, hottest, count, params.adaptive_chain),
+        let mut descent = match valid.first() {
+            Some(&hottest) => Descent::start(self, hottest, params),
             None => Err(TheoryError::Temperature { temperature: f64::NAN }),
         };
         let mut lost_at = None;
@@ -245,8 +247,7 @@ impl Theory {
                 if let Some(near) = lost_at {
                     return Err(UnitError::Unstable { kind: Kind::Adaptive, temperature, near }.into());
                 }
-                let branch = branch.as_mut().map_err(|error| error.clone())?;
-                let prediction = self.adaptive(branch, temperature, count, params);
+                let prediction = descent.as_mut().map_err(|error| error.clone())?.predict(temperature);
                 match prediction {
                     Err(TheoryError::Unit(UnitError::Unstable { near, .. })) => lost_at = Some(near),
                     Err(TheoryError::Unit(_)) => lost_at = Some(temperature),
@@ -255,74 +256,6 @@ impl Theory {
                 prediction
             })
             .collect()
-    }
-
-    /// The prediction at the temperature to which `branch` is followed: from prior draws, or from chains where those fail.
-    fn adaptive(
-        &self,
-        branch: &mut adaptive::Branch<'_>,
-        temperature: f64,
-        count: usize,
-        params: &Params,
-    ) -> Result<UnitPrediction, TheoryError> {
-        let saddle = self.saddle(temperature)?;
-        let sets = params.sets.max(2);
-        let labels = &self.problem.y_train;
-        let field = branch.solve_at(temperature)?.clone();
-        if !branch.by_chains() {
-            let predict = |set| {
-                let sample = adaptive::sample(self, &saddle, count, set);
-                let solved = adaptive::solve(&sample, labels, temperature, &field.measure, field.second_moment);
-                self.adaptive_on(&sample, solved, &saddle)?.sampled_well()
-            };
-            let from_prior = (0..sets as u32).map(predict).collect::<Result<Vec<_>, _>>();
-            match from_prior {
-                Ok(predictions) => return UnitPrediction::combined(&predictions, None),
-                Err(TheoryError::Unit(_)) => branch.take_chains(),
-                Err(error) => return Err(error),
-            }
-        }
-        let field = branch.solve_at(temperature)?;
-        let draw = |set| {
-            redraw::sample(self, &saddle, field, &params.adaptive_chain, set)
-                .map_err(|failure| UnitError::from_failure(failure, temperature))
-        };
-        let mut all = draw(0)?;
-        let each = all.draws.blocks.len();
-        for set in 1..sets as u32 {
-            all.draws.blocks.extend(draw(set)?.draws.blocks);
-        }
-        let solve = |sample: &adaptive::Sample, from: &adaptive::Field| {
-            redraw::solve_on(sample, labels, temperature, from)
-                .map_err(|failure| TheoryError::from(UnitError::from_failure(failure, temperature)))
-        };
-        let solution = solve(&all, field)?;
-        let joint = self.adaptive_on(&all, Ok(solution.clone()), &saddle)?.sampled_well()?;
-        let mut without = Vec::with_capacity(sets);
-        for _ in 0..sets {
-            let left_out: Vec<_> = all.draws.blocks.drain(..each).collect();
-            without.push(self.adaptive_on(&all, Ok(solve(&all, &solution)?), &saddle)?);
-            all.draws.blocks.extend(left_out);
-        }
-        UnitPrediction::combined(&without, Some(&joint))?.sampled_well()
-    }
-
-    /// What the draws of `sample` say in the field that was solved for on them.
-    fn adaptive_on(
-        &self,
-        sample: &adaptive::Sample,
-        solved: Result<adaptive::Field, adaptive::Failure>,
-        saddle: &Prediction,
-    ) -> Result<UnitPrediction, TheoryError> {
-        let temperature = saddle.temperature;
-        let solved = solved.map_err(|failure| UnitError::from_failure(failure, temperature))?;
-        let (direction, prior) = (self.reduced_direction(saddle), self.nngp(temperature)?);
-        let observed =
-            observe::observe(self, &sample.draws, &solved.measure, &prior, &direction, saddle.density_reaches());
-        let loss = Estimate::exact(solved.loss(temperature) / self.points() as f64);
-        let mut prediction = UnitPrediction::new(Kind::Adaptive, temperature, observed, Some(loss))?;
-        prediction.solution = UnitSolution { residual: solved.residual, iterations: solved.iterations };
-        Ok(prediction)
     }
 
     fn measure(&self, saddle: &Prediction) -> Measure {
@@ -384,19 +317,11 @@ impl UnitPrediction {
         Ok(self)
     }
 
-    /// The mean of predictions from independent sets of draws, with the error from their spread. With `joint`, the prediction from all sets, `all` are those
-    /// from all but one each, and the mean and its error are those of the jackknife.
-    fn combined(all: &[Self], joint: Option<&Self>) -> Result<Self, TheoryError> {
+    /// The mean of predictions from independent sets of draws, with the error from their spread.
+    fn combined(all: &[Self]) -> Result<Self, TheoryError> {
         let first = &all[0];
         let sets = all.len() as f64;
-        let jackknife = |mean: f64, joint: f64| sets * joint - (sets - 1.0) * mean;
-        let over = |value: &dyn Fn(&Self) -> f64| {
-            let mean = Estimate::of_independent(&all.iter().map(value).collect::<Vec<_>>());
-            joint.map_or(mean, |joint| Estimate {
-                value: jackknife(mean.value, value(joint)),
-                error: (sets - 1.0) * mean.error,
-            })
-        };
+        let over = |value: &dyn Fn(&Self) -> f64| Estimate::of_independent(&all.iter().map(value).collect::<Vec<_>>());
         let scalar = |field: &dyn Fn(&Self) -> Estimate| {
             let values = over(&|p| field(p).value);
             // What is exact in every set has no spread, but an error that rounding makes.
@@ -421,9 +346,6 @@ impl UnitPrediction {
         let mut gram = first.gram.clone();
         all[1..].iter().for_each(|p| gram += &p.gram);
         gram *= faer::Scale(1.0 / sets);
-        if let Some(joint) = joint {
-            gram = &joint.gram * faer::Scale(sets) - gram * faer::Scale(sets - 1.0);
-        }
         let combined = Self {
             kind: first.kind,
             temperature: first.temperature,

@@ -64,7 +64,7 @@ struct Row {
 
 /// Tilts of all draws in order.
 pub(super) fn tilts(draws: &Draws, measure: &Measure) -> Vec<Tilt> {
-    let per_block = draws.blocks.par_iter().map(|block| measure.tilts(block.features.as_ref(), &mut Mat::new()));
+    let per_block = draws.blocks.par_iter().map(|block| measure.tilts_of(block, &mut Mat::new()));
     per_block.collect::<Vec<_>>().concat()
 }
 
@@ -247,7 +247,7 @@ pub(super) fn prior_weights(draws: &Draws) -> Vec<f64> {
 }
 
 fn rows(block: &Block, measure: &Measure, members: &[Vec<usize>]) -> Vec<Row> {
-    let tilts = measure.tilts(block.features.as_ref(), &mut Mat::new());
+    let tilts = measure.tilts_of(block, &mut Mat::new());
     (tilts.into_iter().enumerate())
         .map(|(k, tilt)| {
             let phi = block.features.col(k);

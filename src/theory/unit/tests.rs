@@ -384,21 +384,22 @@ fn the_adaptive_field_is_that_of_sums_over_the_plane() {
     }
 }
 
-/// Where prior draws know the measure, the field solved on the draws of its own chains gives the same prediction.
+/// Where prior draws know the measure, populations of chains come to the same prediction.
 #[test]
-fn chains_solve_the_field_that_prior_draws_solve() {
+fn chains_find_the_field_that_prior_draws_solve() {
     const TEMPERATURE: f64 = 0.5;
     let params = Params {
-        adaptive_chain: ChainParams { chains: 64, warmup: 40, draws: 100 },
+        adaptive_chain: ChainParams { chains: 256, warmup: 80, draws: 400 },
         adaptive_draws: 4096,
         ..Params::default()
     };
     for activation in [Activation::Erf, Activation::Relu] {
-        let theory = Theory::new(&problem(), &network(activation)).unwrap();
-        let count = params.adaptive_draws;
-        let mut branch = adaptive::Branch::start(&theory, TEMPERATURE, count, params.adaptive_chain).unwrap();
-        branch.take_chains();
-        let chained = theory.adaptive(&mut branch, TEMPERATURE, count, &params).unwrap();
+        let network = Network { width: 48, ..network(activation) };
+        let theory = Theory::new(&problem(), &network).unwrap();
+        let mut descent = Descent::start(&theory, TEMPERATURE, &params).unwrap();
+        assert_eq!(descent.predict(2.0 * TEMPERATURE).unwrap().method, Method::Importance);
+        descent.take_chains().unwrap();
+        let chained = descent.predict(TEMPERATURE).unwrap();
         let ladder = theory.unit_ladder(Kind::Adaptive, &[TEMPERATURE, 0.8 * TEMPERATURE], &params);
         let [prior, colder] = [&ladder[0], &ladder[1]].map(|p| p.as_ref().unwrap());
         assert_eq!((prior.method, chained.method), (Method::Importance, Method::Chain), "{activation:?}");
@@ -408,10 +409,13 @@ fn chains_solve_the_field_that_prior_draws_solve() {
             pairs.map(|(a, b)| (a.value - b.value).abs() / a.error.hypot(b.error)).fold(0.0, f64::max)
         };
         println!("{activation:?}: {:.1} apart, {:.1} at a fifth less", apart(prior), apart(colder));
+        for (a, b) in all(prior).iter().zip(all(&chained)) {
+            println!("  {:.5} ± {:.5}  {:.5} ± {:.5}", a.value, a.error, b.value, b.error);
+        }
         // Errors from eight sets are themselves known to a quarter only.
         assert!(apart(prior) < 1.5 * MOST_Z, "{activation:?}: {}", apart(prior));
         assert!(apart(colder) > 3.0 * MOST_Z, "{activation:?}: a fifth in temperature must be seen, {}", apart(colder));
-        assert!(chained.solution.residual < 1e-5 && chained.effective_fraction > 0.8, "{activation:?}");
+        assert!(chained.solution.residual < 0.01 && chained.effective_fraction > 0.99, "{activation:?}");
     }
 }
 
@@ -452,23 +456,24 @@ fn zero_labels_have_no_direction() {
     }
 }
 
-/// The digits of the quick preset, whose coldest temperatures let one unit fit the data alone: from there down there are errors and no numbers.
+/// The digits of the quick preset, whose coldest temperatures let one unit fit the data alone: from there down there are errors and no numbers. Populations so
+/// small do not hold the branch of the adaptive theory as far as those of the default do.
 #[test]
 fn lost_stability_is_an_error_at_all_lower_temperatures() {
     let experiment = Experiment::resolve(preset("quick").unwrap()).unwrap();
     let theory = prepare(&experiment).unwrap().theory;
-    let temperatures = [0.02, 10.0, 0.3, 0.04];
     for kind in Kind::UNITS {
-        let adaptive_chain = ChainParams { chains: 64, warmup: 60, draws: 60 };
+        let temperatures = if kind == Kind::SingleUnit { [0.02, 10.0, 0.3, 0.04] } else { [0.0005, 10.0, 0.3, 0.002] };
+        let adaptive_chain = ChainParams { chains: 32, warmup: 30, draws: 40 };
         let params = Params { sets: 2, adaptive_chain, ..Params::default() };
         let ladder = theory.unit_ladder(kind, &temperatures, &params);
         assert!(ladder[1].is_ok() && ladder[2].is_ok(), "{kind:?}: {:?}", ladder[2].as_ref().err());
         // Where the solution is first missed any guard may have spoken; below, it is lost.
-        assert!(matches!(ladder[3], Err(TheoryError::Unit(_))), "{kind:?} at T = 0.04");
+        assert!(matches!(ladder[3], Err(TheoryError::Unit(_))), "{kind:?} at T = {}", temperatures[3]);
         let Err(TheoryError::Unit(UnitError::Unstable { near, temperature, .. })) = ladder[0] else {
             panic!("{kind:?}: {:?}", ladder[0].as_ref().map(|p| p.readout_second_moment))
         };
-        assert!(temperature == 0.02 && (0.04..0.3).contains(&near), "{kind:?}: {near}");
+        assert!(temperature == temperatures[0] && (temperatures[3]..0.3).contains(&near), "{kind:?}: {near}");
         let message = ladder[0].as_ref().err().map(ToString::to_string);
         assert!(message.is_some_and(|message| message.contains("loses stability near T =")));
     }

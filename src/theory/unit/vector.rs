@@ -95,15 +95,16 @@ impl Sums {
     ) {
         let (problem, network) = (&theory.problem, &theory.network);
         let mut pull = Mat::new();
-        let tilts = measure.tilts(block.features.as_ref(), &mut pull);
+        let tilts = measure.tilts_of(block, &mut pull);
         let h = &problem.z_train * &block.weights;
         let mut readouts = Vec::with_capacity(tilts.len());
-        for ((tilt, h), pull) in tilts.iter().zip(h.col_iter()).zip(pull.col_iter_mut()) {
+        for (k, ((tilt, h), pull)) in tilts.iter().zip(h.col_iter()).zip(pull.col_iter_mut()).enumerate() {
+            let force = measure.force_of(block, k);
             let (mean, variance) = tilt.readout(measure.lambda1);
             let second = (mean * mean + variance) / measure.width.sqrt();
             let third = mean * (mean * mean + 3.0 * variance) / measure.width;
             // `pull` holds Bφ.
-            for ((pull, h), a) in pull.iter_mut().zip(h.iter()).zip(&measure.force) {
+            for ((pull, h), a) in pull.iter_mut().zip(h.iter()).zip(&*force) {
                 *pull = network.activation.sigma_prime(*h) * (second * a - third * *pull);
             }
             readouts.push(mean);

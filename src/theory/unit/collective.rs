@@ -1,0 +1,387 @@
+//! The others' output along one direction beyond its Gaussian: what keeps several units from fitting the data at once.
+//!
+//! # Derivation
+//!
+//! One unit of a network of N1 is distributed as p0(w) p0(v) Z(y − x), with x = vφ/√N1 its part of the output and Z(y') the evidence of the other
+//! N1 − 1 for labels y'. The adaptive theory takes ln Z to second order in x, as if the others' output f' were Gaussian, of covariance C. At low
+//! temperature and large P/N1 that fails: a few units fit much of the data alone, |x| is as large as |y|, and where one does, no second does. In a Gaussian of
+//! covariance C they come and go independently: the more of them there are, the softer (T + C)⁻¹ is where they act, and the more come. So C is split along
+//! one direction g of the data,
+//!
+//! ```text
+//! t = g·f',     f' = F + (t − t̄) e + f⊥,     e = Cg/(gᵀCg),     f⊥ Gaussian of covariance C⊥ = C − CggᵀC/(gᵀCg),  uncorrelated with t
+//! ```
+//!
+//! and along it the law of t is kept. With B = (T + C⊥)⁻¹ and b = eᵀBe,
+//!
+//! ```text
+//! Z(y − x) ∝ ∫dt ω(t) exp( x·(a − (t − t̄)Be) − ½xᵀBx ),     ω(t) ∝ ρ^{*(N1−1)}(t) exp( −½b(t − t̄)² + κt ),     ⟨t⟩_ω = t̄ = g·(y − Ta)
+//! ```
+//!
+//! where ρ is the law of g·x of one unit without the others' answer to it, exp(−½bs²) ∫dt ω(t) exp(−bs(t − t̄)) = W(s), and κ holds the mean where the force
+//! has it. So a unit is in a mixture of fields of force a − (t − t̄)Be. A Gaussian ω of variance 1/(b + 1/gᵀCg) gives back (T + C)⁻¹, and that is where
+//! N1 → ∞ at fixed P leads; the difference is of higher order than 1/N1 there, and of order one where units fit the data alone. g is the direction of a: along it the
+//! force acts, and such units lie. (Derived for this project.)
+
+use faer::Mat;
+
+use super::measure::Tilt;
+use crate::theory::spectrum::{dot, multiply};
+
+/// Points of the grid of t, an odd number.
+const GRID: usize = 201;
+
+/// Logarithm of the weight below which a field does not count.
+const LEAST: f64 = -40.0;
+
+/// Logarithm of a term over the largest below which it does not add to a sum of some hundred.
+const NEGLIGIBLE: f64 = -36.0;
+
+/// Rounds in which ρ and W are made consistent; they go on from those of the iteration before.
+const ROUNDS: usize = 3;
+
+/// Force a − oBe with probability ω.
+pub(super) struct Mixture {
+    /// o = t − t̄.
+    pub offsets: Vec<f64>,
+    pub log_weights: Vec<f64>,
+}
+
+/// Of one w in a mixture of fields, in units in which λ1 = 1: ln of p(w)/p0(w), and averages over the fields given w of μ = m/(1 + q).
+pub(super) struct Mixed {
+    pub log_weight: f64,
+    /// ⟨μ⟩, ⟨μ²⟩ and ⟨oμ⟩.
+    pub mean: f64,
+    pub square: f64,
+    pub with_offset: f64,
+}
+
+impl Mixture {
+    /// Of a w whose tilt is `tilt` at the mean field; `pull` is φ·Be/√(λ1N1).
+    pub fn at(&self, tilt: Tilt, pull: f64) -> Mixed {
+        let stiff = 1.0 + tilt.q.max(0.0);
+        let mut exponents = [f64::NEG_INFINITY; GRID];
+        let mut most = f64::NEG_INFINITY;
+        for ((exponent, offset), log) in exponents.iter_mut().zip(&self.offsets).zip(&self.log_weights) {
+            *exponent = log + 0.5 * (tilt.m - offset * pull).powi(2) / stiff;
+            most = most.max(*exponent);
+        }
+        let (mut total, mut mean, mut square, mut with_offset) = (0.0, 0.0, 0.0, 0.0);
+        for (exponent, offset) in exponents.iter().zip(&self.offsets) {
+            if exponent - most < NEGLIGIBLE {
+                continue;
+            }
+            let p = (exponent - most).exp();
+            let mu = (tilt.m - offset * pull) / stiff;
+            total += p;
+            mean += p * mu;
+            square += p * mu * mu;
+            with_offset += p * offset * mu;
+        }
+        Mixed {
+            log_weight: most + total.ln() - 0.5 * stiff.ln(),
+            mean: mean / total,
+            square: square / total,
+            with_offset: with_offset / total,
+        }
+    }
+
+    /// The offset of one field drawn given w, with `uniform` in (0, 1).
+    pub fn pick(&self, tilt: Tilt, pull: f64, uniform: f64) -> f64 {
+        let stiff = 1.0 + tilt.q.max(0.0);
+        let log: Vec<f64> = (self.offsets.iter().zip(&self.log_weights))
+            .map(|(offset, log)| log + 0.5 * (tilt.m - offset * pull).powi(2) / stiff)
+            .collect();
+        let weights = normalised(&log);
+        let mut left = uniform;
+        for (offset, p) in self.offsets.iter().zip(&weights) {
+            left -= p;
+            if left < 0.0 {
+                return *offset;
+            }
+        }
+        self.offsets.last().copied().unwrap_or(0.0)
+    }
+
+    /// Variance of t.
+    pub fn variance(&self) -> f64 {
+        let weights: Vec<f64> = self.log_weights.iter().map(|log| log.exp()).collect();
+        let mean = dot(&weights, &self.offsets);
+        weights.iter().zip(&self.offsets).map(|(p, offset)| p * (offset - mean).powi(2)).sum()
+    }
+}
+
+/// How C falls apart along g.
+pub(super) struct Split {
+    /// gᵀCg.
+    pub variance: f64,
+    /// e.
+    pub axis: Vec<f64>,
+    /// C⊥.
+    pub rest: Mat<f64>,
+}
+
+/// The law of t, from tallies of g·x of single units.
+#[derive(Clone)]
+pub(super) struct Law {
+    /// g.
+    pub direction: Vec<f64>,
+    step: f64,
+    /// Probability of s = g·x of one unit in each cell, averaged over iterations; empty before the first.
+    tally: Vec<f64>,
+    /// ln W on the grid; empty before it was needed.
+    answer: Vec<f64>,
+}
+
+impl Law {
+    /// Along the direction of `force`, which must not be zero, on a grid that holds the whole output along it and its spread.
+    pub fn new(force: &[f64], labels: &[f64], spread: &Mat<f64>) -> Self {
+        let size = dot(force, force).sqrt();
+        let direction: Vec<f64> = force.iter().map(|a| a / size).collect();
+        let deviation = dot(&direction, &multiply(spread.as_ref(), &direction)).max(0.0).sqrt();
+        let reach = 1.6 * dot(&direction, labels).abs() + 4.0 * deviation;
+        Self { direction, step: 2.0 * reach / (GRID - 1) as f64, tally: Vec::new(), answer: Vec::new() }
+    }
+
+    /// t or s at the middle of cell k.
+    fn at(&self, k: usize) -> f64 {
+        (k as f64 - (GRID / 2) as f64) * self.step
+    }
+
+    pub fn split(&self, spread: &Mat<f64>) -> Split {
+        let image = multiply(spread.as_ref(), &self.direction);
+        let variance = dot(&self.direction, &image);
+        let axis: Vec<f64> = image.iter().map(|x| x / variance).collect();
+        let mut rest = spread.clone();
+        for (column, c) in rest.col_iter_mut().zip(&axis) {
+            column.iter_mut().zip(&image).for_each(|(x, r)| *x -= r * c);
+        }
+        Split { variance, axis, rest }
+    }
+
+    /// Takes the share `gain` of the tally from units whose s is Gaussian with these means and deviations, widened to a cell at least.
+    pub fn add(&mut self, units: &[(f64, f64)], gain: f64) {
+        let mut tally = vec![0.0; GRID];
+        for &(mean, deviation) in units {
+            let deviation = deviation.max(0.6 * self.step);
+            let cell = |s: f64| (s / self.step + (GRID / 2) as f64).clamp(0.0, (GRID - 1) as f64);
+            let (from, to) = (cell(mean - 5.0 * deviation) as usize, cell(mean + 5.0 * deviation).ceil() as usize);
+            let density = |k: usize| (-0.5 * ((self.at(k) - mean) / deviation).powi(2)).exp();
+            let total: f64 = (from..=to).map(density).sum();
+            // Beyond the grid there is nothing.
+            if total > 0.0 {
+                (from..=to).for_each(|k| tally[k] += density(k) / total / units.len() as f64);
+            }
+        }
+        if self.tally.is_empty() {
+            self.tally = tally;
+        } else {
+            self.tally.iter_mut().zip(&tally).for_each(|(old, new)| *old += gain * (new - *old));
+        }
+    }
+
+    /// ω for the others of a unit, with ⟨t⟩ = `mean` and the stiffness b = `stiffness` along e; `variance` is gᵀCg.
+    pub fn mixture(&mut self, others: usize, mean: f64, stiffness: f64, variance: f64) -> Mixture {
+        let grid: Vec<f64> = (0..GRID).map(|k| self.at(k)).collect();
+        if self.answer.is_empty() {
+            // Of a Gaussian.
+            let left = 1.0 / (stiffness + 1.0 / variance);
+            let slope = stiffness - stiffness * stiffness * left;
+            self.answer = grid.iter().map(|s| -0.5 * slope * s * s).collect();
+        }
+        let mut mixture = Mixture { offsets: Vec::new(), log_weights: Vec::new() };
+        for _ in 0..ROUNDS {
+            let alone: Vec<f64> = self.tally.iter().zip(&self.answer).map(|(p, answer)| p.ln() - answer).collect();
+            // A tilt common to all units changes nothing in the end, and puts their sum on the grid.
+            let one = tilted_to(&alone, &grid, mean / others.max(1) as f64, self.step);
+            let together = power(&normalised(&one), others);
+            let base: Vec<f64> =
+                (together.iter().zip(&grid)).map(|(log, t)| log - 0.5 * stiffness * (t - mean).powi(2)).collect();
+            let log = tilted_to(&base, &grid, mean, self.step);
+            let total = log_sum(&log);
+            let fields = grid.iter().zip(&log).map(|(t, log)| (t - mean, log - total)).filter(|&(_, log)| log > LEAST);
+            (mixture.offsets, mixture.log_weights) = fields.unzip();
+            self.answer = (grid.iter().zip(&self.answer))
+                .map(|(s, before)| {
+                    let terms: Vec<f64> = (mixture.offsets.iter().zip(&mixture.log_weights))
+                        .map(|(offset, log)| log - stiffness * s * offset)
+                        .collect();
+                    0.5 * (before + log_sum(&terms) - 0.5 * stiffness * s * s)
+                })
+                .collect();
+        }
+        mixture
+    }
+}
+
+/// `log` and a term linear in t that gives the law this mean.
+fn tilted_to(log: &[f64], grid: &[f64], mean: f64, step: f64) -> Vec<f64> {
+    let tilted = |kappa: f64| -> Vec<f64> { log.iter().zip(grid).map(|(log, t)| log + kappa * (t - mean)).collect() };
+    let mut kappa = 0.0;
+    for _ in 0..60 {
+        let weights = normalised(&tilted(kappa));
+        let miss = mean - dot(&weights, grid);
+        if miss.abs() < 1e-9 * step {
+            break;
+        }
+        let variance: f64 = weights.iter().zip(grid).map(|(p, t)| p * (t - mean + miss).powi(2)).sum();
+        kappa += (miss / variance.max(1e-3 * step * step)).clamp(-5.0 / step, 5.0 / step);
+    }
+    tilted(kappa)
+}
+
+/// ln of the law of a sum of n independent numbers, from that of one. All terms are positive, so that nothing cancels and tails keep their digits.
+fn power(one: &[f64], n: usize) -> Vec<f64> {
+    let mut base: Vec<f64> = one.to_vec();
+    let (mut scale, mut result, mut left) = (0.0, None::<(Vec<f64>, f64)>, n);
+    while left > 0 {
+        if left % 2 == 1 {
+            result = Some(match result {
+                None => (base.clone(), scale),
+                Some((sum, with)) => {
+                    let (sum, more) = rescaled(convolve(&sum, &base));
+                    (sum, with + scale + more)
+                }
+            });
+        }
+        left /= 2;
+        if left > 0 {
+            let (next, more) = rescaled(convolve(&base, &base));
+            (base, scale) = (next, 2.0 * scale + more);
+        }
+    }
+    let (sum, scale) = result.unwrap_or_else(|| {
+        let mut zero = vec![0.0; one.len()];
+        zero[one.len() / 2] = 1.0;
+        (zero, 0.0)
+    });
+    sum.iter().map(|p| p.ln() + scale).collect()
+}
+
+/// On the same grid, whose middle is zero: what falls out of it is lost.
+fn convolve(a: &[f64], b: &[f64]) -> Vec<f64> {
+    let (n, middle) = (a.len(), a.len() / 2);
+    (0..n)
+        .map(|k| {
+            let (from, to) = ((k + middle + 1).saturating_sub(n), (k + middle).min(n - 1));
+            (from..=to).map(|i| a[i] * b[k + middle - i]).sum()
+        })
+        .collect()
+}
+
+/// Over its largest entry, and the logarithm of that.
+fn rescaled(mut values: Vec<f64>) -> (Vec<f64>, f64) {
+    let most = values.iter().copied().fold(0.0, f64::max);
+    values.iter_mut().for_each(|x| *x /= most);
+    (values, most.ln())
+}
+
+fn log_sum(log: &[f64]) -> f64 {
+    let most = log.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    most + log.iter().map(|l| (l - most).exp()).sum::<f64>().ln()
+}
+
+fn normalised(log: &[f64]) -> Vec<f64> {
+    let total = log_sum(log);
+    log.iter().map(|l| (l - total).exp()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ln_binomial(n: usize, k: usize) -> f64 {
+        (0..k).map(|i| (((n - i) as f64) / ((i + 1) as f64)).ln()).sum()
+    }
+
+    /// A sum of n coins, tails of 1e-90 included, where a transform in double precision would have noise of 1e-16.
+    #[test]
+    fn sums_of_independent_numbers_keep_their_tails() {
+        for n in [0, 1, 2, 7, 24, 63] {
+            let p = 0.03f64;
+            let mut one = vec![0.0; GRID];
+            (one[GRID / 2], one[GRID / 2 + 1]) = (1.0 - p, p);
+            let sum = power(&one, n);
+            for k in 0..=n {
+                let expected = ln_binomial(n, k) + k as f64 * p.ln() + (n - k) as f64 * (1.0 - p).ln();
+                assert!((sum[GRID / 2 + k] - expected).abs() < 1e-9, "{n}, {k}: {} for {expected}", sum[GRID / 2 + k]);
+            }
+            assert!(n > 40 || sum[GRID / 2 + n + 1] == f64::NEG_INFINITY && sum[GRID / 2 - 1] == f64::NEG_INFINITY);
+        }
+    }
+
+    /// A law along one axis of a plane, of `others` units that are Gaussian along it, together of this variance.
+    fn gaussian(others: usize, variance: f64) -> Law {
+        let spread = Mat::from_fn(2, 2, |i, j| {
+            if i != j {
+                0.0
+            } else if i == 0 {
+                variance
+            } else {
+                0.3
+            }
+        });
+        let mut law = Law::new(&[2.0, 0.0], &[3.0, 1.0], &spread);
+        law.add(&[(0.0, (variance / others as f64).sqrt())], 1.0);
+        law
+    }
+
+    /// The tally of single units holds the others' answer; where all is Gaussian, the mixture has the variance of a Gaussian field, and a unit in it the weight and the mean of one whose
+    /// stiffness is that much softer.
+    #[test]
+    fn a_gaussian_law_is_a_softer_stiffness() {
+        let (others, variance, stiffness) = (400, 4.0, 2.0);
+        let mut law = gaussian(others, variance);
+        let mixture = (0..8).map(|_| law.mixture(others, 1.5, stiffness, variance)).last().unwrap();
+        let expected = 1.0 / (stiffness + 1.0 / variance);
+        assert!((mixture.variance() / expected - 1.0).abs() < 0.01, "{} for {expected}", mixture.variance());
+        let total: f64 = mixture.log_weights.iter().map(|log| log.exp()).sum();
+        let mean: f64 = mixture.log_weights.iter().zip(&mixture.offsets).map(|(log, o)| log.exp() * o).sum();
+        assert!((total - 1.0).abs() < 1e-9 && mean.abs() < 1e-6, "{total}, {mean}");
+        let (tilt, pull) = (Tilt { q: 0.8, m: 1.7 }, 0.9);
+        let mixed = mixture.at(tilt, pull);
+        let soft = |variance: f64| 1.0 + tilt.q - pull * pull * variance;
+        let log_weight = |variance: f64| 0.5 * (tilt.m * tilt.m / soft(variance) - soft(variance).ln());
+        let mean = |variance: f64| tilt.m / soft(variance);
+        assert!((mixed.log_weight - log_weight(expected)).abs() < 0.01, "{}", mixed.log_weight);
+        assert!((mixed.mean - mean(expected)).abs() < 0.01, "{}", mixed.mean);
+        // Controls: a field without the mixture, and one in which the others know nothing of each other.
+        assert!((mixed.mean - mean(0.0)).abs() > 0.1, "the mixture must be seen");
+        assert!(soft(variance) < 0.0, "independent units would have no measure at all");
+    }
+
+    /// Units that either do nothing or give s: their number is the binomial law times exp(−½b(ks − t̄)²), and of one unit what is left of that after the other
+    /// N − 1. From its exact tally the law of the others comes back, far narrower than of independent units.
+    #[test]
+    fn units_that_fit_the_data_exclude_each_other() {
+        let (n, s, stiffness, activity) = (25usize, 2.0, 0.7, 0.2f64);
+        // b and t̄ of a force that asks for about one such unit.
+        let centre = 1.1 * s;
+        let weight = |k: usize, own: f64| -0.5 * stiffness * (k as f64 * s + own - centre).powi(2);
+        let of_others = |own: f64| -> Vec<f64> {
+            (0..n).map(|k| ln_binomial(n - 1, k) + k as f64 * activity.ln() + weight(k, own)).collect()
+        };
+        let (idle, active) = (log_sum(&of_others(0.0)), activity.ln() + log_sum(&of_others(s)));
+        let share = 1.0 / (1.0 + (idle - active).exp());
+        let others = normalised(&of_others(0.0));
+        let mean: f64 = others.iter().enumerate().map(|(k, p)| k as f64 * s * p).sum();
+        let variance: f64 = others.iter().enumerate().map(|(k, p)| p * (k as f64 * s - mean).powi(2)).sum();
+
+        let spread = Mat::from_fn(1, 1, |_, _| n as f64 * share * (1.0 - share) * s * s);
+        let mut law = Law::new(&[1.0], &[6.0], &spread);
+        // On a grid of which s is a multiple, and without the widening that Monte Carlo wants.
+        law.step = 0.1;
+        law.tally = vec![0.0; GRID];
+        law.tally[GRID / 2] = 1.0 - share;
+        law.tally[GRID / 2 + 20] = share;
+        let found = (0..60).map(|_| law.mixture(n - 1, mean, stiffness, spread[(0, 0)])).last().unwrap();
+        assert!((found.variance() / variance - 1.0).abs() < 0.02, "{} for {variance}", found.variance());
+        let independent = (n - 1) as f64 * share * (1.0 - share) * s * s;
+        assert!(variance < 0.5 * independent, "{variance} must be far from {independent} of independent units");
+        for (offset, log) in found.offsets.iter().zip(&found.log_weights).filter(|(_, log)| **log > -12.0) {
+            let k = ((offset + mean) / s).round();
+            assert!((k * s - mean - offset).abs() < 1e-9, "nothing between whole units: {offset}");
+            assert!((log.exp() - others[k as usize]).abs() < 0.01, "{k}: {} for {}", log.exp(), others[k as usize]);
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! The adaptive theory down a ladder of temperatures: on prior draws as long as these know the measure of one unit, by populations of chains below.
+
+use rayon::prelude::*;
+
+use super::adaptive::{self, Branch, Failure, Field};
+use super::estimate::Estimate;
+use super::population::{Found, Population};
+use super::{MOST_DRIFT, Params, UnitError, UnitPrediction, UnitSolution, observe};
+use crate::theory::{Kind, Prediction, Theory, TheoryError};
+
+/// Where the theory has come to.
+pub(super) struct Descent<'a> {
+    theory: &'a Theory,
+    params: Params,
+    /// Prior draws of one set.
+    count: usize,
+    branch: Branch<'a>,
+    /// One for every set, once prior draws have failed: as it started, and where it has come to.
+    populations: Vec<[Population<'a>; 2]>,
+}
+
+/// How often a population that has left the branch starts again. The branch is metastable where units can fit the data alone, and now and then one leaves it.
+const MOST_STARTS: u32 = 3;
+
+impl<'a> Descent<'a> {
+    pub fn start(theory: &'a Theory, hottest: f64, params: &Params) -> Result<Self, TheoryError> {
+        let params = Params { sets: params.sets.max(2), ..*params };
+        let count = params.adaptive_draws.max(40 * theory.points());
+        let branch = Branch::start(theory, hottest, count)?;
+        Ok(Self { theory, params, count, branch, populations: Vec::new() })
+    }
+
+    /// The prediction at `temperature`, no higher than any before.
+    pub fn predict(&mut self, temperature: f64) -> Result<UnitPrediction, TheoryError> {
+        if self.populations.is_empty() {
+            match self.by_prior_draws(temperature) {
+                Err(TheoryError::Unit(_)) => self.take_chains()?,
+                prediction => return prediction,
+            }
+        }
+        self.by_chains(temperature)
+    }
+
+    fn by_prior_draws(&mut self, temperature: f64) -> Result<UnitPrediction, TheoryError> {
+        let saddle = self.theory.saddle(temperature)?;
+        let labels = &self.theory.problem.y_train;
+        let field = self.branch.solve_at(temperature)?.clone();
+        let predict = |set| {
+            let sample = adaptive::sample(self.theory, &saddle, self.count, set);
+            let Field { measure, second_moment, .. } = &field;
+            let solved = adaptive::solve(&sample, labels, temperature, measure, *second_moment)
+                .map_err(|failure| UnitError::from_failure(failure, temperature))?;
+            let observed = self.observe(&saddle, &sample.draws, &solved.measure)?;
+            let solution = UnitSolution { residual: solved.residual, iterations: solved.iterations };
+            self.prediction(temperature, observed, solved.loss(temperature), solution)?.sampled_well()
+        };
+        let predictions = (0..self.params.sets as u32).map(predict).collect::<Result<Vec<_>, _>>()?;
+        UnitPrediction::combined(&predictions)
+    }
+
+    /// Goes on by chains from the last solution that prior draws know well.
+    pub fn take_chains(&mut self) -> Result<(), TheoryError> {
+        let (temperature, field) = self.branch.trusted();
+        let saddle = self.theory.saddle(temperature)?;
+        let start = |set| {
+            Population::start(self.theory, temperature, field, &saddle, self.params.adaptive_chain, set)
+                .map(|population| [population.clone(), population])
+                .map_err(|failure| UnitError::from_failure(failure, temperature).into())
+        };
+        self.populations =
+            (0..self.params.sets as u32).into_par_iter().map(start).collect::<Result<Vec<_>, TheoryError>>()?;
+        Ok(())
+    }
+
+    fn by_chains(&mut self, temperature: f64) -> Result<UnitPrediction, TheoryError> {
+        let saddle = self.theory.saddle(temperature)?;
+        let predict = |[origin, population]: &mut [Population<'a>; 2]| {
+            let mut found = population.predict(temperature, &saddle);
+            for attempt in 1..=MOST_STARTS {
+                if found.is_err() {
+                    *population = origin.clone().again(attempt);
+                    found = population.predict(temperature, &saddle);
+                }
+            }
+            found
+        };
+        let found: Result<Vec<Found>, Failure> =
+            (self.populations.par_iter_mut()).map(predict).collect::<Vec<_>>().into_iter().collect();
+        let found = found.map_err(|failure| UnitError::from_failure(failure, temperature))?;
+        let drifts: Vec<f64> = found.iter().map(|found| found.halves[1] - found.halves[0]).collect();
+        let Estimate { value, error } = Estimate::of_independent(&drifts);
+        let drift = value.abs() / error;
+        // A NaN must not pass.
+        if drift.is_nan() || drift > MOST_DRIFT {
+            return Err(UnitError::Unsettled { kind: Kind::Adaptive, temperature, drift }.into());
+        }
+        let predict = |found: &Found| {
+            let observed = self.observe(&saddle, &found.draws, &found.measure)?;
+            let solution = UnitSolution { residual: found.residual, iterations: self.params.adaptive_chain.draws };
+            self.prediction(temperature, observed, found.loss, solution)
+        };
+        UnitPrediction::combined(&found.iter().map(predict).collect::<Result<Vec<_>, _>>()?)?.sampled_well()
+    }
+
+    fn observe(
+        &self,
+        saddle: &Prediction,
+        draws: &super::Draws,
+        measure: &super::Measure,
+    ) -> Result<observe::Observed, TheoryError> {
+        let (direction, prior) = (self.theory.reduced_direction(saddle), self.theory.nngp(saddle.temperature)?);
+        Ok(observe::observe(self.theory, draws, measure, &prior, &direction, saddle.density_reaches()))
+    }
+
+    fn prediction(
+        &self,
+        temperature: f64,
+        observed: observe::Observed,
+        loss: f64,
+        solution: UnitSolution,
+    ) -> Result<UnitPrediction, TheoryError> {
+        let loss = Estimate::exact(loss / self.theory.points() as f64);
+        let mut prediction = UnitPrediction::new(Kind::Adaptive, temperature, observed, Some(loss))?;
+        prediction.solution = solution;
+        Ok(prediction)
+    }
+}

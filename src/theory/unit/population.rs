@@ -1,0 +1,310 @@
+//! The self-consistent field on Markov chains that move on while it is sought, for temperatures at which reweighted prior draws no longer know the measure of
+//! one unit.
+//!
+//! Chains move one trajectory in the field, and the field a little towards what they answer (stochastic approximation: Robbins & Monro, Ann. Math. Stat. 22,
+//! 400, 1951):
+//!
+//! ```text
+//! a ← a + γ(T + C)⁻¹(y − T a − √N1⟨vφ⟩_k)        C ← C + ¼γ(C_k − C)        γ = 0.3 (1 + k/20)^−0.8
+//! ```
+//!
+//! so that the field makes up for what the chains do not know, and nothing is solved on draws that may have no solution. The field is the mixture of
+//! [`collective`](super::collective), whose law is tallied along. From a solution known of prior draws, temperature is lowered in small steps, each from the chains
+//! and the field before, which keeps to the branch that is continuous from high temperature; a ⟨v²⟩ that jumps ends it. Draws are those of the second half of the time at a temperature, and
+//! the field is its mean over it (Polyak & Juditsky, SIAM J. Control Optim. 30, 838, 1992). Several populations that know nothing of each other give the error.
+
+use faer::linalg::matmul::matmul;
+use faer::linalg::solvers::DenseSolveCore;
+use faer::{Accum, Mat, Par, Side};
+
+use super::adaptive::{Failure, Field, MOST_GROWTH};
+use super::chain::{ChainParams, Chains, Target};
+use super::collective::{Law, Mixture};
+use super::draws::{Block, Draws};
+use super::measure::Measure;
+use crate::model::Network;
+use crate::theory::spectrum::{dot, multiply};
+use crate::theory::{Prediction, Theory};
+
+/// γ of a and of the law after so many trajectories, and γ of C over it. a answers first, so that units that begin to fit the data alone lower it before they
+/// soften the others' stiffness, and C is a mean over many more draws than it has rows.
+fn gain(trajectory: usize) -> f64 {
+    0.3 / (1.0 + trajectory as f64 / 20.0).powf(0.8)
+}
+const SLOWER: f64 = 0.25;
+
+/// Of so many trajectories one is kept: a chain remembers the others.
+const THINNING: usize = 4;
+
+/// Largest step in ln T.
+const STEP: f64 = 0.2;
+
+/// What tells the random numbers of one attempt from those of another.
+const AGAIN: u32 = 1 << 16;
+
+/// Chains and the field that they and it have come to.
+#[derive(Clone)]
+pub(super) struct Population<'a> {
+    theory: &'a Theory,
+    params: ChainParams,
+    set: u32,
+    chains: Chains,
+    law: Law,
+    temperature: f64,
+    /// a.
+    force: Vec<f64>,
+    /// C.
+    spread: Mat<f64>,
+    second_moment: f64,
+}
+
+/// What the second half of the time at a temperature gave.
+pub(super) struct Found {
+    pub draws: Draws,
+    pub measure: Measure,
+    /// ⟨L⟩.
+    pub loss: f64,
+    /// ‖y − T a − √N1⟨vφ⟩‖/‖y‖ of the means.
+    pub residual: f64,
+    /// ⟨v²⟩ in the first and in the second half of it.
+    pub halves: [f64; 2],
+}
+
+/// Sums over the trajectories of the second half.
+struct Sums {
+    force: Vec<f64>,
+    stiffness: Mat<f64>,
+    pull: Vec<f64>,
+    output: Vec<f64>,
+    loss: f64,
+    second_moments: Vec<f64>,
+    blocks: Vec<Block>,
+}
+
+/// The field at one step.
+struct Step {
+    measure: Measure,
+    mixture: Mixture,
+    /// Tr of −∂² ln Z: Tr B, less what the mixture varies.
+    curvature: f64,
+    /// (T + C)⁻¹ of anything, as B less a multiple of Be in the direction of Be.
+    softening: f64,
+}
+
+impl<'a> Population<'a> {
+    /// From a solution at `temperature`, whose measure it comes to.
+    pub fn start(
+        theory: &'a Theory,
+        temperature: f64,
+        field: &Field,
+        saddle: &Prediction,
+        params: ChainParams,
+        set: u32,
+    ) -> Result<Self, Failure> {
+        let measure = &field.measure;
+        let mut spread = measure.stiffness.llt(Side::Lower).map_err(|_| Failure::RanAway)?.inverse();
+        (0..measure.force.len()).for_each(|k| spread[(k, k)] -= temperature);
+        let direction = theory.reduced_direction(saddle);
+        let (problem, network) = (&theory.problem, &theory.network);
+        let target = Target { problem, network, measure, mixture: None, direction: &direction };
+        let mut chains = Chains::start(&target, params.chains, set);
+        let mut law = Law::new(&measure.force, &problem.y_train, &spread);
+        for trajectory in 0..params.warmup {
+            chains.adapt(&target, trajectory);
+            if trajectory >= params.warmup / 2 {
+                law.add(&Answer::of(&chains, &target, &law).along, 2.0 / (2 * trajectory + 2 - params.warmup) as f64);
+            }
+        }
+        let (force, second_moment) = (measure.force.clone(), field.second_moment);
+        Ok(Self { theory, params, set, chains, law, temperature, force, spread, second_moment })
+    }
+
+    /// Goes down to `temperature` and stays there.
+    pub fn predict(&mut self, temperature: f64, saddle: &Prediction) -> Result<Found, Failure> {
+        let direction = self.theory.reduced_direction(saddle);
+        let steps = ((self.temperature / temperature).ln() / STEP).ceil().max(1.0);
+        let factor = (temperature / self.temperature).powf(1.0 / steps);
+        for _ in 1..steps as usize {
+            self.temperature *= factor;
+            self.stay(&direction, self.params.warmup, false)?;
+        }
+        self.temperature = temperature;
+        self.stay(&direction, self.params.draws, true)
+    }
+
+    /// Takes other random numbers from here on, those of attempt `attempt`.
+    pub fn again(mut self, attempt: u32) -> Self {
+        self.chains.rename(self.set + attempt * AGAIN);
+        self
+    }
+
+    /// So many trajectories at the temperature, with the draws of their second half if these are to be kept.
+    fn stay(&mut self, direction: &[f64], trajectories: usize, keep: bool) -> Result<Found, Failure> {
+        let Self { theory, temperature, .. } = *self;
+        let (problem, network) = (&theory.problem, &theory.network);
+        let labels = &problem.y_train;
+        let points = labels.len();
+        let mut sums = Sums::new(points);
+        let second_half = trajectories / 2;
+        for trajectory in 0..trajectories {
+            let step = self.field()?;
+            let target = Target { problem, network, measure: &step.measure, mixture: Some(&step.mixture), direction };
+            self.chains.enter(&target);
+            if trajectory < second_half {
+                self.chains.adapt(&target, trajectory);
+            } else {
+                self.chains.advance(&target);
+            }
+            let answer = Answer::of(&self.chains, &target, &self.law);
+            let gain = gain(trajectory);
+            let miss: Vec<f64> = (labels.iter().zip(&self.force).zip(&answer.output))
+                .map(|((y, a), f)| y - temperature * a - f)
+                .collect();
+            if trajectory >= second_half {
+                sums.add(&step, &answer, temperature);
+                if keep && (trajectory - second_half).is_multiple_of(THINNING) {
+                    sums.blocks.extend(self.chains.record(&target));
+                }
+            }
+            self.law.add(&answer.along, gain);
+            let measure = &step.measure;
+            let newton = multiply(measure.stiffness.as_ref(), &miss);
+            let along = step.softening * dot(&measure.pull, &miss);
+            for ((a, step), pull) in self.force.iter_mut().zip(&newton).zip(&measure.pull) {
+                *a += gain * (step - along * pull);
+            }
+            self.spread += (&answer.spread - &self.spread) * faer::Scale(SLOWER * gain);
+        }
+        let found = sums.mean(&self.chains, labels, temperature, network);
+        let second_moment = 0.5 * (found.halves[0] + found.halves[1]);
+        let growth = second_moment / self.second_moment;
+        // A NaN must not pass.
+        if growth.is_nan() || growth > MOST_GROWTH {
+            return Err(Failure::RanAway);
+        }
+        self.second_moment = second_moment;
+        Ok(found)
+    }
+
+    /// The field that a, C and the law make.
+    fn field(&mut self) -> Result<Step, Failure> {
+        let network = &self.theory.network;
+        let labels = &self.theory.problem.y_train;
+        let split = self.law.split(&self.spread);
+        let mut inverse = split.rest;
+        (0..labels.len()).for_each(|k| inverse[(k, k)] += self.temperature);
+        let factor = inverse.llt(Side::Lower).map_err(|_| Failure::RanAway)?;
+        let stiffness = factor.inverse();
+        let pull = multiply(stiffness.as_ref(), &split.axis);
+        let along = dot(&split.axis, &pull);
+        let left: f64 = (labels.iter().zip(&self.force).zip(&self.law.direction))
+            .map(|((y, a), g)| g * (y - self.temperature * a))
+            .sum();
+        let mixture = self.law.mixture(network.width.saturating_sub(1), left, along, split.variance);
+        if mixture.offsets.is_empty() || mixture.log_weights.iter().any(|log| log.is_nan()) {
+            return Err(Failure::RanAway);
+        }
+        let trace: f64 = stiffness.diagonal().column_vector().iter().sum();
+        let curvature = trace - mixture.variance() * dot(&pull, &pull);
+        let softening = 1.0 / (1.0 / split.variance + along);
+        let (force, width) = (self.force.clone(), network.width as f64);
+        let measure = Measure { force, stiffness, pull, lambda1: network.lambda1, width };
+        Ok(Step { measure, mixture, curvature, softening })
+    }
+}
+
+/// What the chains answer to a field.
+struct Answer {
+    /// √N1⟨vφ⟩.
+    output: Vec<f64>,
+    /// C.
+    spread: Mat<f64>,
+    second_moment: f64,
+    /// Mean and deviation of g·x of every unit.
+    along: Vec<(f64, f64)>,
+}
+
+impl Answer {
+    fn of(chains: &Chains, target: &Target<'_>, law: &Law) -> Self {
+        let count = chains.count() as f64;
+        let measure = target.measure;
+        let (lambda1, root) = (measure.lambda1, measure.width.sqrt());
+        let mut output = vec![0.0; measure.force.len()];
+        let mut spread = Mat::<f64>::zeros(output.len(), output.len());
+        let (mut second_moment, mut along) = (0.0, Vec::with_capacity(count as usize));
+        for (features, units) in chains.units(target) {
+            let mut squares = Vec::with_capacity(units.len());
+            for (phi, (tilt, _, mixed)) in features.col_iter().zip(&units) {
+                let mean = mixed.mean / lambda1.sqrt();
+                let variance = 1.0 / (lambda1 * (1.0 + tilt.q.max(0.0)));
+                let square = mixed.square / lambda1 + variance;
+                output.iter_mut().zip(phi.iter()).for_each(|(f, phi)| *f += root * mean * phi / count);
+                let g = phi.iter().zip(&law.direction).map(|(phi, g)| phi * g).sum::<f64>() / root;
+                let spread = (square - mean * mean).max(0.0).sqrt();
+                along.push((g * mean, g.abs() * spread));
+                squares.push(square / count);
+                second_moment += square / count;
+            }
+            let mut scaled = features.clone();
+            for (column, p) in scaled.col_iter_mut().zip(&squares) {
+                column.iter_mut().for_each(|x| *x *= p);
+            }
+            matmul(spread.as_mut(), Accum::Add, scaled.as_ref(), features.transpose(), 1.0, Par::Seq);
+        }
+        for (column, c) in spread.col_iter_mut().zip(&output) {
+            column.iter_mut().zip(&output).for_each(|(x, r)| *x -= r * c / measure.width);
+        }
+        Self { output, spread, second_moment, along }
+    }
+}
+
+impl Sums {
+    fn new(points: usize) -> Self {
+        Self {
+            force: vec![0.0; points],
+            stiffness: Mat::zeros(points, points),
+            pull: vec![0.0; points],
+            output: vec![0.0; points],
+            loss: 0.0,
+            second_moments: Vec::new(),
+            blocks: Vec::new(),
+        }
+    }
+
+    fn add(&mut self, step: &Step, answer: &Answer, temperature: f64) {
+        let Measure { force, stiffness, pull, .. } = &step.measure;
+        for (sum, new) in [(&mut self.force, force), (&mut self.pull, pull), (&mut self.output, &answer.output)] {
+            sum.iter_mut().zip(new).for_each(|(sum, x)| *sum += x);
+        }
+        self.stiffness += stiffness;
+        let points = force.len() as f64;
+        self.loss += 0.5 * temperature * (temperature * dot(force, force) + points - temperature * step.curvature);
+        self.second_moments.push(answer.second_moment);
+    }
+
+    /// The draws count alike: they are of the fields that were passed through, and stand for that of the mean.
+    fn mean(self, chains: &Chains, labels: &[f64], temperature: f64, network: &Network) -> Found {
+        let count = self.second_moments.len() as f64;
+        let over = |sum: Vec<f64>| -> Vec<f64> { sum.into_iter().map(|x| x / count).collect() };
+        let (force, pull, output) = (over(self.force), over(self.pull), over(self.output));
+        let miss: Vec<f64> =
+            labels.iter().zip(&force).zip(&output).map(|((y, a), f)| y - temperature * a - f).collect();
+        let size = dot(labels, labels).sqrt().max(f64::MIN_POSITIVE);
+        let half = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
+        let (first, second) = self.second_moments.split_at(self.second_moments.len() / 2);
+        let stiffness = self.stiffness * faer::Scale(1.0 / count);
+        let measure = Measure { force, stiffness, pull, lambda1: network.lambda1, width: network.width as f64 };
+        let mut draws = Draws { blocks: self.blocks, groups: chains.count(), from_prior: false };
+        for block in &mut draws.blocks {
+            let tilts = measure.tilts_of(block, &mut Mat::new());
+            block.log_base = tilts.iter().map(|tilt| -tilt.log_weight()).collect();
+        }
+        Found {
+            draws,
+            loss: self.loss / count,
+            residual: dot(&miss, &miss).sqrt() / size,
+            halves: [half(first), half(second)],
+            measure,
+        }
+    }
+}
