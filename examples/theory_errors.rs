@@ -262,6 +262,7 @@ fn table(path: &str) -> Result<(), Box<dyn Error>> {
         let closer = predicted.iter().filter(|(case, saddle)| case.deviation.abs() < saddle.deviation.abs()).count();
         println!("| {theory} | {} | {within} | {closer} |", predicted.len());
     }
+    cold(&cases);
     println!("\nWhere adaptive has a prediction and misses (more than 1 % and 3 combined errors), largest first:\n");
     println!("| data, σ, N1, P, T, observable | adaptive, per cent | saddle, per cent |\n|---|---|---|");
     let mut misses: Vec<_> = problems
@@ -275,6 +276,33 @@ fn table(path: &str) -> Result<(), Box<dyn Error>> {
         println!("| {} | {} | {} |", problem.replace(',', ", "), text(case), text(saddle));
     }
     Ok(())
+}
+
+/// Of every problem with P = 2 N1 at T = 0.1 the deviations of adaptive, with errors, and of saddle.
+fn cold(cases: &[Case]) {
+    println!("\nAt P = 2 N1, T = 0.1, per cent: adaptive, and saddle in brackets.\n");
+    println!("| data, σ, N1, P, T | {} |", OBSERVABLES.map(|(_, symbol)| symbol).join(" | "));
+    println!("|---|---|---|---|---|---|");
+    let here = |c: &&Case| c.load == 2.0 && c.temperature == 0.1 && c.theory == "adaptive";
+    for first in cases.iter().filter(here).filter(|c| c.observable == OBSERVABLES[0].0) {
+        let problem = first.problem.trim_end_matches(&format!(",{}", first.observable));
+        let cells = OBSERVABLES.map(|(observable, _)| {
+            let of = |theory: &str| {
+                let name = format!("{problem},{observable}");
+                cases.iter().find(|c| c.problem == name && c.theory == theory).map(|c| (c.deviation, c.error))
+            };
+            let (Some((deviation, error)), Some((saddle, _))) = (of("adaptive"), of("saddle")) else {
+                return "-".into();
+            };
+            let found = if deviation.is_finite() {
+                format!("{:+.1} ± {:.1}", 100.0 * deviation, 100.0 * error)
+            } else {
+                "-".to_string()
+            };
+            format!("{found} ({:+.1})", 100.0 * saddle)
+        });
+        println!("| {} | {} |", problem.replace(',', ", "), cells.join(" | "));
+    }
 }
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -2,8 +2,10 @@
 
 use rayon::prelude::*;
 
-use super::adaptive::{self, Branch, Failure, Field};
+use super::adaptive::{self, Branch, Field};
+use super::draws::Draws;
 use super::estimate::Estimate;
+use super::measure::Measure;
 use super::population::{Found, Population};
 use super::{MOST_DRIFT, Params, UnitError, UnitPrediction, UnitSolution, observe};
 use crate::theory::{Kind, Prediction, Theory, TheoryError};
@@ -50,9 +52,9 @@ impl<'a> Descent<'a> {
             let Field { measure, second_moment, .. } = &field;
             let solved = adaptive::solve(&sample, labels, temperature, measure, *second_moment)
                 .map_err(|failure| UnitError::from_failure(failure, temperature))?;
-            let observed = self.observe(&saddle, &sample.draws, &solved.measure)?;
+            let observed = observe(self.theory, &saddle, &sample.draws, &solved.measure)?;
             let solution = UnitSolution { residual: solved.residual, iterations: solved.iterations };
-            self.prediction(temperature, observed, solved.loss(temperature), solution)?.sampled_well()
+            prediction(self.theory, temperature, observed, solved.loss(temperature), solution)?.sampled_well()
         };
         let predictions = (0..self.params.sets as u32).map(predict).collect::<Result<Vec<_>, _>>()?;
         UnitPrediction::combined(&predictions)
@@ -74,7 +76,7 @@ impl<'a> Descent<'a> {
 
     fn by_chains(&mut self, temperature: f64) -> Result<UnitPrediction, TheoryError> {
         let saddle = self.theory.saddle(temperature)?;
-        let predict = |[origin, population]: &mut [Population<'a>; 2]| {
+        let follow = |[origin, population]: &mut [Population<'a>; 2]| {
             let mut found = population.predict(temperature, &saddle);
             for attempt in 1..=MOST_STARTS {
                 if found.is_err() {
@@ -82,46 +84,49 @@ impl<'a> Descent<'a> {
                     found = population.predict(temperature, &saddle);
                 }
             }
-            found
+            found.map_err(|failure| UnitError::from_failure(failure, temperature))
         };
-        let found: Result<Vec<Found>, Failure> =
-            (self.populations.par_iter_mut()).map(predict).collect::<Vec<_>>().into_iter().collect();
-        let found = found.map_err(|failure| UnitError::from_failure(failure, temperature))?;
-        let drifts: Vec<f64> = found.iter().map(|found| found.halves[1] - found.halves[0]).collect();
+        let (theory, iterations) = (self.theory, self.params.adaptive_chain.draws);
+        // The draws of a population are dropped before the next one's are taken.
+        let predict = |population: &mut [Population<'a>; 2]| -> Result<_, TheoryError> {
+            let Found { draws, measure, loss, residual, halves } = follow(population)?;
+            let observed = observe(theory, &saddle, &draws, &measure)?;
+            let solution = UnitSolution { residual, iterations };
+            Ok((prediction(theory, temperature, observed, loss, solution)?, halves))
+        };
+        let found: Vec<(UnitPrediction, [f64; 2])> =
+            self.populations.par_iter_mut().map(predict).collect::<Vec<_>>().into_iter().collect::<Result<_, _>>()?;
+        let (predictions, halves): (Vec<_>, Vec<_>) = found.into_iter().unzip();
+        let drifts: Vec<f64> = halves.iter().map(|halves| halves[1] - halves[0]).collect();
         let Estimate { value, error } = Estimate::of_independent(&drifts);
         let drift = value.abs() / error;
         // A NaN must not pass.
         if drift.is_nan() || drift > MOST_DRIFT {
             return Err(UnitError::Unsettled { kind: Kind::Adaptive, temperature, drift }.into());
         }
-        let predict = |found: &Found| {
-            let observed = self.observe(&saddle, &found.draws, &found.measure)?;
-            let solution = UnitSolution { residual: found.residual, iterations: self.params.adaptive_chain.draws };
-            self.prediction(temperature, observed, found.loss, solution)
-        };
-        UnitPrediction::combined(&found.iter().map(predict).collect::<Result<Vec<_>, _>>()?)?.sampled_well()
+        UnitPrediction::combined(&predictions)?.sampled_well()
     }
+}
 
-    fn observe(
-        &self,
-        saddle: &Prediction,
-        draws: &super::Draws,
-        measure: &super::Measure,
-    ) -> Result<observe::Observed, TheoryError> {
-        let (direction, prior) = (self.theory.reduced_direction(saddle), self.theory.nngp(saddle.temperature)?);
-        Ok(observe::observe(self.theory, draws, measure, &prior, &direction, saddle.density_reaches()))
-    }
+fn observe(
+    theory: &Theory,
+    saddle: &Prediction,
+    draws: &Draws,
+    measure: &Measure,
+) -> Result<observe::Observed, TheoryError> {
+    let (direction, prior) = (theory.reduced_direction(saddle), theory.nngp(saddle.temperature)?);
+    Ok(observe::observe(theory, draws, measure, &prior, &direction, saddle.density_reaches()))
+}
 
-    fn prediction(
-        &self,
-        temperature: f64,
-        observed: observe::Observed,
-        loss: f64,
-        solution: UnitSolution,
-    ) -> Result<UnitPrediction, TheoryError> {
-        let loss = Estimate::exact(loss / self.theory.points() as f64);
-        let mut prediction = UnitPrediction::new(Kind::Adaptive, temperature, observed, Some(loss))?;
-        prediction.solution = solution;
-        Ok(prediction)
-    }
+fn prediction(
+    theory: &Theory,
+    temperature: f64,
+    observed: observe::Observed,
+    loss: f64,
+    solution: UnitSolution,
+) -> Result<UnitPrediction, TheoryError> {
+    let loss = Estimate::exact(loss / theory.points() as f64);
+    let mut prediction = UnitPrediction::new(Kind::Adaptive, temperature, observed, Some(loss))?;
+    prediction.solution = solution;
+    Ok(prediction)
 }
