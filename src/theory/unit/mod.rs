@@ -13,7 +13,7 @@
 //!
 //! Averages are Monte Carlo, with errors of their own: importance sampling of prior draws, or Markov chains on the measure itself where the weights
 //! have lost their effective sample size. There one force and one stiffness no longer stand for all others, since some of these fit the data almost alone and exclude
-//! each other: the adaptive theory then has a mixture of fields ([`collective`]). Derived for this project; neighbours are Seroussi, Naveh, Ringel, Nat. Commun. 14, 908 (2023), Rubin et al.,
+//! each other: the adaptive theory then has a mixture of fields, whose derivation is in `collective.rs`. Derived for this project; neighbours are Seroussi, Naveh, Ringel, Nat. Commun. 14, 908 (2023), Rubin et al.,
 //! arXiv 2502.03210, and Göring et al., arXiv 2510.15174.
 
 mod adaptive;
