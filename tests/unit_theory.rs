@@ -201,8 +201,8 @@ fn adaptive_meets_the_samples_of_whole_networks() {
     assert!(compare(Kind::Adaptive, &SAMPLED, 0.005) > 3.0 * MOST_Z, "the saddle point must fail this test");
 }
 
-/// P = 2 N1 at T = 0.1, where units fit much of the data alone and exclude each other: the theory's far units are right to a few per cent, which is what it
-/// leaves out there, and the saddle point's features are not.
+/// P = 2 N1 at T = 0.1, where units fit much of the data alone and exclude each other: the theory is right to the errors of both and a per cent or so, which is what it
+/// leaves out there, and the saddle point is not.
 #[test]
 #[ignore = "needs the Debian package dataset-fashion-mnist"]
 fn adaptive_follows_whole_networks_where_units_exclude_each_other() {
@@ -212,16 +212,19 @@ fn adaptive_follows_whole_networks_where_units_exclude_each_other() {
     let found = theory.unit_ladder(Kind::Adaptive, &[0.1], &params).remove(0).unwrap();
     let saddle = theory.saddle(0.1).unwrap();
     assert_eq!(found.method, Method::Chain);
+    let mut worst_leading = 0.0f64;
     for &(name, expected, error) in sampled {
         let Estimate { value, error: own } = named(&found, name);
-        let deviation = own.hypot(error).hypot(0.02 * expected);
+        let deviation = own.hypot(error).hypot(0.01 * expected);
         let z = (value - expected) / deviation;
+        worst_leading = worst_leading.max((leading(&saddle, name) - expected).abs() / deviation);
         println!(
             "{name} {value:.5} ± {own:.5} for {expected} ± {error}, saddle {:.5}, z = {z:+.1}",
             leading(&saddle, name)
         );
         assert!(z.abs() < MOST_Z, "{name} {value} ± {own} for {expected} ± {error}");
     }
+    assert!(worst_leading > 1.5 * MOST_Z, "the saddle point must fail this test, {worst_leading}");
     let off = |value: f64| (value / 0.06097 - 1.0).abs();
     let found = off(found.centroid_distance_sq[0].value);
     assert!(2.0 * found < off(saddle.centroid_distance_sq[0]), "D² of the saddle point is off by a tenth, {found}");
@@ -234,11 +237,12 @@ fn cold_networks_lose_stability() {
     let theory = theory(Activation::Erf, 100, 50);
     for kind in Kind::UNITS {
         let coldest = if kind == Kind::SingleUnit { [0.03, 0.01] } else { [0.003, 0.001] };
-        let temperatures = [1.0, 0.3, 0.1, coldest[0], coldest[1]];
+        // The temperatures between give small populations, which are in their own noise there, more than one occasion to say so.
+        let temperatures = [1.0, 0.3, 0.1, coldest[0], coldest[1], 0.05, 0.015];
         let adaptive_chain = ChainParams { chains: 64, warmup: 40, draws: 60 };
-        let ladder = theory.unit_ladder(kind, &temperatures, &Params { sets: 2, adaptive_chain, ..Params::default() });
+        let ladder = theory.unit_ladder(kind, &temperatures, &Params { sets: 4, adaptive_chain, ..Params::default() });
         assert!(ladder[0].is_ok() && ladder[1].is_ok(), "{kind:?}");
-        for cold in &ladder[3..] {
+        for cold in &ladder[3..5] {
             let value = cold.as_ref().map(|p| p.readout_second_moment);
             assert!(matches!(cold, Err(TheoryError::Unit(_))), "{kind:?}: {value:?}");
         }

@@ -94,7 +94,7 @@ impl Field {
 pub(super) enum Failure {
     /// The residual it was left with.
     NotConverged(f64),
-    /// ⟨v²⟩ has left what is known of it.
+    /// ⟨v²⟩ has left what is known of it, or T + C and the law of the others' output have ceased to be any.
     RanAway,
     /// The draws do not know the measure any more.
     Undersampled,
@@ -175,8 +175,7 @@ pub(super) fn solve(
         let change = &stiffness - &measure.stiffness;
         let residual = (dot(&miss, &miss).sqrt() / size).max(change.norm_l2() / stiffness.norm_l2());
         if residual < TOLERANCE {
-            let Response { second_moment, .. } = response;
-            let effective_fraction = response.effective_fraction;
+            let Response { second_moment, effective_fraction, .. } = response;
             return Ok(Field { measure, second_moment, residual, iterations: iteration, effective_fraction });
         }
         if residual > 2.0 * before {

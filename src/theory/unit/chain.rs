@@ -158,14 +158,11 @@ impl Chains {
         self.bundles.par_iter().map(record).collect()
     }
 
-    /// Of every bundle its features and, per chain, the tilt at the mean field, φ·Be/√(λ1N1) and the averages over the fields given w.
-    pub fn units<'a>(
-        &'a self,
-        target: &'a Target<'_>,
-    ) -> impl Iterator<Item = (&'a Mat<f64>, Vec<(Tilt, f64, Mixed)>)> {
+    /// Of every bundle its features and, per chain, the tilt at the mean field and the averages over the fields given w.
+    pub fn units<'a>(&'a self, target: &'a Target<'_>) -> impl Iterator<Item = (&'a Mat<f64>, Vec<(Tilt, Mixed)>)> {
         self.bundles.iter().map(|bundle| {
             let State { features, tilts, pulls, .. } = &bundle.state;
-            (features, tilts.iter().zip(pulls).map(|(&tilt, &pull)| (tilt, pull, target.mixed(tilt, pull))).collect())
+            (features, tilts.iter().zip(pulls).map(|(&tilt, &pull)| (tilt, target.mixed(tilt, pull))).collect())
         })
     }
 }

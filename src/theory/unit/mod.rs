@@ -149,7 +149,8 @@ pub struct UnitPrediction {
     pub solution: UnitSolution,
 }
 
-/// Residual and iterations of the self-consistent field, the largest over the sets of draws.
+/// Residual and iterations of the self-consistent field, the largest over the sets of draws. By chains the residual is that of the mean field and the mean output,
+/// which is Monte Carlo, and the iterations are trajectories.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct UnitSolution {
     pub residual: f64,

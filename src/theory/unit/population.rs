@@ -87,7 +87,7 @@ struct Step {
     mixture: Mixture,
     /// Tr of −∂² ln Z: Tr B, less what the mixture varies.
     curvature: f64,
-    /// (T + C)⁻¹ of anything, as B less a multiple of Be in the direction of Be.
+    /// (T + C)⁻¹ = B − s Be(Be)ᵀ: the s.
     softening: f64,
 }
 
@@ -234,7 +234,7 @@ impl Answer {
         let (mut second_moment, mut along) = (0.0, Vec::with_capacity(count as usize));
         for (features, units) in chains.units(target) {
             let mut squares = Vec::with_capacity(units.len());
-            for (phi, (tilt, _, mixed)) in features.col_iter().zip(&units) {
+            for (phi, (tilt, mixed)) in features.col_iter().zip(&units) {
                 let mean = mixed.mean / lambda1.sqrt();
                 let variance = 1.0 / (lambda1 * (1.0 + tilt.q.max(0.0)));
                 let square = mixed.square / lambda1 + variance;
@@ -306,5 +306,31 @@ impl Sums {
             halves: [half(first), half(second)],
             measure,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Activation;
+    use crate::theory::tests::{network, problem};
+    use crate::theory::unit::adaptive;
+
+    /// A ⟨v²⟩ far above the one before it is a branch that was left, and no prediction.
+    #[test]
+    fn a_jump_is_an_error() {
+        const TEMPERATURE: f64 = 0.5;
+        let theory = Theory::new(&problem(), &network(Activation::Erf)).unwrap();
+        let saddle = theory.saddle(TEMPERATURE).unwrap();
+        let sample = adaptive::sample(&theory, &saddle, 4096, 0);
+        let known = saddle.readout_second_moment;
+        let field =
+            adaptive::solve(&sample, &theory.problem.y_train, TEMPERATURE, &theory.measure(&saddle), known).unwrap();
+        let params = ChainParams { chains: 64, warmup: 40, draws: 60 };
+        let mut population = Population::start(&theory, TEMPERATURE, &field, &saddle, params, 0).unwrap();
+        let mut jumped = Population { second_moment: field.second_moment / (2.0 * MOST_GROWTH), ..population.clone() };
+        let found = population.predict(TEMPERATURE, &saddle).unwrap();
+        assert!(found.residual < 0.05 && found.loss > 0.0, "{}", found.residual);
+        assert_eq!(jumped.predict(TEMPERATURE, &saddle).map(|found| found.loss), Err(Failure::RanAway));
     }
 }

@@ -384,7 +384,8 @@ fn the_adaptive_field_is_that_of_sums_over_the_plane() {
     }
 }
 
-/// Where prior draws know the measure, populations of chains come to the same prediction.
+/// Where prior draws know the measure, populations of chains come to the same prediction. The network is wide enough for the two closures, which differ at an
+/// order higher than 1/N1, to agree within the errors.
 #[test]
 fn chains_find_the_field_that_prior_draws_solve() {
     const TEMPERATURE: f64 = 0.5;
@@ -409,9 +410,6 @@ fn chains_find_the_field_that_prior_draws_solve() {
             pairs.map(|(a, b)| (a.value - b.value).abs() / a.error.hypot(b.error)).fold(0.0, f64::max)
         };
         println!("{activation:?}: {:.1} apart, {:.1} at a fifth less", apart(prior), apart(colder));
-        for (a, b) in all(prior).iter().zip(all(&chained)) {
-            println!("  {:.5} ± {:.5}  {:.5} ± {:.5}", a.value, a.error, b.value, b.error);
-        }
         // Errors from eight sets are themselves known to a quarter only.
         assert!(apart(prior) < 1.5 * MOST_Z, "{activation:?}: {}", apart(prior));
         assert!(apart(colder) > 3.0 * MOST_Z, "{activation:?}: a fifth in temperature must be seen, {}", apart(colder));
@@ -457,23 +455,24 @@ fn zero_labels_have_no_direction() {
 }
 
 /// The digits of the quick preset, whose coldest temperatures let one unit fit the data alone: from there down there are errors and no numbers. Populations so
-/// small do not hold the branch of the adaptive theory as far as those of the default do.
+/// small lose the adaptive theory in their own noise at one of three temperatures at the latest; that a jump ends it is tested in `population.rs`.
 #[test]
 fn lost_stability_is_an_error_at_all_lower_temperatures() {
     let experiment = Experiment::resolve(preset("quick").unwrap()).unwrap();
     let theory = prepare(&experiment).unwrap().theory;
     for kind in Kind::UNITS {
-        let temperatures = if kind == Kind::SingleUnit { [0.02, 10.0, 0.3, 0.04] } else { [0.0005, 10.0, 0.3, 0.002] };
+        let [coldest, cold] = if kind == Kind::SingleUnit { [0.02, 0.04] } else { [0.0005, 0.002] };
+        let temperatures = [coldest, 10.0, 0.3, cold, 0.1, 0.01];
         let adaptive_chain = ChainParams { chains: 32, warmup: 30, draws: 40 };
-        let params = Params { sets: 2, adaptive_chain, ..Params::default() };
+        let params = Params { sets: 4, adaptive_chain, ..Params::default() };
         let ladder = theory.unit_ladder(kind, &temperatures, &params);
         assert!(ladder[1].is_ok() && ladder[2].is_ok(), "{kind:?}: {:?}", ladder[2].as_ref().err());
         // Where the solution is first missed any guard may have spoken; below, it is lost.
-        assert!(matches!(ladder[3], Err(TheoryError::Unit(_))), "{kind:?} at T = {}", temperatures[3]);
+        assert!(matches!(ladder[3], Err(TheoryError::Unit(_))), "{kind:?} at T = {cold}");
         let Err(TheoryError::Unit(UnitError::Unstable { near, temperature, .. })) = ladder[0] else {
             panic!("{kind:?}: {:?}", ladder[0].as_ref().map(|p| p.readout_second_moment))
         };
-        assert!(temperature == temperatures[0] && (temperatures[3]..0.3).contains(&near), "{kind:?}: {near}");
+        assert!(temperature == coldest && (cold..0.3).contains(&near), "{kind:?}: {near}");
         let message = ladder[0].as_ref().err().map(ToString::to_string);
         assert!(message.is_some_and(|message| message.contains("loses stability near T =")));
     }
