@@ -1,6 +1,9 @@
 //! Markov chains on the measure of one unit, for tilts so strong that reweighted prior draws have lost their effective sample size.
 //!
-//! In the coordinates x = √λ0 w' the prior is the standard Gaussian and the rest of the potential is Ψ(x) = −ln of the tilt. Hamiltonian trajectories are
+//! Chains hold a w ⟨v²⟩_w times as often as the measure does, and draws have the weight 1/⟨v²⟩_w, which is bounded by 1 + q: a far mode in which one unit in fifty carries a
+//! third of ⟨v²⟩ holds a third of the chains then, and not a fiftieth.
+//!
+//! In the coordinates x = √λ0 w' the prior is the standard Gaussian and the rest of the potential is Ψ(x) = −ln of ⟨v²⟩ times the tilt. Hamiltonian trajectories are
 //! split so that the prior part is solved exactly, whatever the dimension (Beskos et al., Stoch. Proc. Appl. 121, 2201, 2011):
 //!
 //! ```text
@@ -43,7 +46,6 @@ const ANGLE: f64 = std::f64::consts::FRAC_PI_2;
 const LARGEST_STEP: f64 = 0.8;
 
 /// A bundle of chains, one per column.
-#[derive(Clone)]
 struct Bundle {
     index: u32,
     /// x.
@@ -63,6 +65,7 @@ struct State {
     tilts: Vec<Tilt>,
     /// φ·Be/√(λ1N1).
     pulls: Vec<f64>,
+    mixed: Vec<Mixed>,
 }
 
 /// What chains move on.
@@ -77,7 +80,6 @@ pub(super) struct Target<'a> {
 }
 
 /// Many chains in one step of their life.
-#[derive(Clone)]
 pub(super) struct Chains {
     bundles: Vec<Bundle>,
     set: u32,
@@ -103,7 +105,7 @@ pub(super) fn sample(
         chains.advance(&target);
         blocks.extend(chains.record(&target));
     }
-    Draws { blocks, groups: chains.count(), from_prior: false }
+    Draws::from_chains(blocks, chains.count(), measure)
 }
 
 impl Chains {
@@ -112,11 +114,6 @@ impl Chains {
         let bundles = 0..count.div_ceil(TOGETHER).max(1) as u32;
         let bundles = bundles.into_par_iter().map(|index| target.start(index, set)).collect();
         Self { bundles, set, trajectory: 0, step: 0.3 }
-    }
-
-    /// Takes other random numbers from here on, those of set `set`.
-    pub fn rename(&mut self, set: u32) {
-        self.set = set;
     }
 
     pub fn count(&self) -> usize {
@@ -158,12 +155,9 @@ impl Chains {
         self.bundles.par_iter().map(record).collect()
     }
 
-    /// Of every bundle its features and, per chain, the tilt at the mean field and the averages over the fields given w.
-    pub fn units<'a>(&'a self, target: &'a Target<'_>) -> impl Iterator<Item = (&'a Mat<f64>, Vec<(Tilt, Mixed)>)> {
-        self.bundles.iter().map(|bundle| {
-            let State { features, tilts, pulls, .. } = &bundle.state;
-            (features, tilts.iter().zip(pulls).map(|(&tilt, &pull)| (tilt, target.mixed(tilt, pull))).collect())
-        })
+    /// Of every bundle its features and, per chain, the averages over the fields given w.
+    pub fn units(&self) -> impl Iterator<Item = (&Mat<f64>, &[Mixed])> {
+        self.bundles.iter().map(|bundle| (&bundle.state.features, bundle.state.mixed.as_slice()))
     }
 }
 
@@ -205,11 +199,8 @@ impl Target<'_> {
 
     fn mixed(&self, tilt: Tilt, pull: f64) -> Mixed {
         match self.mixture {
-            Some(mixture) => mixture.at(tilt, pull),
-            None => {
-                let mean = tilt.m / (1.0 + tilt.q.max(0.0));
-                Mixed { log_weight: tilt.log_weight(), mean, square: mean * mean, with_offset: 0.0 }
-            }
+            Some(mixture) => Mixed::new(tilt, pull, mixture.fields()),
+            None => Mixed::new(tilt, pull, std::iter::once((0.0, 0.0))),
         }
     }
 
@@ -271,8 +262,8 @@ impl Target<'_> {
         }
     }
 
-    /// Ψ and its gradient: with s_q, s_m the slopes of ln of the tilt, ∇_φ = s_q 2Bφ/(λ1N1) + s_m a/√(λ1N1), and ∇_x = −Zᵀ(σ'(h)∘∇_φ)/√λ0. In a mixture
-    /// the slopes are averages over its fields, s_m a is −Be for the offset.
+    /// Ψ and its gradient: with s_q, s_m, s_p the slopes in q, m and the pull, ∇_φ = s_q 2Bφ/(λ1N1) + (s_m a + s_p Be)/√(λ1N1), and
+    /// ∇_x = −Zᵀ(σ'(h)∘∇_φ)/√λ0.
     fn state(&self, position: &Mat<f64>) -> State {
         let Target { problem, network, measure, .. } = self;
         let deviation = 1.0 / network.lambda0.sqrt();
@@ -286,20 +277,17 @@ impl Target<'_> {
         let mut product = Mat::new();
         let tilts = measure.tilts(features.as_ref(), &mut product);
         let pulls = measure.pulls(features.as_ref());
+        let mixed: Vec<Mixed> = tilts.iter().zip(&pulls).map(|(&tilt, &pull)| self.mixed(tilt, pull)).collect();
         let scale = measure.scale();
-        let mut potential = Vec::with_capacity(chains);
-        for (k, (tilt, pull)) in tilts.iter().zip(&pulls).enumerate() {
-            let mixed = self.mixed(*tilt, *pull);
-            potential.push(-mixed.log_weight);
-            let slope_q = -0.5 * (1.0 / (1.0 + tilt.q.max(0.0)) + mixed.square);
-            let (on_product, on_force) = (2.0 * slope_q / scale, mixed.mean / scale.sqrt());
-            let on_pull = mixed.with_offset / scale.sqrt();
+        for (k, mixed) in mixed.iter().enumerate() {
+            let [on_q, on_m, on_pull] = mixed.slopes;
+            let (on_product, on_force, on_pull) = (2.0 * on_q / scale, on_m / scale.sqrt(), on_pull / scale.sqrt());
             let mut images = product.col_mut(k);
             for (image, a) in images.as_mut().iter_mut().zip(&measure.force) {
                 *image = on_product * *image + on_force * a;
             }
             for (image, pull) in images.as_mut().iter_mut().zip(&measure.pull) {
-                *image -= on_pull * pull;
+                *image += on_pull * pull;
             }
             for (image, h) in images.iter_mut().zip(h.col(k).iter()) {
                 *image *= network.activation.sigma_prime(*h);
@@ -307,7 +295,8 @@ impl Target<'_> {
         }
         let mut gradient = Mat::zeros(position.nrows(), chains);
         matmul(gradient.as_mut(), Accum::Replace, problem.z_train.transpose(), product.as_ref(), -deviation, Par::Seq);
-        State { features, potential, gradient, tilts, pulls }
+        let potential = mixed.iter().map(|mixed| -mixed.log_sized).collect();
+        State { features, potential, gradient, tilts, pulls, mixed }
     }
 
     fn record(&self, bundle: &Bundle, noise: &Noise) -> Block {
@@ -315,7 +304,7 @@ impl Target<'_> {
         let along =
             |x: faer::ColRef<'_, f64>| -> f64 { x.iter().zip(self.direction).map(|(x, u)| deviation * x * u).sum() };
         let weights = &bundle.position * faer::Scale(deviation);
-        let State { features, tilts, pulls, .. } = &bundle.state;
+        let State { features, tilts, pulls, mixed, .. } = &bundle.state;
         let offsets = self.mixture.map(|mixture| {
             let pick = |(k, (tilt, pull)): (usize, (&Tilt, &f64))| mixture.pick(*tilt, *pull, noise.uniform(FIELD, k));
             tilts.iter().zip(pulls).enumerate().map(pick).collect()
@@ -325,7 +314,7 @@ impl Target<'_> {
             tested: tested(self.problem, self.network, &weights, &address(noise.set, noise.index, TESTED)),
             weights,
             along: bundle.position.col_iter().map(along).collect(),
-            log_base: tilts.iter().map(|tilt| -tilt.log_weight()).collect(),
+            log_base: mixed.iter().map(|mixed| -mixed.square.ln()).collect(),
             offsets: offsets.unwrap_or_default(),
         }
     }
@@ -347,6 +336,7 @@ impl State {
         self.potential[k] = other.potential[k];
         self.tilts[k] = other.tilts[k];
         self.pulls[k] = other.pulls[k];
+        self.mixed[k] = other.mixed[k];
     }
 }
 

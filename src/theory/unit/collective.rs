@@ -37,9 +37,6 @@ const LEAST: f64 = -40.0;
 /// Logarithm of a term over the largest below which it does not add to a sum of some hundred.
 const NEGLIGIBLE: f64 = -36.0;
 
-/// Rounds in which ρ and W are made consistent; they go on from those of the iteration before.
-const ROUNDS: usize = 3;
-
 /// Force a − oBe with probability ω.
 pub(super) struct Mixture {
     /// o = t − t̄.
@@ -47,43 +44,59 @@ pub(super) struct Mixture {
     pub log_weights: Vec<f64>,
 }
 
-/// Of one w in a mixture of fields, in units in which λ1 = 1: ln of p(w)/p0(w), and averages over the fields given w of μ = m/(1 + q).
+/// Of one w in a mixture of fields, in units in which λ1 = 1: averages over the fields given w, and what chains move on.
+#[derive(Clone, Copy)]
 pub(super) struct Mixed {
-    pub log_weight: f64,
-    /// ⟨μ⟩, ⟨μ²⟩ and ⟨oμ⟩.
+    /// ⟨v⟩.
     pub mean: f64,
+    /// ⟨v²⟩.
     pub square: f64,
-    pub with_offset: f64,
+    /// ln of ⟨v²⟩p(w)/p0(w).
+    pub log_sized: f64,
+    /// Its derivatives with respect to q, m and the pull.
+    pub slopes: [f64; 3],
+}
+
+impl Mixed {
+    /// Of a w whose tilt is `tilt` at the mean field, in `fields` of offset o and ln ω; `pull` is φ·Be/√(λ1N1), so that m is `tilt.m` − o·`pull` there.
+    pub fn new(tilt: Tilt, pull: f64, fields: impl Iterator<Item = (f64, f64)> + Clone) -> Self {
+        let stiff = 1.0 + tilt.q.max(0.0);
+        let exponent = |(offset, log): (f64, f64)| log + 0.5 * (tilt.m - offset * pull).powi(2) / stiff;
+        let most = fields.clone().map(exponent).fold(f64::NEG_INFINITY, f64::max);
+        let (mut total, mut mean, mut square) = (0.0, 0.0, 0.0);
+        let mut slopes = [0.0; 3];
+        for field in fields {
+            let relative = exponent(field) - most;
+            if relative < NEGLIGIBLE {
+                continue;
+            }
+            let p = relative.exp();
+            let m = tilt.m - field.0 * pull;
+            let mu = m / stiff;
+            // ⟨v²⟩ in this field is (1 + q + m²)/(1 + q)².
+            let sized = stiff + m * m;
+            let second = sized / (stiff * stiff);
+            total += p;
+            mean += p * mu;
+            square += p * second;
+            let on_m = mu + 2.0 * m / sized;
+            slopes[0] += p * second * (1.0 / sized - 0.5 * mu * mu - 2.5 / stiff);
+            slopes[1] += p * second * on_m;
+            slopes[2] -= p * second * on_m * field.0;
+        }
+        Self {
+            mean: mean / total,
+            square: square / total,
+            log_sized: most + square.ln() - 0.5 * stiff.ln(),
+            slopes: slopes.map(|slope| slope / square),
+        }
+    }
 }
 
 impl Mixture {
-    /// Of a w whose tilt is `tilt` at the mean field; `pull` is φ·Be/√(λ1N1).
-    pub fn at(&self, tilt: Tilt, pull: f64) -> Mixed {
-        let stiff = 1.0 + tilt.q.max(0.0);
-        let mut exponents = [f64::NEG_INFINITY; GRID];
-        let mut most = f64::NEG_INFINITY;
-        for ((exponent, offset), log) in exponents.iter_mut().zip(&self.offsets).zip(&self.log_weights) {
-            *exponent = log + 0.5 * (tilt.m - offset * pull).powi(2) / stiff;
-            most = most.max(*exponent);
-        }
-        let (mut total, mut mean, mut square, mut with_offset) = (0.0, 0.0, 0.0, 0.0);
-        for (exponent, offset) in exponents.iter().zip(&self.offsets) {
-            if exponent - most < NEGLIGIBLE {
-                continue;
-            }
-            let p = (exponent - most).exp();
-            let mu = (tilt.m - offset * pull) / stiff;
-            total += p;
-            mean += p * mu;
-            square += p * mu * mu;
-            with_offset += p * offset * mu;
-        }
-        Mixed {
-            log_weight: most + total.ln() - 0.5 * stiff.ln(),
-            mean: mean / total,
-            square: square / total,
-            with_offset: with_offset / total,
-        }
+    /// o and ln ω of every field.
+    pub fn fields(&self) -> impl Iterator<Item = (f64, f64)> + Clone {
+        self.offsets.iter().copied().zip(self.log_weights.iter().copied())
     }
 
     /// The offset of one field drawn given w, with `uniform` in (0, 1).
@@ -111,6 +124,13 @@ impl Mixture {
     }
 }
 
+/// s = g·x of one w: mean and deviation of a Gaussian, and the probability of that w.
+pub(super) struct Along {
+    pub probability: f64,
+    pub mean: f64,
+    pub deviation: f64,
+}
+
 /// How C falls apart along g.
 pub(super) struct Split {
     /// gᵀCg.
@@ -122,14 +142,14 @@ pub(super) struct Split {
 }
 
 /// The law of t, from tallies of g·x of single units.
-#[derive(Clone)]
 pub(super) struct Law {
     /// g.
     pub direction: Vec<f64>,
     step: f64,
-    /// Probability of s = g·x of one unit in each cell, averaged over iterations; empty before the first.
-    tally: Vec<f64>,
-    /// ln W on the grid; empty before it was needed.
+    /// ρ in each cell, averaged over iterations, under the force that `tilt` is along g; empty before the first.
+    alone: Vec<f64>,
+    tilt: f64,
+    /// ln W on the grid, in the last field.
     answer: Vec<f64>,
 }
 
@@ -140,7 +160,19 @@ impl Law {
         let direction: Vec<f64> = force.iter().map(|a| a / size).collect();
         let deviation = dot(&direction, &multiply(spread.as_ref(), &direction)).max(0.0).sqrt();
         let reach = 1.6 * dot(&direction, labels).abs() + 4.0 * deviation;
-        Self { direction, step: 2.0 * reach / (GRID - 1) as f64, tally: Vec::new(), answer: Vec::new() }
+        Self {
+            tilt: size,
+            direction,
+            step: 2.0 * reach / (GRID - 1) as f64,
+            alone: Vec::new(),
+            answer: vec![0.0; GRID],
+        }
+    }
+
+    /// Before any mixture: units feel the answer of a Gaussian, of stiffness b along e against `variance`, gᵀCg.
+    pub fn answer_as_gaussian(&mut self, stiffness: f64, variance: f64) {
+        let slope = stiffness - stiffness * stiffness / (stiffness + 1.0 / variance);
+        self.answer = (0..GRID).map(|k| -0.5 * slope * self.at(k).powi(2)).collect();
     }
 
     /// t or s at the middle of cell k.
@@ -159,10 +191,11 @@ impl Law {
         Split { variance, axis, rest }
     }
 
-    /// Takes the share `gain` of the tally from units whose s is Gaussian with these means and deviations, widened to a cell at least.
-    pub fn add(&mut self, units: &[(f64, f64)], gain: f64) {
+    /// Takes the share `gain` of ρ from units whose s is Gaussian, widened to a cell at least, in the last field and under `force`. What that field answers them and what the
+    /// force adds is taken out here and not once ρ is used, when both will have changed.
+    pub fn add(&mut self, units: &[Along], force: &[f64], gain: f64) {
         let mut tally = vec![0.0; GRID];
-        for &(mean, deviation) in units {
+        for &Along { probability, mean, deviation } in units {
             let deviation = deviation.max(0.6 * self.step);
             let cell = |s: f64| (s / self.step + (GRID / 2) as f64).clamp(0.0, (GRID - 1) as f64);
             let (from, to) = (cell(mean - 5.0 * deviation) as usize, cell(mean + 5.0 * deviation).ceil() as usize);
@@ -170,47 +203,46 @@ impl Law {
             let total: f64 = (from..=to).map(density).sum();
             // Beyond the grid there is nothing.
             if total > 0.0 {
-                (from..=to).for_each(|k| tally[k] += density(k) / total / units.len() as f64);
+                (from..=to).for_each(|k| tally[k] += probability * density(k) / total);
             }
         }
-        if self.tally.is_empty() {
-            self.tally = tally;
+        self.take(&tally, force, gain);
+    }
+
+    fn take(&mut self, tally: &[f64], force: &[f64], gain: f64) {
+        let excess = dot(&self.direction, force) - self.tilt;
+        let log: Vec<f64> = (tally.iter().zip(&self.answer).enumerate())
+            .map(|(k, (p, answer))| p.ln() - answer - excess * self.at(k))
+            .collect();
+        let alone = normalised(&log);
+        if self.alone.is_empty() {
+            self.alone = alone;
         } else {
-            self.tally.iter_mut().zip(&tally).for_each(|(old, new)| *old += gain * (new - *old));
+            self.alone.iter_mut().zip(&alone).for_each(|(old, new)| *old += gain * (new - *old));
         }
     }
 
-    /// ω for the others of a unit, with ⟨t⟩ = `mean` and the stiffness b = `stiffness` along e; `variance` is gᵀCg.
-    pub fn mixture(&mut self, others: usize, mean: f64, stiffness: f64, variance: f64) -> Mixture {
+    /// ω for the others of a unit, with ⟨t⟩ = `mean` and the stiffness b = `stiffness` along e, and W with it.
+    pub fn mixture(&mut self, others: usize, mean: f64, stiffness: f64) -> Mixture {
         let grid: Vec<f64> = (0..GRID).map(|k| self.at(k)).collect();
-        if self.answer.is_empty() {
-            // Of a Gaussian.
-            let left = 1.0 / (stiffness + 1.0 / variance);
-            let slope = stiffness - stiffness * stiffness * left;
-            self.answer = grid.iter().map(|s| -0.5 * slope * s * s).collect();
-        }
-        let mut mixture = Mixture { offsets: Vec::new(), log_weights: Vec::new() };
-        for _ in 0..ROUNDS {
-            let alone: Vec<f64> = self.tally.iter().zip(&self.answer).map(|(p, answer)| p.ln() - answer).collect();
-            // A tilt common to all units changes nothing in the end, and puts their sum on the grid.
-            let one = tilted_to(&alone, &grid, mean / others.max(1) as f64, self.step);
-            let together = power(&normalised(&one), others);
-            let base: Vec<f64> =
-                (together.iter().zip(&grid)).map(|(log, t)| log - 0.5 * stiffness * (t - mean).powi(2)).collect();
-            let log = tilted_to(&base, &grid, mean, self.step);
-            let total = log_sum(&log);
-            let fields = grid.iter().zip(&log).map(|(t, log)| (t - mean, log - total)).filter(|&(_, log)| log > LEAST);
-            (mixture.offsets, mixture.log_weights) = fields.unzip();
-            self.answer = (grid.iter().zip(&self.answer))
-                .map(|(s, before)| {
-                    let terms: Vec<f64> = (mixture.offsets.iter().zip(&mixture.log_weights))
-                        .map(|(offset, log)| log - stiffness * s * offset)
-                        .collect();
-                    0.5 * (before + log_sum(&terms) - 0.5 * stiffness * s * s)
-                })
-                .collect();
-        }
-        mixture
+        let alone: Vec<f64> = self.alone.iter().map(|p| p.ln()).collect();
+        // A tilt common to all units changes nothing in the end, and puts their sum on the grid.
+        let one = tilted_to(&alone, &grid, mean / others.max(1) as f64, self.step);
+        let together = power(&normalised(&one), others);
+        let base: Vec<f64> =
+            (together.iter().zip(&grid)).map(|(log, t)| log - 0.5 * stiffness * (t - mean).powi(2)).collect();
+        let log = tilted_to(&base, &grid, mean, self.step);
+        let total = log_sum(&log);
+        let fields = grid.iter().zip(&log).map(|(t, log)| (t - mean, log - total)).filter(|&(_, log)| log > LEAST);
+        let (offsets, log_weights): (Vec<f64>, Vec<f64>) = fields.unzip();
+        self.answer = (grid.iter())
+            .map(|s| {
+                let terms: Vec<f64> =
+                    (offsets.iter().zip(&log_weights)).map(|(offset, log)| log - stiffness * s * offset).collect();
+                log_sum(&terms) - 0.5 * stiffness * s * s
+            })
+            .collect();
+        Mixture { offsets, log_weights }
     }
 }
 
@@ -310,8 +342,8 @@ mod tests {
         }
     }
 
-    /// A law along one axis of a plane, of `others` units that are Gaussian along it, together of this variance.
-    fn gaussian(others: usize, variance: f64) -> Law {
+    /// A law along one axis of a plane, of `others` units that are Gaussian along it, together of this variance, with this stiffness.
+    fn gaussian(others: usize, variance: f64, stiffness: f64) -> Law {
         let spread = Mat::from_fn(2, 2, |i, j| {
             if i != j {
                 0.0
@@ -322,7 +354,9 @@ mod tests {
             }
         });
         let mut law = Law::new(&[2.0, 0.0], &[3.0, 1.0], &spread);
-        law.add(&[(0.0, (variance / others as f64).sqrt())], 1.0);
+        law.answer_as_gaussian(stiffness, variance);
+        let deviation = (variance / others as f64).sqrt();
+        law.add(&[Along { probability: 1.0, mean: 0.0, deviation }], &[2.0, 0.0], 1.0);
         law
     }
 
@@ -331,23 +365,43 @@ mod tests {
     #[test]
     fn a_gaussian_law_is_a_softer_stiffness() {
         let (others, variance, stiffness) = (400, 4.0, 2.0);
-        let mut law = gaussian(others, variance);
-        let mixture = (0..8).map(|_| law.mixture(others, 1.5, stiffness, variance)).last().unwrap();
+        let mixture = gaussian(others, variance, stiffness).mixture(others, 1.5, stiffness);
         let expected = 1.0 / (stiffness + 1.0 / variance);
         assert!((mixture.variance() / expected - 1.0).abs() < 0.01, "{} for {expected}", mixture.variance());
         let total: f64 = mixture.log_weights.iter().map(|log| log.exp()).sum();
         let mean: f64 = mixture.log_weights.iter().zip(&mixture.offsets).map(|(log, o)| log.exp() * o).sum();
         assert!((total - 1.0).abs() < 1e-9 && mean.abs() < 1e-6, "{total}, {mean}");
         let (tilt, pull) = (Tilt { q: 0.8, m: 1.7 }, 0.9);
-        let mixed = mixture.at(tilt, pull);
+        let mixed = Mixed::new(tilt, pull, mixture.fields());
         let soft = |variance: f64| 1.0 + tilt.q - pull * pull * variance;
         let log_weight = |variance: f64| 0.5 * (tilt.m * tilt.m / soft(variance) - soft(variance).ln());
         let mean = |variance: f64| tilt.m / soft(variance);
-        assert!((mixed.log_weight - log_weight(expected)).abs() < 0.01, "{}", mixed.log_weight);
+        let square = mean(expected).powi(2) + 1.0 / soft(expected);
         assert!((mixed.mean - mean(expected)).abs() < 0.01, "{}", mixed.mean);
+        assert!((mixed.square / square - 1.0).abs() < 0.01, "{} for {square}", mixed.square);
+        let log_sized = log_weight(expected) + square.ln();
+        assert!((mixed.log_sized - log_sized).abs() < 0.01, "{} for {log_sized}", mixed.log_sized);
         // Controls: a field without the mixture, and one in which the others know nothing of each other.
         assert!((mixed.mean - mean(0.0)).abs() > 0.1, "the mixture must be seen");
         assert!(soft(variance) < 0.0, "independent units would have no measure at all");
+    }
+
+    #[test]
+    fn slopes_are_those_of_what_chains_move_on() {
+        let fields = [(-0.4, -1.1), (0.3, -0.5), (1.9, -3.0)];
+        let log_sized = |[q, m, pull]: [f64; 3]| Mixed::new(Tilt { q, m }, pull, fields.into_iter()).log_sized;
+        for at in [[0.8, 1.7, 0.9], [3.0, -4.0, 0.2], [0.0, 0.1, -1.5]] {
+            let slopes = Mixed::new(Tilt { q: at[0], m: at[1] }, at[2], fields.into_iter()).slopes;
+            for (k, slope) in slopes.into_iter().enumerate() {
+                let step = 1e-5;
+                let (mut up, mut down) = (at, at);
+                up[k] += step;
+                // q is not below zero.
+                down[k] = if k == 0 { at[k] } else { at[k] - step };
+                let expected = (log_sized(up) - log_sized(down)) / (up[k] - down[k]);
+                assert!((slope - expected).abs() < 1e-4 * (1.0 + expected.abs()), "{k}: {slope} for {expected}");
+            }
+        }
     }
 
     /// Units that either do nothing or give s: their number is the binomial law times exp(−½b(ks − t̄)²), and of one unit what is left of that after the other
@@ -371,10 +425,19 @@ mod tests {
         let mut law = Law::new(&[1.0], &[6.0], &spread);
         // On a grid of which s is a multiple, and without the widening that Monte Carlo wants.
         law.step = 0.1;
-        law.tally = vec![0.0; GRID];
-        law.tally[GRID / 2] = 1.0 - share;
-        law.tally[GRID / 2 + 20] = share;
-        let found = (0..60).map(|_| law.mixture(n - 1, mean, stiffness, spread[(0, 0)])).last().unwrap();
+        law.answer_as_gaussian(stiffness, spread[(0, 0)]);
+        let pull = stiffness * (centre - mean);
+        // From the law of the others to one unit, and from it back, as chains and the field do.
+        let mut found = None;
+        for _ in 0..60 {
+            let odds = activity * (pull * s + law.answer[GRID / 2 + 20] - law.answer[GRID / 2]).exp();
+            let mut tally = vec![0.0; GRID];
+            (tally[GRID / 2], tally[GRID / 2 + 20]) = (1.0 / (1.0 + odds), odds / (1.0 + odds));
+            law.take(&tally, &[1.0], 0.3);
+            found = Some((law.mixture(n - 1, mean, stiffness), odds / (1.0 + odds)));
+        }
+        let (found, active) = found.unwrap();
+        assert!((active / share - 1.0).abs() < 0.01, "{active} for {share}");
         assert!((found.variance() / variance - 1.0).abs() < 0.02, "{} for {variance}", found.variance());
         let independent = (n - 1) as f64 * share * (1.0 - share) * s * s;
         assert!(variance < 0.5 * independent, "{variance} must be far from {independent} of independent units");

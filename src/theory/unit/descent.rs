@@ -17,12 +17,9 @@ pub(super) struct Descent<'a> {
     /// Prior draws of one set.
     count: usize,
     branch: Branch<'a>,
-    /// One for every set, once prior draws have failed: as it started, and where it has come to.
-    populations: Vec<[Population<'a>; 2]>,
+    /// One for every set, once prior draws have failed.
+    populations: Vec<Population<'a>>,
 }
-
-/// How often a population that has left the branch starts again. The branch is metastable where units can fit the data alone, and now and then one leaves it.
-const MOST_STARTS: u32 = 3;
 
 impl<'a> Descent<'a> {
     pub fn start(theory: &'a Theory, hottest: f64, params: &Params) -> Result<Self, TheoryError> {
@@ -66,7 +63,6 @@ impl<'a> Descent<'a> {
         let saddle = self.theory.saddle(temperature)?;
         let start = |set| {
             Population::start(self.theory, temperature, field, &saddle, self.params.adaptive_chain, set)
-                .map(|population| [population.clone(), population])
                 .map_err(|failure| UnitError::from_failure(failure, temperature).into())
         };
         self.populations =
@@ -76,20 +72,12 @@ impl<'a> Descent<'a> {
 
     fn by_chains(&mut self, temperature: f64) -> Result<UnitPrediction, TheoryError> {
         let saddle = self.theory.saddle(temperature)?;
-        let follow = |[origin, population]: &mut [Population<'a>; 2]| {
-            let mut found = population.predict(temperature, &saddle);
-            for attempt in 1..=MOST_STARTS {
-                if found.is_err() {
-                    *population = origin.clone().again(attempt);
-                    found = population.predict(temperature, &saddle);
-                }
-            }
-            found.map_err(|failure| UnitError::from_failure(failure, temperature))
-        };
         let (theory, iterations) = (self.theory, self.params.adaptive_chain.draws);
         // The draws of a population are dropped before the next one's are taken.
-        let predict = |population: &mut [Population<'a>; 2]| -> Result<_, TheoryError> {
-            let Found { draws, measure, loss, residual, halves } = follow(population)?;
+        let predict = |population: &mut Population<'a>| -> Result<_, TheoryError> {
+            let Found { draws, measure, loss, residual, halves } = population
+                .predict(temperature, &saddle)
+                .map_err(|failure| UnitError::from_failure(failure, temperature))?;
             let observed = observe(theory, &saddle, &draws, &measure)?;
             let solution = UnitSolution { residual, iterations };
             Ok((prediction(theory, temperature, observed, loss, solution)?, halves))

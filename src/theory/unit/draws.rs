@@ -8,6 +8,7 @@ use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, MatRef, Par};
 use rayon::prelude::*;
 
+use super::measure::Measure;
 use crate::model::{Activation, Network, Problem};
 use crate::noise::{Address, Purpose};
 use crate::theory::spectrum::dot;
@@ -36,7 +37,7 @@ pub(super) struct Block {
     pub tested: Mat<f64>,
     /// w·û.
     pub along: Vec<f64>,
-    /// ln of prior over proposal density, up to a constant; what a chain drew under another measure counts as its proposal.
+    /// ln of prior over proposal density, up to a constant; what a chain drew under another measure counts as its proposal. As a chain records it, −ln⟨v²⟩ given w.
     pub log_base: Vec<f64>,
     /// By how much t is off its mean in the field of each draw ([`collective`](super::collective)); empty where one field is that of all.
     pub offsets: Vec<f64>,
@@ -79,6 +80,16 @@ impl Draws {
             .collect::<Vec<_>>();
         let groups = blocks.len() * BLOCK;
         Self { blocks, groups, from_prior: true }
+    }
+
+    /// What `groups` chains on `measure` recorded, each w ⟨v²⟩ times as often as it has it.
+    pub fn from_chains(mut blocks: Vec<Block>, groups: usize, measure: &Measure) -> Self {
+        let mut product = Mat::new();
+        for block in &mut blocks {
+            let tilts = measure.tilts_of(block, &mut product);
+            block.log_base.iter_mut().zip(&tilts).for_each(|(log, tilt)| *log -= tilt.log_weight());
+        }
+        Self { blocks, groups, from_prior: false }
     }
 }
 

@@ -19,7 +19,7 @@ use faer::{Accum, Mat, Par, Side};
 
 use super::adaptive::{Failure, Field, MOST_GROWTH};
 use super::chain::{ChainParams, Chains, Target};
-use super::collective::{Law, Mixture};
+use super::collective::{Along, Law, Mixture, Split};
 use super::draws::{Block, Draws};
 use super::measure::Measure;
 use crate::model::Network;
@@ -39,15 +39,10 @@ const THINNING: usize = 4;
 /// Largest step in ln T.
 const STEP: f64 = 0.2;
 
-/// What tells the random numbers of one attempt from those of another.
-const AGAIN: u32 = 1 << 16;
-
 /// Chains and the field that they and it have come to.
-#[derive(Clone)]
 pub(super) struct Population<'a> {
     theory: &'a Theory,
     params: ChainParams,
-    set: u32,
     chains: Chains,
     law: Law,
     temperature: f64,
@@ -109,14 +104,21 @@ impl<'a> Population<'a> {
         let target = Target { problem, network, measure, mixture: None, direction: &direction };
         let mut chains = Chains::start(&target, params.chains, set);
         let mut law = Law::new(&measure.force, &problem.y_train, &spread);
+        let split = law.split(&spread);
+        let (_, pull) = stiffness_and_pull(&split, temperature)?;
+        law.answer_as_gaussian(dot(&split.axis, &pull), split.variance);
         for trajectory in 0..params.warmup {
             chains.adapt(&target, trajectory);
             if trajectory >= params.warmup / 2 {
-                law.add(&Answer::of(&chains, &target, &law).along, 2.0 / (2 * trajectory + 2 - params.warmup) as f64);
+                law.add(
+                    &Answer::of(&chains, measure, &law).along,
+                    &measure.force,
+                    2.0 / (2 * trajectory + 2 - params.warmup) as f64,
+                );
             }
         }
         let (force, second_moment) = (measure.force.clone(), field.second_moment);
-        Ok(Self { theory, params, set, chains, law, temperature, force, spread, second_moment })
+        Ok(Self { theory, params, chains, law, temperature, force, spread, second_moment })
     }
 
     /// Goes down to `temperature` and stays there.
@@ -130,12 +132,6 @@ impl<'a> Population<'a> {
         }
         self.temperature = temperature;
         self.stay(&direction, self.params.draws, true)
-    }
-
-    /// Takes other random numbers from here on, those of attempt `attempt`.
-    pub fn again(mut self, attempt: u32) -> Self {
-        self.chains.rename(self.set + attempt * AGAIN);
-        self
     }
 
     /// So many trajectories at the temperature, with the draws of their second half if these are to be kept.
@@ -155,7 +151,7 @@ impl<'a> Population<'a> {
             } else {
                 self.chains.advance(&target);
             }
-            let answer = Answer::of(&self.chains, &target, &self.law);
+            let answer = Answer::of(&self.chains, &step.measure, &self.law);
             let gain = gain(trajectory);
             let miss: Vec<f64> = (labels.iter().zip(&self.force).zip(&answer.output))
                 .map(|((y, a), f)| y - temperature * a - f)
@@ -166,7 +162,7 @@ impl<'a> Population<'a> {
                     sums.blocks.extend(self.chains.record(&target));
                 }
             }
-            self.law.add(&answer.along, gain);
+            self.law.add(&answer.along, &self.force, gain);
             let measure = &step.measure;
             let newton = multiply(measure.stiffness.as_ref(), &miss);
             let along = step.softening * dot(&measure.pull, &miss);
@@ -191,16 +187,12 @@ impl<'a> Population<'a> {
         let network = &self.theory.network;
         let labels = &self.theory.problem.y_train;
         let split = self.law.split(&self.spread);
-        let mut inverse = split.rest;
-        (0..labels.len()).for_each(|k| inverse[(k, k)] += self.temperature);
-        let factor = inverse.llt(Side::Lower).map_err(|_| Failure::RanAway)?;
-        let stiffness = factor.inverse();
-        let pull = multiply(stiffness.as_ref(), &split.axis);
+        let (stiffness, pull) = stiffness_and_pull(&split, self.temperature)?;
         let along = dot(&split.axis, &pull);
         let left: f64 = (labels.iter().zip(&self.force).zip(&self.law.direction))
             .map(|((y, a), g)| g * (y - self.temperature * a))
             .sum();
-        let mixture = self.law.mixture(network.width.saturating_sub(1), left, along, split.variance);
+        let mixture = self.law.mixture(network.width.saturating_sub(1), left, along);
         if mixture.offsets.is_empty() || mixture.log_weights.iter().any(|log| log.is_nan()) {
             return Err(Failure::RanAway);
         }
@@ -213,6 +205,15 @@ impl<'a> Population<'a> {
     }
 }
 
+/// B and Be.
+fn stiffness_and_pull(split: &Split, temperature: f64) -> Result<(Mat<f64>, Vec<f64>), Failure> {
+    let mut inverse = split.rest.clone();
+    (0..inverse.nrows()).for_each(|k| inverse[(k, k)] += temperature);
+    let stiffness = inverse.llt(Side::Lower).map_err(|_| Failure::RanAway)?.inverse();
+    let pull = multiply(stiffness.as_ref(), &split.axis);
+    Ok((stiffness, pull))
+}
+
 /// What the chains answer to a field.
 struct Answer {
     /// √N1⟨vφ⟩.
@@ -220,36 +221,32 @@ struct Answer {
     /// C.
     spread: Mat<f64>,
     second_moment: f64,
-    /// Mean and deviation of g·x of every unit.
-    along: Vec<(f64, f64)>,
+    /// g·x of every chain's w.
+    along: Vec<Along>,
 }
 
 impl Answer {
-    fn of(chains: &Chains, target: &Target<'_>, law: &Law) -> Self {
+    /// Chains hold a w ⟨v²⟩ times as often as the measure does, so that in C all of them count alike.
+    fn of(chains: &Chains, measure: &Measure, law: &Law) -> Self {
         let count = chains.count() as f64;
-        let measure = target.measure;
         let (lambda1, root) = (measure.lambda1, measure.width.sqrt());
+        let inverse: f64 = chains.units().flat_map(|(_, units)| units).map(|mixed| 1.0 / mixed.square).sum();
+        let second_moment = count / inverse / lambda1;
         let mut output = vec![0.0; measure.force.len()];
         let mut spread = Mat::<f64>::zeros(output.len(), output.len());
-        let (mut second_moment, mut along) = (0.0, Vec::with_capacity(count as usize));
-        for (features, units) in chains.units(target) {
-            let mut squares = Vec::with_capacity(units.len());
-            for (phi, (tilt, mixed)) in features.col_iter().zip(&units) {
+        let mut along = Vec::with_capacity(chains.count());
+        for (features, units) in chains.units() {
+            for (phi, mixed) in features.col_iter().zip(units) {
+                let probability = 1.0 / (mixed.square * inverse);
                 let mean = mixed.mean / lambda1.sqrt();
-                let variance = 1.0 / (lambda1 * (1.0 + tilt.q.max(0.0)));
-                let square = mixed.square / lambda1 + variance;
-                output.iter_mut().zip(phi.iter()).for_each(|(f, phi)| *f += root * mean * phi / count);
+                let square = mixed.square / lambda1;
+                output.iter_mut().zip(phi.iter()).for_each(|(f, phi)| *f += root * probability * mean * phi);
                 let g = phi.iter().zip(&law.direction).map(|(phi, g)| phi * g).sum::<f64>() / root;
-                let spread = (square - mean * mean).max(0.0).sqrt();
-                along.push((g * mean, g.abs() * spread));
-                squares.push(square / count);
-                second_moment += square / count;
+                let deviation = g.abs() * (square - mean * mean).max(0.0).sqrt();
+                along.push(Along { probability, mean: g * mean, deviation });
             }
-            let mut scaled = features.clone();
-            for (column, p) in scaled.col_iter_mut().zip(&squares) {
-                column.iter_mut().for_each(|x| *x *= p);
-            }
-            matmul(spread.as_mut(), Accum::Add, scaled.as_ref(), features.transpose(), 1.0, Par::Seq);
+            let share = second_moment / count;
+            matmul(spread.as_mut(), Accum::Add, features.as_ref(), features.transpose(), share, Par::Seq);
         }
         for (column, c) in spread.col_iter_mut().zip(&output) {
             column.iter_mut().zip(&output).for_each(|(x, r)| *x -= r * c / measure.width);
@@ -294,13 +291,8 @@ impl Sums {
         let (first, second) = self.second_moments.split_at(self.second_moments.len() / 2);
         let stiffness = self.stiffness * faer::Scale(1.0 / count);
         let measure = Measure { force, stiffness, pull, lambda1: network.lambda1, width: network.width as f64 };
-        let mut draws = Draws { blocks: self.blocks, groups: chains.count(), from_prior: false };
-        for block in &mut draws.blocks {
-            let tilts = measure.tilts_of(block, &mut Mat::new());
-            block.log_base = tilts.iter().map(|tilt| -tilt.log_weight()).collect();
-        }
         Found {
-            draws,
+            draws: Draws::from_chains(self.blocks, chains.count(), &measure),
             loss: self.loss / count,
             residual: dot(&miss, &miss).sqrt() / size,
             halves: [half(first), half(second)],
@@ -328,9 +320,9 @@ mod tests {
             adaptive::solve(&sample, &theory.problem.y_train, TEMPERATURE, &theory.measure(&saddle), known).unwrap();
         let params = ChainParams { chains: 64, warmup: 40, draws: 60 };
         let mut population = Population::start(&theory, TEMPERATURE, &field, &saddle, params, 0).unwrap();
-        let mut jumped = Population { second_moment: field.second_moment / (2.0 * MOST_GROWTH), ..population.clone() };
         let found = population.predict(TEMPERATURE, &saddle).unwrap();
         assert!(found.residual < 0.05 && found.loss > 0.0, "{}", found.residual);
-        assert_eq!(jumped.predict(TEMPERATURE, &saddle).map(|found| found.loss), Err(Failure::RanAway));
+        population.second_moment /= 2.0 * MOST_GROWTH;
+        assert_eq!(population.predict(TEMPERATURE, &saddle).map(|found| found.loss), Err(Failure::RanAway));
     }
 }

@@ -162,7 +162,9 @@ fn single_unit_averages_are_those_of_a_sum_over_the_plane() {
         let draws = chain::sample(&problem, &network, &measure, &direction, &params, 0);
         let prior = theory.nngp(0.6).unwrap();
         let observed = observe::observe(&theory, &draws, &measure, &prior, &direction, prior.density_reaches());
-        assert_eq!((observed.method, observed.effective_fraction > 0.999), (Method::Chain, true));
+        // A draw has the weight 1/⟨v²⟩.
+        assert_eq!((observed.method, observed.effective_fraction < 0.999), (Method::Chain, true));
+        assert!(observed.effective_fraction > 0.5, "{}", observed.effective_fraction);
         let chained = UnitPrediction::new(Kind::SingleUnit, 0.6, observed, None).unwrap();
         let z = worst(&estimates(&chained), &expected(Tilted::Right));
         assert!(z < MOST_Z, "{activation:?}: chains, {z}");
@@ -411,7 +413,7 @@ fn chains_find_the_field_that_prior_draws_solve() {
         // Errors from eight sets are themselves known to a quarter only.
         assert!(apart(prior) < 1.5 * MOST_Z, "{activation:?}: {}", apart(prior));
         assert!(apart(colder) > 3.0 * MOST_Z, "{activation:?}: a fifth in temperature must be seen, {}", apart(colder));
-        assert!(chained.solution.residual < 0.01 && chained.effective_fraction > 0.99, "{activation:?}");
+        assert!(chained.solution.residual < 0.01 && chained.effective_fraction > 0.5, "{activation:?}");
     }
 }
 
