@@ -112,7 +112,11 @@ impl Prepared {
     /// [`RunError`] when the kernel does not fit into memory or cannot be decomposed.
     pub fn new(experiment: &Experiment, problem: Arc<Problem>) -> Result<Self, RunError> {
         let points = problem.points();
-        memory::require(&format!("the theory of {points} training points"), theory::memory(points), "--train")?;
+        // One theory is solved after the other.
+        let draws = experiment.theories.iter().map(|&kind| theory::unit::memory(kind, points)).max().unwrap_or(0);
+        let needed = theory::memory(points).saturating_add(draws);
+        let what = format!("the theory of {points} training points");
+        memory::require(&what, needed, "--train, or name fewer --theories")?;
         let theory = Theory::new(&problem, &experiment.network)?;
         Ok(Self { problem, theory })
     }

@@ -7,7 +7,7 @@ use super::draws::Draws;
 use super::estimate::Estimate;
 use super::measure::Measure;
 use super::population::{Found, Population};
-use super::{MOST_DRIFT, Params, UnitError, UnitPrediction, UnitSolution, observe};
+use super::{MOST_DRIFT, Params, UnitError, UnitPrediction, UnitSolution, observe, prior_draws};
 use crate::theory::{Kind, Prediction, Theory, TheoryError};
 
 /// Where the theory has come to.
@@ -24,7 +24,7 @@ pub(super) struct Descent<'a> {
 impl<'a> Descent<'a> {
     pub fn start(theory: &'a Theory, hottest: f64, params: &Params) -> Result<Self, TheoryError> {
         let params = Params { sets: params.sets.max(2), ..*params };
-        let count = params.adaptive_draws.max(40 * theory.points());
+        let count = prior_draws(params.adaptive_draws, theory.points());
         let branch = Branch::start(theory, hottest, count)?;
         Ok(Self { theory, params, count, branch, populations: Vec::new() })
     }

@@ -70,6 +70,26 @@ impl Default for Params {
     }
 }
 
+/// Bytes that the draws of `kind` take at once beside what [`memory`](super::memory) counts, for `points` training points: of every draw φ and w', one for each
+/// point at most.
+pub fn memory(kind: Kind, points: usize) -> u64 {
+    let Params { draws, chain, sets, adaptive_draws, adaptive_chain } = Params::default();
+    let draws = match kind {
+        Kind::Nngp | Kind::Saddle => 0,
+        Kind::SingleUnit => draws.max(chain.chains * chain.draws),
+        Kind::Adaptive => {
+            let together = sets.min(rayon::current_num_threads());
+            prior_draws(adaptive_draws, points).max(together * population::kept(&adaptive_chain))
+        }
+    };
+    (draws as u64).saturating_mul(points as u64).saturating_mul(2 * 8)
+}
+
+/// Prior draws of one set of the adaptive theory.
+fn prior_draws(least: usize, points: usize) -> usize {
+    least.max(points.saturating_mul(40))
+}
+
 /// Where the draws came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

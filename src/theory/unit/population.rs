@@ -36,6 +36,11 @@ const SLOWER: f64 = 0.25;
 /// Of so many trajectories one is kept: a chain remembers the others.
 const THINNING: usize = 4;
 
+/// Draws that a population keeps of its time at a temperature.
+pub(super) fn kept(params: &ChainParams) -> usize {
+    params.chains * params.draws.div_ceil(2 * THINNING)
+}
+
 /// Largest step in ln T.
 const STEP: f64 = 0.2;
 

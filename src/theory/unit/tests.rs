@@ -442,6 +442,31 @@ fn ladders_keep_their_order_and_refuse_what_is_not_theirs() {
 }
 
 /// Labels that are zero leave nothing to measure along.
+/// What is counted is what prior draws and chains hold, within the rank that may be smaller than P.
+#[test]
+fn draws_take_the_memory_that_is_counted() {
+    let theory = Theory::new(&problem(), &network(Activation::Erf)).unwrap();
+    let points = theory.points();
+    let direction = theory.reduced_direction(&theory.saddle(1.0).unwrap());
+    let held = |draws: &Draws| -> u64 {
+        let size = |m: &Mat<f64>| 8 * (m.nrows() * m.ncols()) as u64;
+        draws.blocks.iter().map(|block| size(&block.features) + size(&block.weights)).sum()
+    };
+    let (params, most) = (Params::default(), |kind| memory(kind, points));
+    let from_prior = |count| held(&Draws::from_prior(&theory.problem, &theory.network, &direction, count, 0));
+    for (kind, count) in
+        [(Kind::SingleUnit, params.draws), (Kind::Adaptive, prior_draws(params.adaptive_draws, points))]
+    {
+        let held = from_prior(count);
+        assert!(held <= most(kind), "{}: {held} of {}", kind.name(), most(kind));
+    }
+    assert!(2 * from_prior(params.draws) > memory(Kind::SingleUnit, points), "a count far above is none");
+    let kept = population::kept(&params.adaptive_chain) as u64 * (points * 2 * 8) as u64;
+    assert!(kept <= most(Kind::Adaptive) && most(Kind::Saddle) == 0);
+    // Forty draws for each point and of each two numbers for each point.
+    assert_eq!(memory(Kind::Adaptive, 5000), 40 * 5000 * 5000 * 16);
+}
+
 #[test]
 fn zero_labels_have_no_direction() {
     let mut task = task(30, 0, 6);
