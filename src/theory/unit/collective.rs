@@ -19,7 +19,8 @@
 //! ```
 //!
 //! where ρ is the law of g·x of one unit without the others' answer to it, exp(−½bs²) ∫dt ω(t) exp(−bs(t − t̄)) = W(s), and κ holds the mean where the force
-//! has it. So a unit is in a mixture of fields of force a − (t − t̄)Be. A Gaussian ω of variance 1/(b + 1/gᵀCg) gives back (T + C)⁻¹, and that is where
+//! has it. ρ comes from a tally of s in the mixture, over W; what is averaged over iterations is that ratio, each tally over the W and the force it was made
+//! under: a mean tally over the last W remembers other fields, and the loop through it oscillates. So a unit is in a mixture of fields of force a − (t − t̄)Be. A Gaussian ω of variance 1/(b + 1/gᵀCg) gives back (T + C)⁻¹, and that is where
 //! N1 → ∞ at fixed P leads; the difference is of higher order than 1/N1 there, and of order one where units fit the data alone. g is the direction of a: along it the
 //! force acts, and such units lie. (Derived for this project.)
 
@@ -191,8 +192,7 @@ impl Law {
         Split { variance, axis, rest }
     }
 
-    /// Takes the share `gain` of ρ from units whose s is Gaussian, widened to a cell at least, in the last field and under `force`. What that field answers them and what the
-    /// force adds is taken out here and not once ρ is used, when both will have changed.
+    /// Takes the share `gain` of ρ from units whose s is Gaussian, widened to a cell at least, in the last field and under `force`.
     pub fn add(&mut self, units: &[Along], force: &[f64], gain: f64) {
         let mut tally = vec![0.0; GRID];
         for &Along { probability, mean, deviation } in units {

@@ -8,7 +8,8 @@
 //! a ← a + γ(T + C)⁻¹(y − T a − √N1⟨vφ⟩_k)        C ← C + ¼γ(C_k − C)        γ = 0.3 (1 + k/20)^−0.8
 //! ```
 //!
-//! so that the field makes up for what the chains do not know, and nothing is solved on draws that may have no solution. The field is the mixture of
+//! so that the field makes up for what the chains do not know, and nothing is solved on draws that may have no solution. Chains hold a w ⟨v²⟩ times as often as the
+//! measure does, so that C_k is their plain mean, to which a few units far out give as much as all others. The field is the mixture of
 //! [`collective`](super::collective), whose law is tallied along. From a solution known of prior draws, temperature is lowered in small steps, each from the chains
 //! and the field before, which keeps to the branch that is continuous from high temperature; a ⟨v²⟩ that jumps ends it. Draws are those of the second half of the time at a temperature, and
 //! the field is its mean over it (Polyak & Juditsky, SIAM J. Control Optim. 30, 838, 1992). Several populations that know nothing of each other give the error.
