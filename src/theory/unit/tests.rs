@@ -159,9 +159,11 @@ fn single_unit_averages_are_those_of_a_sum_over_the_plane() {
 
         let measure = theory.measure(&saddle);
         let params = ChainParams { chains: 128, warmup: 40, draws: 120 };
-        let draws = chain::sample(&problem, &network, &measure, &direction, &params, 0);
+        let mut draws = chain::sample(&problem, &network, &measure, &direction, &params, 0);
         let prior = theory.nngp(0.6).unwrap();
-        let observed = observe::observe(&theory, &draws, &measure, &prior, &direction, prior.density_reaches());
+        let observe =
+            |draws: &Draws| observe::observe(&theory, draws, &measure, &prior, &direction, prior.density_reaches());
+        let observed = observe(&draws);
         // A draw has the weight 1/⟨v²⟩.
         assert_eq!((observed.method, observed.effective_fraction < 0.999), (Method::Chain, true));
         assert!(observed.effective_fraction > 0.5, "{}", observed.effective_fraction);
@@ -171,6 +173,12 @@ fn single_unit_averages_are_those_of_a_sum_over_the_plane() {
         assert!(worst(&estimates(&chained), &expected(Tilted::WithoutForce)) > MOST_Z, "{activation:?}: chains");
         let relative = chained.readout_second_moment.error / chained.readout_second_moment.value;
         assert!(relative < 0.02, "{activation:?}: the chains must be good for something, {relative}");
+        for block in &mut draws.blocks {
+            block.log_base = measure.tilts_of(block, &mut Mat::new()).iter().map(|tilt| -tilt.log_weight()).collect();
+        }
+        let alike = UnitPrediction::new(Kind::SingleUnit, 0.6, observe(&draws), None).unwrap();
+        let z = worst(&estimates(&alike), &expected(Tilted::Right));
+        assert!(z > MOST_Z, "{activation:?}: draws that count alike must be seen, {z}");
     }
 }
 
