@@ -30,7 +30,10 @@ use super::measure::Tilt;
 use crate::theory::spectrum::{dot, multiply};
 
 /// Points of the grid of t, an odd number.
-const GRID: usize = 201;
+const GRID: usize = 401;
+
+/// Deviation in cells below which a Gaussian is not that of its values on the grid.
+const NARROW: f64 = 0.6;
 
 /// Logarithm of the weight below which a field does not count.
 const LEAST: f64 = -40.0;
@@ -192,27 +195,41 @@ impl Law {
         Split { variance, axis, rest }
     }
 
-    /// Takes the share `gain` of ρ from units whose s is Gaussian, widened to a cell at least, in the last field and under `force`.
+    /// Takes the share `gain` of ρ from units whose s is Gaussian, in the last field and under `force`.
     pub fn add(&mut self, units: &[Along], force: &[f64], gain: f64) {
         let mut tally = vec![0.0; GRID];
-        for &Along { probability, mean, deviation } in units {
-            let deviation = deviation.max(0.6 * self.step);
-            let cell = |s: f64| (s / self.step + (GRID / 2) as f64).clamp(0.0, (GRID - 1) as f64);
-            let (from, to) = (cell(mean - 5.0 * deviation) as usize, cell(mean + 5.0 * deviation).ceil() as usize);
-            let density = |k: usize| (-0.5 * ((self.at(k) - mean) / deviation).powi(2)).exp();
-            let total: f64 = (from..=to).map(density).sum();
-            // Beyond the grid there is nothing.
-            if total > 0.0 {
-                (from..=to).for_each(|k| tally[k] += probability * density(k) / total);
-            }
+        for unit in units {
+            self.count(unit, &mut tally);
         }
         self.take(&tally, force, gain);
+    }
+
+    /// Puts one unit on the grid with its mean and its variance: hundreds are added up, and what cells would widen each by is their spread before long.
+    fn count(&self, &Along { probability, mean, deviation }: &Along, tally: &mut [f64]) {
+        let cell = |s: f64| (s / self.step + (GRID / 2) as f64).clamp(0.0, (GRID - 1) as f64);
+        if deviation < NARROW * self.step {
+            // Three cells have one way to hold both; the outer ones may be a little below zero, which others make up for.
+            let middle = cell(mean).round().clamp(1.0, (GRID - 2) as f64);
+            let off = (cell(mean) - middle).clamp(-1.0, 1.0);
+            let square = (deviation / self.step).powi(2) + off * off;
+            for (k, share) in [0.5 * (square - off), 1.0 - square, 0.5 * (square + off)].into_iter().enumerate() {
+                tally[middle as usize + k - 1] += probability * share;
+            }
+            return;
+        }
+        let (from, to) = (cell(mean - 5.0 * deviation) as usize, cell(mean + 5.0 * deviation).ceil() as usize);
+        let density = |k: usize| (-0.5 * ((self.at(k) - mean) / deviation).powi(2)).exp();
+        let total: f64 = (from..=to).map(density).sum();
+        // Beyond the grid there is nothing.
+        if total > 0.0 {
+            (from..=to).for_each(|k| tally[k] += probability * density(k) / total);
+        }
     }
 
     fn take(&mut self, tally: &[f64], force: &[f64], gain: f64) {
         let excess = dot(&self.direction, force) - self.tilt;
         let log: Vec<f64> = (tally.iter().zip(&self.answer).enumerate())
-            .map(|(k, (p, answer))| p.ln() - answer - excess * self.at(k))
+            .map(|(k, (p, answer))| p.max(0.0).ln() - answer - excess * self.at(k))
             .collect();
         let alone = normalised(&log);
         if self.alone.is_empty() {
@@ -246,18 +263,25 @@ impl Law {
     }
 }
 
-/// `log` and a term linear in t that gives the law this mean.
+/// `log` and a term linear in t that gives the law this mean, by Newton's method between the nearest terms known to give less and more: far out, where a law has gaps, its
+/// variance is no guide.
 fn tilted_to(log: &[f64], grid: &[f64], mean: f64, step: f64) -> Vec<f64> {
     let tilted = |kappa: f64| -> Vec<f64> { log.iter().zip(grid).map(|(log, t)| log + kappa * (t - mean)).collect() };
-    let mut kappa = 0.0;
-    for _ in 0..60 {
+    let (mut kappa, mut low, mut high) = (0.0, f64::NEG_INFINITY, f64::INFINITY);
+    for _ in 0..100 {
         let weights = normalised(&tilted(kappa));
         let miss = mean - dot(&weights, grid);
         if miss.abs() < 1e-9 * step {
             break;
         }
+        if miss > 0.0 {
+            low = kappa;
+        } else {
+            high = kappa;
+        }
         let variance: f64 = weights.iter().zip(grid).map(|(p, t)| p * (t - mean + miss).powi(2)).sum();
-        kappa += (miss / variance.max(1e-3 * step * step)).clamp(-5.0 / step, 5.0 / step);
+        let next = kappa + (miss / variance.max(1e-3 * step * step)).clamp(-1.0 / step, 1.0 / step);
+        kappa = if low < next && next < high { next } else { 0.5 * (low + high) };
     }
     tilted(kappa)
 }

@@ -2,13 +2,17 @@
 
 use rayon::prelude::*;
 
-use super::adaptive::{self, Branch, Field};
+use super::adaptive::{self, Branch, Failure, Field};
 use super::draws::Draws;
 use super::estimate::Estimate;
 use super::measure::Measure;
 use super::population::{Found, Population};
 use super::{MOST_DRIFT, Params, UnitError, UnitPrediction, UnitSolution, observe, prior_draws};
 use crate::theory::{Kind, Prediction, Theory, TheoryError};
+
+/// Standard errors between the halves of the populations' time beyond which they stay for as long again, and how often they do.
+const SETTLED: f64 = 3.0;
+const MOST_DOUBLINGS: usize = 3;
 
 /// Where the theory has come to.
 pub(super) struct Descent<'a> {
@@ -70,29 +74,45 @@ impl<'a> Descent<'a> {
         Ok(())
     }
 
+    /// Where the populations still drift, all stay for as long again.
     fn by_chains(&mut self, temperature: f64) -> Result<UnitPrediction, TheoryError> {
         let saddle = self.theory.saddle(temperature)?;
-        let (theory, iterations) = (self.theory, self.params.adaptive_chain.draws);
-        // The draws of a population are dropped before the next one's are taken.
-        let predict = |population: &mut Population<'a>| -> Result<_, TheoryError> {
-            let Found { draws, measure, loss, residual, halves } = population
-                .predict(temperature, &saddle)
-                .map_err(|failure| UnitError::from_failure(failure, temperature))?;
-            let observed = observe(theory, &saddle, &draws, &measure)?;
-            let solution = UnitSolution { residual, iterations };
-            Ok((prediction(theory, temperature, observed, loss, solution)?, halves))
-        };
-        let found: Vec<(UnitPrediction, [f64; 2])> =
-            self.populations.par_iter_mut().map(predict).collect::<Vec<_>>().into_iter().collect::<Result<_, _>>()?;
-        let (predictions, halves): (Vec<_>, Vec<_>) = found.into_iter().unzip();
-        let drifts: Vec<f64> = halves.iter().map(|halves| halves[1] - halves[0]).collect();
-        let Estimate { value, error } = Estimate::of_independent(&drifts);
-        let drift = value.abs() / error;
+        let (mut predictions, mut drift) =
+            self.ask(temperature, &saddle, |population| population.predict(temperature, &saddle))?;
+        for _ in 0..MOST_DOUBLINGS {
+            if drift < SETTLED {
+                break;
+            }
+            (predictions, drift) = self.ask(temperature, &saddle, |population| population.predict_on(&saddle))?;
+        }
         // A NaN must not pass.
         if drift.is_nan() || drift > MOST_DRIFT {
             return Err(UnitError::Unsettled { kind: Kind::Adaptive, temperature, drift }.into());
         }
         UnitPrediction::combined(&predictions)?.sampled_well()
+    }
+
+    /// What every population finds, and by how many standard errors the halves of it differ.
+    fn ask(
+        &mut self,
+        temperature: f64,
+        saddle: &Prediction,
+        find: impl Fn(&mut Population<'a>) -> Result<Found, Failure> + Sync,
+    ) -> Result<(Vec<UnitPrediction>, f64), TheoryError> {
+        let theory = self.theory;
+        // The draws of a population are dropped before the next one's are taken.
+        let predict = |population: &mut Population<'a>| -> Result<_, TheoryError> {
+            let Found { draws, measure, loss, residual, halves, trajectories } =
+                find(population).map_err(|failure| UnitError::from_failure(failure, temperature))?;
+            let observed = observe(theory, saddle, &draws, &measure)?;
+            let solution = UnitSolution { residual, iterations: trajectories };
+            Ok((prediction(theory, temperature, observed, loss, solution)?, halves[1] - halves[0]))
+        };
+        let found: Vec<(UnitPrediction, f64)> =
+            self.populations.par_iter_mut().map(predict).collect::<Vec<_>>().into_iter().collect::<Result<_, _>>()?;
+        let (predictions, drifts): (Vec<_>, Vec<_>) = found.into_iter().unzip();
+        let Estimate { value, error } = Estimate::of_independent(&drifts);
+        Ok((predictions, value.abs() / error))
     }
 }
 

@@ -14,6 +14,8 @@
 //! and the field before, which keeps to the branch that is continuous from high temperature; a ⟨v²⟩ that jumps ends it. Draws are those of the second half of the time at a temperature, and
 //! the field is its mean over it (Polyak & Juditsky, SIAM J. Control Optim. 30, 838, 1992). Several populations that know nothing of each other give the error.
 
+use std::ops::Range;
+
 use faer::linalg::matmul::matmul;
 use faer::linalg::solvers::DenseSolveCore;
 use faer::{Accum, Mat, Par, Side};
@@ -34,7 +36,7 @@ fn gain(trajectory: usize) -> f64 {
 }
 const SLOWER: f64 = 0.25;
 
-/// Of so many trajectories one is kept: a chain remembers the others.
+/// Of so many trajectories one is kept, of a longer time fewer in proportion: a chain remembers the others.
 const THINNING: usize = 4;
 
 /// Draws that a population keeps of its time at a temperature.
@@ -57,6 +59,8 @@ pub(super) struct Population<'a> {
     /// C.
     spread: Mat<f64>,
     second_moment: f64,
+    /// Trajectories at the temperature so far.
+    stayed: usize,
 }
 
 /// What the second half of the time at a temperature gave.
@@ -69,6 +73,8 @@ pub(super) struct Found {
     pub residual: f64,
     /// ⟨v²⟩ in the first and in the second half of it.
     pub halves: [f64; 2],
+    /// Trajectories at the temperature.
+    pub trajectories: usize,
 }
 
 /// Sums over the trajectories of the second half.
@@ -124,7 +130,7 @@ impl<'a> Population<'a> {
             }
         }
         let (force, second_moment) = (measure.force.clone(), field.second_moment);
-        Ok(Self { theory, params, chains, law, temperature, force, spread, second_moment })
+        Ok(Self { theory, params, chains, law, temperature, force, spread, second_moment, stayed: 0 })
     }
 
     /// Goes down to `temperature` and stays there.
@@ -134,21 +140,32 @@ impl<'a> Population<'a> {
         let factor = (temperature / self.temperature).powf(1.0 / steps);
         for _ in 1..steps as usize {
             self.temperature *= factor;
-            self.stay(&direction, self.params.warmup, false)?;
+            self.stay(&direction, 0..self.params.warmup, false)?;
         }
         self.temperature = temperature;
-        self.stay(&direction, self.params.draws, true)
+        self.stayed = self.params.draws;
+        self.stay(&direction, 0..self.stayed, true)
     }
 
-    /// So many trajectories at the temperature, with the draws of their second half if these are to be kept.
-    fn stay(&mut self, direction: &[f64], trajectories: usize, keep: bool) -> Result<Found, Failure> {
+    /// Stays where it is for as long again.
+    pub fn predict_on(&mut self, saddle: &Prediction) -> Result<Found, Failure> {
+        let direction = self.theory.reduced_direction(saddle);
+        let before = self.stayed;
+        self.stayed *= 2;
+        self.stay(&direction, before..self.stayed, true)
+    }
+
+    /// These trajectories of the time at the temperature, with the draws of the second half of all of it if they are to be kept.
+    fn stay(&mut self, direction: &[f64], trajectories: Range<usize>, keep: bool) -> Result<Found, Failure> {
         let Self { theory, temperature, .. } = *self;
         let (problem, network) = (&theory.problem, &theory.network);
         let labels = &problem.y_train;
         let points = labels.len();
         let mut sums = Sums::new(points);
-        let second_half = trajectories / 2;
-        for trajectory in 0..trajectories {
+        let end = trajectories.end;
+        let second_half = end / 2;
+        let thinning = THINNING * end.div_ceil(self.params.draws).max(1);
+        for trajectory in trajectories {
             let step = self.field()?;
             let target = Target { problem, network, measure: &step.measure, mixture: Some(&step.mixture), direction };
             self.chains.enter(&target);
@@ -164,7 +181,7 @@ impl<'a> Population<'a> {
                 .collect();
             if trajectory >= second_half {
                 sums.add(&step, &answer, temperature);
-                if keep && (trajectory - second_half).is_multiple_of(THINNING) {
+                if keep && (trajectory - second_half).is_multiple_of(thinning) {
                     sums.blocks.extend(self.chains.record(&target));
                 }
             }
@@ -177,7 +194,7 @@ impl<'a> Population<'a> {
             }
             self.spread += (&answer.spread - &self.spread) * faer::Scale(SLOWER * gain);
         }
-        let found = sums.mean(&self.chains, labels, temperature, network);
+        let found = sums.mean(&self.chains, labels, temperature, network, end);
         let second_moment = 0.5 * (found.halves[0] + found.halves[1]);
         let growth = second_moment / self.second_moment;
         // A NaN must not pass.
@@ -286,7 +303,7 @@ impl Sums {
     }
 
     /// The draws count alike: they are of the fields that were passed through, and stand for that of the mean.
-    fn mean(self, chains: &Chains, labels: &[f64], temperature: f64, network: &Network) -> Found {
+    fn mean(self, chains: &Chains, labels: &[f64], temperature: f64, network: &Network, trajectories: usize) -> Found {
         let count = self.second_moments.len() as f64;
         let over = |sum: Vec<f64>| -> Vec<f64> { sum.into_iter().map(|x| x / count).collect() };
         let (force, pull, output) = (over(self.force), over(self.pull), over(self.output));
@@ -302,6 +319,7 @@ impl Sums {
             loss: self.loss / count,
             residual: dot(&miss, &miss).sqrt() / size,
             halves: [half(first), half(second)],
+            trajectories,
             measure,
         }
     }
