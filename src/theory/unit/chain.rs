@@ -56,15 +56,15 @@ struct Bundle {
 
 /// What depends on the position.
 #[derive(Clone)]
-struct State {
-    features: Mat<f64>,
+pub(super) struct State {
+    pub features: Mat<f64>,
     /// Ψ.
     potential: Vec<f64>,
     /// ∇Ψ.
     gradient: Mat<f64>,
-    tilts: Vec<Tilt>,
+    pub tilts: Vec<Tilt>,
     /// φ·Be/√(λ1N1).
-    pulls: Vec<f64>,
+    pub pulls: Vec<f64>,
     mixed: Vec<Mixed>,
 }
 
@@ -155,9 +155,9 @@ impl Chains {
         self.bundles.par_iter().map(record).collect()
     }
 
-    /// Of every bundle its features and, per chain, the averages over the fields given w.
-    pub fn units(&self) -> impl Iterator<Item = (&Mat<f64>, &[Mixed])> {
-        self.bundles.iter().map(|bundle| (&bundle.state.features, bundle.state.mixed.as_slice()))
+    /// Of every bundle its state and, per chain, the averages over the fields given w.
+    pub fn units(&self) -> impl Iterator<Item = (&State, &[Mixed])> {
+        self.bundles.iter().map(|bundle| (&bundle.state, bundle.state.mixed.as_slice()))
     }
 }
 

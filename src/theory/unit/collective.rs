@@ -32,9 +32,6 @@ use crate::theory::spectrum::{dot, multiply};
 /// Points of the grid of t, an odd number.
 const GRID: usize = 401;
 
-/// Deviation in cells below which a Gaussian is not that of its values on the grid.
-const NARROW: f64 = 0.6;
-
 /// Logarithm of the weight below which a field does not count.
 const LEAST: f64 = -40.0;
 
@@ -59,6 +56,8 @@ pub(super) struct Mixed {
     pub log_sized: f64,
     /// Its derivatives with respect to q, m and the pull.
     pub slopes: [f64; 3],
+    /// ln of ∫dv exp(mv − ½(1+q)v²) Ω(v`pull`) over √(2π).
+    pub log_total: f64,
 }
 
 impl Mixed {
@@ -91,6 +90,7 @@ impl Mixed {
         Self {
             mean: mean / total,
             square: square / total,
+            log_total: most + total.ln() - 0.5 * stiff.ln(),
             log_sized: most + square.ln() - 0.5 * stiff.ln(),
             slopes: slopes.map(|slope| slope / square),
         }
@@ -120,6 +120,14 @@ impl Mixture {
         self.offsets.last().copied().unwrap_or(0.0)
     }
 
+    /// ln Ω(z), the mean of exp(−oz).
+    fn log_mean(&self, z: f64) -> f64 {
+        let terms = || self.fields().map(|(offset, log)| log - offset * z);
+        let most = terms().fold(f64::NEG_INFINITY, f64::max);
+        let sum: f64 = terms().filter(|term| term - most > NEGLIGIBLE).map(|term| (term - most).exp()).sum();
+        most + sum.ln()
+    }
+
     /// Variance of t.
     pub fn variance(&self) -> f64 {
         let weights: Vec<f64> = self.log_weights.iter().map(|log| log.exp()).collect();
@@ -128,11 +136,53 @@ impl Mixture {
     }
 }
 
-/// s = g·x of one w: mean and deviation of a Gaussian, and the probability of that w.
+/// Nodes and weights that average polynomials of degree 13 over a standard Gaussian (Gauss and Hermite).
+const NODES: [(f64, f64); 7] = [
+    (-3.750_439_717_725_742, 5.482_688_559_722_18e-4),
+    (-2.366_759_410_734_541, 0.030_757_123_967_586_5),
+    (-1.154_405_394_739_968, 0.240_123_178_605_012_7),
+    (0.0, 16.0 / 35.0),
+    (1.154_405_394_739_968, 0.240_123_178_605_012_7),
+    (2.366_759_410_734_541, 0.030_757_123_967_586_5),
+    (3.750_439_717_725_742, 5.482_688_559_722_18e-4),
+];
+
+/// Least stiffness of the Gaussian that nodes are of over that of the unit.
+const SOFTEST: f64 = 0.1;
+
+/// One w, in units in which λ1 = 1: s = v`direction`, `direction` = g·φ/√(λ1N1).
 pub(super) struct Along {
-    pub probability: f64,
-    pub mean: f64,
-    pub deviation: f64,
+    /// ln of the probability of w over ∫dv exp(mv − ½(1+q)v²) Ω(v`pull`).
+    pub log: f64,
+    pub tilt: Tilt,
+    /// φ·Be/√(λ1N1).
+    pub pull: f64,
+    pub direction: f64,
+}
+
+/// What a unit feels of the others along g: their fields, and with b = `stiffness` their answer.
+pub(super) struct Others<'a> {
+    /// `None` where one field stands for all.
+    pub mixture: Option<&'a Mixture>,
+    pub stiffness: f64,
+}
+
+impl Others<'_> {
+    /// ln Ω(z).
+    fn fields(&self, z: f64) -> f64 {
+        self.mixture.map_or(0.0, |mixture| mixture.log_mean(z))
+    }
+
+    /// ln W(s).
+    fn answer(&self, s: f64) -> f64 {
+        let pushed = self.stiffness * s;
+        self.fields(pushed) - 0.5 * pushed * s
+    }
+
+    /// A Gaussian of `variance` = gᵀCg, which is in the stiffness already and answers with (1/b + gᵀCg)⁻¹.
+    pub fn gaussian(stiffness: f64, variance: f64) -> Self {
+        Self { mixture: None, stiffness: stiffness - stiffness * stiffness / (stiffness + 1.0 / variance) }
+    }
 }
 
 /// How C falls apart along g.
@@ -153,8 +203,6 @@ pub(super) struct Law {
     /// ρ in each cell, averaged over iterations, under the force that `tilt` is along g; empty before the first.
     alone: Vec<f64>,
     tilt: f64,
-    /// ln W on the grid, in the last field.
-    answer: Vec<f64>,
 }
 
 impl Law {
@@ -164,19 +212,7 @@ impl Law {
         let direction: Vec<f64> = force.iter().map(|a| a / size).collect();
         let deviation = dot(&direction, &multiply(spread.as_ref(), &direction)).max(0.0).sqrt();
         let reach = 1.6 * dot(&direction, labels).abs() + 4.0 * deviation;
-        Self {
-            tilt: size,
-            direction,
-            step: 2.0 * reach / (GRID - 1) as f64,
-            alone: Vec::new(),
-            answer: vec![0.0; GRID],
-        }
-    }
-
-    /// Before any mixture: units feel the answer of a Gaussian, of stiffness b along e against `variance`, gᵀCg.
-    pub fn answer_as_gaussian(&mut self, stiffness: f64, variance: f64) {
-        let slope = stiffness - stiffness * stiffness / (stiffness + 1.0 / variance);
-        self.answer = (0..GRID).map(|k| -0.5 * slope * self.at(k).powi(2)).collect();
+        Self { tilt: size, direction, step: 2.0 * reach / (GRID - 1) as f64, alone: Vec::new() }
     }
 
     /// t or s at the middle of cell k.
@@ -195,81 +231,76 @@ impl Law {
         Split { variance, axis, rest }
     }
 
-    /// Takes the share `gain` of ρ from units whose s is Gaussian, in the last field and under `force`.
-    pub fn add(&mut self, units: &[Along], force: &[f64], gain: f64) {
-        let mut tally = vec![0.0; GRID];
-        for unit in units {
-            self.count(unit, &mut tally);
-        }
-        self.take(&tally, force, gain);
-    }
-
-    /// Puts one unit on the grid with its mean and its variance: hundreds are added up, and what cells would widen each by is their spread before long.
-    fn count(&self, &Along { probability, mean, deviation }: &Along, tally: &mut [f64]) {
-        let cell = |s: f64| (s / self.step + (GRID / 2) as f64).clamp(0.0, (GRID - 1) as f64);
-        if deviation < NARROW * self.step {
-            // Three cells have one way to hold both; the outer ones may be a little below zero, which others make up for.
-            let middle = cell(mean).round().clamp(1.0, (GRID - 2) as f64);
-            let off = (cell(mean) - middle).clamp(-1.0, 1.0);
-            let square = (deviation / self.step).powi(2) + off * off;
-            for (k, share) in [0.5 * (square - off), 1.0 - square, 0.5 * (square + off)].into_iter().enumerate() {
-                tally[middle as usize + k - 1] += probability * share;
-            }
-            return;
-        }
-        let (from, to) = (cell(mean - 5.0 * deviation) as usize, cell(mean + 5.0 * deviation).ceil() as usize);
-        let density = |k: usize| (-0.5 * ((self.at(k) - mean) / deviation).powi(2)).exp();
-        let total: f64 = (from..=to).map(density).sum();
-        // Beyond the grid there is nothing.
-        if total > 0.0 {
-            (from..=to).for_each(|k| tally[k] += probability * density(k) / total);
-        }
-    }
-
-    fn take(&mut self, tally: &[f64], force: &[f64], gain: f64) {
+    /// Takes the share `gain` of ρ from units in the fields of `others`, under `force`.
+    ///
+    /// Of one w it is the law of v over W: exp(mv − ½(1+q)v²) Ω(vφ·Be/√(λ1N1))/W(s), where Ω(z) is the mean of exp(−oz). Nearly, Ω cancels W's and leaves a Gaussian of stiffness
+    /// 1 + q − b(s/v)², softer than the law of v; nodes are of that one, and weigh what is left.
+    pub fn add(&mut self, units: &[Along], force: &[f64], gain: f64, others: &Others<'_>) {
         let excess = dot(&self.direction, force) - self.tilt;
-        let log: Vec<f64> = (tally.iter().zip(&self.answer).enumerate())
-            .map(|(k, (p, answer))| p.max(0.0).ln() - answer - excess * self.at(k))
-            .collect();
-        let alone = normalised(&log);
+        let (mut at, mut log_weights) = (Vec::new(), Vec::new());
+        for Along { log, tilt, pull, direction } in units {
+            let stiff = 1.0 + tilt.q.max(0.0);
+            let alone = (stiff - others.stiffness * direction * direction).max(SOFTEST * stiff);
+            for (node, weight) in NODES {
+                let v = tilt.m / alone + node / alone.sqrt();
+                let s = v * direction;
+                let law = v * (tilt.m - 0.5 * stiff * v) + others.fields(v * pull) - others.answer(s);
+                at.push(s);
+                log_weights.push(log + law + 0.5 * node * node + (weight / alone.sqrt()).ln() - excess * s);
+            }
+        }
+        let most = log_weights.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let mut tally = vec![0.0; GRID];
+        at.iter().zip(&log_weights).for_each(|(s, log)| self.count(*s, (log - most).exp(), &mut tally));
+        let total: f64 = tally.iter().sum();
+        let alone = tally.iter().map(|p| p / total);
         if self.alone.is_empty() {
-            self.alone = alone;
+            self.alone = alone.collect();
         } else {
-            self.alone.iter_mut().zip(&alone).for_each(|(old, new)| *old += gain * (new - *old));
+            self.alone.iter_mut().zip(alone).for_each(|(old, new)| *old += gain * (new - *old));
         }
     }
 
-    /// ω for the others of a unit, with ⟨t⟩ = `mean` and the stiffness b = `stiffness` along e, and W with it.
-    pub fn mixture(&mut self, others: usize, mean: f64, stiffness: f64) -> Mixture {
+    /// Puts a weight on three cells so that its mean and its variance stay what they are: hundreds are added up, and what cells would widen each by is their spread before long. Outer
+    /// cells may be a little below zero, which others make up for.
+    fn count(&self, s: f64, weight: f64, tally: &mut [f64]) {
+        // Beyond the grid there is nothing.
+        let cell = (s / self.step + (GRID / 2) as f64).clamp(1.0, (GRID - 2) as f64);
+        let (middle, off) = (cell.round(), cell - cell.round());
+        for (k, share) in [0.5 * off * (off - 1.0), 1.0 - off * off, 0.5 * off * (off + 1.0)].into_iter().enumerate() {
+            tally[middle as usize + k - 1] += weight * share;
+        }
+    }
+
+    /// ω for the others of a unit, with ⟨t⟩ = `mean` and the stiffness b = `stiffness` along e.
+    pub fn mixture(&self, others: usize, mean: f64, stiffness: f64) -> Mixture {
         let grid: Vec<f64> = (0..GRID).map(|k| self.at(k)).collect();
-        let alone: Vec<f64> = self.alone.iter().map(|p| p.ln()).collect();
         // A tilt common to all units changes nothing in the end, and puts their sum on the grid.
-        let one = tilted_to(&alone, &grid, mean / others.max(1) as f64, self.step);
-        let together = power(&normalised(&one), others);
-        let base: Vec<f64> =
-            (together.iter().zip(&grid)).map(|(log, t)| log - 0.5 * stiffness * (t - mean).powi(2)).collect();
-        let log = tilted_to(&base, &grid, mean, self.step);
-        let total = log_sum(&log);
-        let fields = grid.iter().zip(&log).map(|(t, log)| (t - mean, log - total)).filter(|&(_, log)| log > LEAST);
-        let (offsets, log_weights): (Vec<f64>, Vec<f64>) = fields.unzip();
-        self.answer = (grid.iter())
-            .map(|s| {
-                let terms: Vec<f64> =
-                    (offsets.iter().zip(&log_weights)).map(|(offset, log)| log - stiffness * s * offset).collect();
-                log_sum(&terms) - 0.5 * stiffness * s * s
-            })
+        let one = tilted_to(&self.alone, &grid, mean / others.max(1) as f64, self.step);
+        let log: Vec<f64> = (power(&one, others).iter().zip(&grid))
+            .map(|(log, t)| log - 0.5 * stiffness * (t - mean).powi(2))
             .collect();
+        let weights = tilted_to(&normalised(&log), &grid, mean, self.step);
+        let fields = grid.iter().zip(&weights).map(|(t, p)| (t - mean, p.ln())).filter(|&(_, log)| log > LEAST);
+        let (offsets, log_weights): (Vec<f64>, Vec<f64>) = fields.unzip();
         Mixture { offsets, log_weights }
     }
 }
 
-/// `log` and a term linear in t that gives the law this mean, by Newton's method between the nearest terms known to give less and more: far out, where a law has gaps, its
-/// variance is no guide.
-fn tilted_to(log: &[f64], grid: &[f64], mean: f64, step: f64) -> Vec<f64> {
-    let tilted = |kappa: f64| -> Vec<f64> { log.iter().zip(grid).map(|(log, t)| log + kappa * (t - mean)).collect() };
+/// `law` times an exponential of t that gives it this mean, its sum one, by Newton's method between the nearest exponents known to give less and more: far out, where a law has gaps, its
+/// variance is no guide. A few cells may be below zero.
+fn tilted_to(law: &[f64], grid: &[f64], mean: f64, step: f64) -> Vec<f64> {
+    let log: Vec<f64> = law.iter().map(|p| p.abs().ln()).collect();
+    let tilted = |kappa: f64| -> Vec<f64> {
+        let log: Vec<f64> = log.iter().zip(grid).map(|(log, t)| log + kappa * (t - mean)).collect();
+        let most = log.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let weights: Vec<f64> = log.iter().zip(law).map(|(log, p)| (log - most).exp().copysign(*p)).collect();
+        let total: f64 = weights.iter().sum();
+        weights.iter().map(|p| p / total).collect()
+    };
     let (mut kappa, mut low, mut high) = (0.0, f64::NEG_INFINITY, f64::INFINITY);
+    let mut weights = tilted(kappa);
     for _ in 0..100 {
-        let weights = normalised(&tilted(kappa));
         let miss = mean - dot(&weights, grid);
         if miss.abs() < 1e-9 * step {
             break;
@@ -282,11 +313,12 @@ fn tilted_to(log: &[f64], grid: &[f64], mean: f64, step: f64) -> Vec<f64> {
         let variance: f64 = weights.iter().zip(grid).map(|(p, t)| p * (t - mean + miss).powi(2)).sum();
         let next = kappa + (miss / variance.max(1e-3 * step * step)).clamp(-1.0 / step, 1.0 / step);
         kappa = if low < next && next < high { next } else { 0.5 * (low + high) };
+        weights = tilted(kappa);
     }
-    tilted(kappa)
+    weights
 }
 
-/// ln of the law of a sum of n independent numbers, from that of one. All terms are positive, so that nothing cancels and tails keep their digits.
+/// ln of the law of a sum of n independent numbers, from that of one. Where no cell of it is below zero nothing cancels, and tails keep their digits; what falls below zero otherwise is zero.
 fn power(one: &[f64], n: usize) -> Vec<f64> {
     let mut base: Vec<f64> = one.to_vec();
     let (mut scale, mut result, mut left) = (0.0, None::<(Vec<f64>, f64)>, n);
@@ -311,7 +343,7 @@ fn power(one: &[f64], n: usize) -> Vec<f64> {
         zero[one.len() / 2] = 1.0;
         (zero, 0.0)
     });
-    sum.iter().map(|p| p.ln() + scale).collect()
+    sum.iter().map(|p| p.max(0.0).ln() + scale).collect()
 }
 
 /// On the same grid, whose middle is zero: what falls out of it is lost.
@@ -378,10 +410,45 @@ mod tests {
             }
         });
         let mut law = Law::new(&[2.0, 0.0], &[3.0, 1.0], &spread);
-        law.answer_as_gaussian(stiffness, variance);
-        let deviation = (variance / others as f64).sqrt();
-        law.add(&[Along { probability: 1.0, mean: 0.0, deviation }], &[2.0, 0.0], 1.0);
+        let tilt = Tilt { q: 0.5, m: 0.0 };
+        // Of all sizes from nothing to √3 times the deviation of all.
+        let size = (1.5 * 3.0 * variance / others as f64).sqrt();
+        let unit = |k: usize| Along { log: 0.0, tilt, pull: 0.0, direction: size * (k as f64 + 0.5) / 512.0 };
+        let units: Vec<Along> = (0..512).map(unit).collect();
+        law.add(&units, &[2.0, 0.0], 1.0, &Others::gaussian(stiffness, variance));
         law
+    }
+
+    /// Units whose output is cells wide and units whose output is a third of a cell.
+    #[test]
+    fn the_law_of_many_units_has_their_variance() {
+        for (others, variance) in [(400, 4.0), (400, 0.04), (25, 1.0)] {
+            let law = gaussian(others, variance, 0.0);
+            let grid: Vec<f64> = (0..GRID).map(|k| law.at(k)).collect();
+            let weights = normalised(&power(&law.alone, others));
+            let found: f64 = weights.iter().zip(&grid).map(|(p, t)| p * t * t).sum();
+            assert!((found / variance - 1.0).abs() < 1e-3, "{others}: {found} for {variance}");
+            // Control: with every unit in the cells next to it this would be seen.
+            let widened = variance + others as f64 * law.step * law.step / 6.0;
+            assert!(widened / variance > 1.01 || others == 25, "{widened}");
+        }
+    }
+
+    #[test]
+    fn laws_with_gaps_are_tilted_to_any_mean() {
+        let grid: Vec<f64> = (0..GRID).map(|k| 0.02 * (k as f64 - 200.0)).collect();
+        let mut log = vec![f64::NEG_INFINITY; GRID];
+        for (k, value) in [(3, -80.0), (198, -1.0), (200, 0.0), (201, -0.5), (290, -30.0), (399, -200.0)] {
+            log[k] = value;
+        }
+        let law: Vec<f64> = log.iter().map(|log: &f64| log.exp()).collect();
+        for mean in [-3.5, -0.03, 0.0, 0.011, 0.5, 1.7, 1.9, 3.9] {
+            let weights = tilted_to(&law, &grid, mean, 0.02);
+            assert!((dot(&weights, &grid) - mean).abs() < 1e-8, "{} for {mean}", dot(&weights, &grid));
+        }
+        // Control: no tilt gives a mean that is beyond the law.
+        let weights = tilted_to(&law, &grid, 3.99, 0.02);
+        assert!((dot(&weights, &grid) - 3.99).abs() > 1e-3);
     }
 
     /// The tally of single units holds the others' answer; where all is Gaussian, the mixture has the variance of a Gaussian field, and a unit in it the weight and the mean of one whose
@@ -405,6 +472,7 @@ mod tests {
         assert!((mixed.square / square - 1.0).abs() < 0.01, "{} for {square}", mixed.square);
         let log_sized = log_weight(expected) + square.ln();
         assert!((mixed.log_sized - log_sized).abs() < 0.01, "{} for {log_sized}", mixed.log_sized);
+        assert!((mixed.log_total - log_weight(expected)).abs() < 0.01, "{}", mixed.log_total);
         // Controls: a field without the mixture, and one in which the others know nothing of each other.
         assert!((mixed.mean - mean(0.0)).abs() > 0.1, "the mixture must be seen");
         assert!(soft(variance) < 0.0, "independent units would have no measure at all");
@@ -449,15 +517,28 @@ mod tests {
         let mut law = Law::new(&[1.0], &[6.0], &spread);
         // On a grid of which s is a multiple, and without the widening that Monte Carlo wants.
         law.step = 0.1;
-        law.answer_as_gaussian(stiffness, spread[(0, 0)]);
         let pull = stiffness * (centre - mean);
         // From the law of the others to one unit, and from it back, as chains and the field do.
-        let mut found = None;
+        let mut found: Option<(Mixture, f64)> = None;
         for _ in 0..60 {
-            let odds = activity * (pull * s + law.answer[GRID / 2 + 20] - law.answer[GRID / 2]).exp();
-            let mut tally = vec![0.0; GRID];
-            (tally[GRID / 2], tally[GRID / 2 + 20]) = (1.0 / (1.0 + odds), odds / (1.0 + odds));
-            law.take(&tally, &[1.0], 0.3);
+            let odds = {
+                let others = match &found {
+                    Some((mixture, _)) => Others { mixture: Some(mixture), stiffness },
+                    None => Others::gaussian(stiffness, spread[(0, 0)]),
+                };
+                let odds = activity * (pull * s + others.answer(s) - others.answer(0.0)).exp();
+                // A readout of 1, all but sharp.
+                let tilt = Tilt { q: 1e9, m: 1e9 + 1.0 };
+                let sharp = 0.5 * (tilt.m * tilt.m / (1.0 + tilt.q) - tilt.q.ln_1p());
+                let unit = |direction: f64, odds: f64| Along {
+                    log: (odds / (1.0 + odds)).ln() - sharp,
+                    tilt,
+                    pull: 0.0,
+                    direction,
+                };
+                law.add(&[unit(0.0, 1.0 / odds), unit(s, odds)], &[1.0], 0.3, &others);
+                odds
+            };
             found = Some((law.mixture(n - 1, mean, stiffness), odds / (1.0 + odds)));
         }
         let (found, active) = found.unwrap();

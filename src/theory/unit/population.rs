@@ -22,7 +22,7 @@ use faer::{Accum, Mat, Par, Side};
 
 use super::adaptive::{Failure, Field, MOST_GROWTH};
 use super::chain::{ChainParams, Chains, Target};
-use super::collective::{Along, Law, Mixture, Split};
+use super::collective::{Along, Law, Mixture, Others, Split};
 use super::draws::{Block, Draws};
 use super::measure::Measure;
 use crate::model::Network;
@@ -92,6 +92,8 @@ struct Sums {
 struct Step {
     measure: Measure,
     mixture: Mixture,
+    /// b.
+    along: f64,
     /// Tr of −∂² ln Z: Tr B, less what the mixture varies.
     curvature: f64,
     /// (T + C)⁻¹ = B − s Be(Be)ᵀ: the s.
@@ -118,15 +120,12 @@ impl<'a> Population<'a> {
         let mut law = Law::new(&measure.force, &problem.y_train, &spread);
         let split = law.split(&spread);
         let (_, pull) = stiffness_and_pull(&split, temperature)?;
-        law.answer_as_gaussian(dot(&split.axis, &pull), split.variance);
+        let others = Others::gaussian(dot(&split.axis, &pull), split.variance);
         for trajectory in 0..params.warmup {
             chains.adapt(&target, trajectory);
             if trajectory >= params.warmup / 2 {
-                law.add(
-                    &Answer::of(&chains, measure, &law).along,
-                    &measure.force,
-                    2.0 / (2 * trajectory + 2 - params.warmup) as f64,
-                );
+                let units = Answer::of(&chains, measure, &law).along;
+                law.add(&units, &measure.force, 2.0 / (2 * trajectory + 2 - params.warmup) as f64, &others);
             }
         }
         let (force, second_moment) = (measure.force.clone(), field.second_moment);
@@ -185,7 +184,8 @@ impl<'a> Population<'a> {
                     sums.blocks.extend(self.chains.record(&target));
                 }
             }
-            self.law.add(&answer.along, &self.force, gain);
+            let others = Others { mixture: Some(&step.mixture), stiffness: step.along };
+            self.law.add(&answer.along, &self.force, gain, &others);
             let measure = &step.measure;
             let newton = multiply(measure.stiffness.as_ref(), &miss);
             let along = step.softening * dot(&measure.pull, &miss);
@@ -224,7 +224,7 @@ impl<'a> Population<'a> {
         let softening = 1.0 / (1.0 / split.variance + along);
         let (force, width) = (self.force.clone(), network.width as f64);
         let measure = Measure { force, stiffness, pull, lambda1: network.lambda1, width };
-        Ok(Step { measure, mixture, curvature, softening })
+        Ok(Step { measure, mixture, along, curvature, softening })
     }
 }
 
@@ -244,7 +244,6 @@ struct Answer {
     /// C.
     spread: Mat<f64>,
     second_moment: f64,
-    /// g·x of every chain's w.
     along: Vec<Along>,
 }
 
@@ -253,23 +252,24 @@ impl Answer {
     fn of(chains: &Chains, measure: &Measure, law: &Law) -> Self {
         let count = chains.count() as f64;
         let (lambda1, root) = (measure.lambda1, measure.width.sqrt());
-        let inverse: f64 = chains.units().flat_map(|(_, units)| units).map(|mixed| 1.0 / mixed.square).sum();
+        let inverse: f64 = chains.units().flat_map(|(_, mixed)| mixed).map(|mixed| 1.0 / mixed.square).sum();
         let second_moment = count / inverse / lambda1;
         let mut output = vec![0.0; measure.force.len()];
         let mut spread = Mat::<f64>::zeros(output.len(), output.len());
         let mut along = Vec::with_capacity(chains.count());
-        for (features, units) in chains.units() {
-            for (phi, mixed) in features.col_iter().zip(units) {
+        for (state, mixed) in chains.units() {
+            for (k, (phi, mixed)) in state.features.col_iter().zip(mixed).enumerate() {
                 let probability = 1.0 / (mixed.square * inverse);
                 let mean = mixed.mean / lambda1.sqrt();
-                let square = mixed.square / lambda1;
                 output.iter_mut().zip(phi.iter()).for_each(|(f, phi)| *f += root * probability * mean * phi);
-                let g = phi.iter().zip(&law.direction).map(|(phi, g)| phi * g).sum::<f64>() / root;
-                let deviation = g.abs() * (square - mean * mean).max(0.0).sqrt();
-                along.push(Along { probability, mean: g * mean, deviation });
+                let direction = phi.iter().zip(&law.direction).map(|(phi, g)| phi * g).sum::<f64>();
+                let direction = direction / measure.scale().sqrt();
+                let log = probability.ln() - mixed.log_total;
+                along.push(Along { log, tilt: state.tilts[k], pull: state.pulls[k], direction });
             }
             let share = second_moment / count;
-            matmul(spread.as_mut(), Accum::Add, features.as_ref(), features.transpose(), share, Par::Seq);
+            let features = state.features.as_ref();
+            matmul(spread.as_mut(), Accum::Add, features, features.transpose(), share, Par::Seq);
         }
         for (column, c) in spread.col_iter_mut().zip(&output) {
             column.iter_mut().zip(&output).for_each(|(x, r)| *x -= r * c / measure.width);
