@@ -37,6 +37,7 @@ pub mod cli;
 pub mod compare;
 pub mod config;
 pub mod data;
+mod decompose;
 pub mod descent;
 pub mod memory;
 pub mod model;

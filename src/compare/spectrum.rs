@@ -13,10 +13,11 @@
 
 use std::collections::BTreeMap;
 
-use faer::{Mat, Side};
+use faer::Mat;
 use serde::{Deserialize, Serialize};
 
 use super::measured::{Measured, finite};
+use crate::decompose::eigen;
 use crate::stats::jackknife;
 
 /// Eigenvalues of which more is said.
@@ -73,14 +74,13 @@ pub fn weight_spectrum(
     if !mean.is_all_finite() {
         return None;
     }
-    let eigen = mean.self_adjoint_eigen(Side::Lower).ok()?;
-    let values: Vec<f64> = eigen.S().column_vector().iter().copied().collect();
+    let (values, vectors) = eigen(mean.as_ref())?;
     let mut order: Vec<usize> = (0..rank).collect();
     order.sort_by(|a, b| values[*b].total_cmp(&values[*a]));
     let eigenvalues: Vec<f64> = order.iter().map(|&k| values[k]).collect();
     let trace: f64 = eigenvalues.iter().sum();
     let directed = direction.iter().any(|&u| u != 0.0);
-    let vector = |k: usize| eigen.U().col(order[k]);
+    let vector = |k: usize| vectors.col(order[k]);
     let along = |k: usize| vector(k).iter().zip(direction).map(|(e, u)| e * u).sum::<f64>();
     let leading = |k: usize| {
         // eᵀMe of every block.

@@ -1,11 +1,11 @@
 //! The posterior's data: inputs, labels and classes in the rotated, rank-reduced basis where both theory and sampler start.
 
 use faer::Mat;
-use faer::linalg::solvers::Svd;
 use thiserror::Error;
 
 use super::Activation;
 use crate::data::Task;
+use crate::decompose::{Svd, singular_values};
 
 /// The one-hidden-layer network f(x) = (1/√N1) Σ_i v_i σ(w_i·x/√N0) with Gaussian priors w ~ N(0, 1/λ0), v ~ N(0, 1/λ1).
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -70,8 +70,7 @@ impl Problem {
         let (points, dimension) = task.x_train.dim();
         let x_train = Mat::from_fn(points, dimension, |i, j| task.x_train[[i, j]]);
         let x_test = Mat::from_fn(task.x_test.nrows(), dimension, |i, j| task.x_test[[i, j]]);
-        let svd = Svd::new_thin(x_train.as_ref()).map_err(|_| ProblemError::Svd { points, dimension })?;
-        let all: Vec<f64> = svd.S().column_vector().iter().copied().collect();
+        let Svd { u, s: all, v } = singular_values(x_train.as_ref()).ok_or(ProblemError::Svd { points, dimension })?;
         let largest = all.first().copied().unwrap_or(0.0);
         if largest.is_nan() || largest <= 0.0 {
             return Err(ProblemError::ZeroInputs);
@@ -79,8 +78,8 @@ impl Problem {
         let threshold = points.max(dimension) as f64 * f64::EPSILON * largest;
         let rank = all.iter().take_while(|&&s| s > threshold).count();
         let scale = 1.0 / (dimension as f64).sqrt();
-        let basis = svd.V().subcols(0, rank).to_owned();
-        let z_train = Mat::from_fn(points, rank, |i, j| svd.U()[(i, j)] * all[j] * scale);
+        let basis = v.subcols(0, rank).to_owned();
+        let z_train = Mat::from_fn(points, rank, |i, j| u[(i, j)] * all[j] * scale);
         let projection = &x_test * &basis;
         let outside = &x_test - &(&projection * basis.transpose());
         let z_complement = complement(outside, &x_test, scale)?;
@@ -155,11 +154,10 @@ fn complement(outside: Mat<f64>, x_test: &Mat<f64>, scale: f64) -> Result<Mat<f6
     if points == 0 {
         return Ok(Mat::zeros(0, 0));
     }
-    let svd = Svd::new_thin(outside.as_ref()).map_err(|_| ProblemError::Svd { points, dimension })?;
-    let s = svd.S().column_vector();
+    let Svd { u, s, .. } = singular_values(outside.as_ref()).ok_or(ProblemError::Svd { points, dimension })?;
     let threshold = 10.0 * points.max(dimension) as f64 * f64::EPSILON * x_test.norm_l2();
     let rank = s.iter().take_while(|&&s| s > threshold).count();
-    Ok(Mat::from_fn(points, rank, |i, j| svd.U()[(i, j)] * s[j] * scale))
+    Ok(Mat::from_fn(points, rank, |i, j| u[(i, j)] * s[j] * scale))
 }
 
 #[cfg(test)]

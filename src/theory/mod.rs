@@ -31,11 +31,12 @@ mod weights;
 #[cfg(test)]
 pub(crate) mod tests;
 
-use faer::{Mat, Side};
+use faer::Mat;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::decompose;
 use crate::model::{Network, Problem};
 pub use failures::messages as failure_messages;
 use features::{Manifolds, TestManifolds};
@@ -187,11 +188,10 @@ impl Theory {
             return Err(TheoryError::Data);
         }
         let points = problem.points();
-        let eigen =
-            kernels.centred_train().self_adjoint_eigen(Side::Lower).map_err(|_| TheoryError::Eigen { points })?;
-        let eigenvectors = eigen.U().to_owned();
+        let (eigenvalues, eigenvectors) =
+            decompose::eigen(kernels.centred_train().as_ref()).ok_or(TheoryError::Eigen { points })?;
         let spectrum = Spectrum::new(
-            eigen.S().column_vector().iter().copied().collect(),
+            eigenvalues,
             multiply(eigenvectors.transpose(), &problem.y_train),
             multiply(eigenvectors.transpose(), &kernels.mean_train),
             network,

@@ -15,8 +15,7 @@
 //! before; a step on which the iteration does not converge, or ⟨v²⟩ or the spread of the weights jumps, is halved, and when that no longer helps
 //! [`population`](super::population)s of Markov chains go on from there; where they do not help either, the branch is reported as unstable. (Derived for this project.)
 
-use faer::linalg::solvers::DenseSolveCore;
-use faer::{Mat, Side};
+use faer::Mat;
 use rayon::prelude::*;
 
 use super::UnitError;
@@ -25,6 +24,7 @@ use super::draws::Draws;
 use super::estimate::Weights;
 use super::measure::Measure;
 use super::observe::{log_weights, prior_weights, tilts, weighted_gram};
+use crate::decompose::inverse_of_positive;
 use crate::theory::spectrum::{dot, multiply};
 use crate::theory::{Kind, Prediction, Theory, TheoryError};
 
@@ -167,8 +167,7 @@ pub(super) fn solve(
             inverse[(k, k)] += temperature;
         }
         // Noise can leave a matrix that is not positive where there are too few draws.
-        let factor = inverse.llt(Side::Lower).map_err(|_| Failure::NotConverged(before))?;
-        let stiffness = factor.inverse();
+        let stiffness = inverse_of_positive(inverse.as_ref()).ok_or(Failure::NotConverged(before))?;
         let miss: Vec<f64> = (labels.iter().zip(&measure.force).zip(&response.output))
             .map(|((y, a), f)| y - temperature * a - f)
             .collect();

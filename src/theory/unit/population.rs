@@ -17,14 +17,14 @@
 use std::ops::Range;
 
 use faer::linalg::matmul::matmul;
-use faer::linalg::solvers::DenseSolveCore;
-use faer::{Accum, Mat, Par, Side};
+use faer::{Accum, Mat, Par};
 
 use super::adaptive::{Failure, Field, MOST_GROWTH};
 use super::chain::{ChainParams, Chains, Target};
 use super::collective::{Along, Law, Mixture, Others, Split};
 use super::draws::{Block, Draws};
 use super::measure::Measure;
+use crate::decompose::inverse_of_positive;
 use crate::model::Network;
 use crate::theory::spectrum::{dot, multiply};
 use crate::theory::{Prediction, Theory};
@@ -111,7 +111,7 @@ impl<'a> Population<'a> {
         set: u32,
     ) -> Result<Self, Failure> {
         let measure = &field.measure;
-        let mut spread = measure.stiffness.llt(Side::Lower).map_err(|_| Failure::RanAway)?.inverse();
+        let mut spread = inverse_of_positive(measure.stiffness.as_ref()).ok_or(Failure::RanAway)?;
         (0..measure.force.len()).for_each(|k| spread[(k, k)] -= temperature);
         let direction = theory.reduced_direction(saddle);
         let (problem, network) = (&theory.problem, &theory.network);
@@ -232,7 +232,7 @@ impl<'a> Population<'a> {
 fn stiffness_and_pull(split: &Split, temperature: f64) -> Result<(Mat<f64>, Vec<f64>), Failure> {
     let mut inverse = split.rest.clone();
     (0..inverse.nrows()).for_each(|k| inverse[(k, k)] += temperature);
-    let stiffness = inverse.llt(Side::Lower).map_err(|_| Failure::RanAway)?.inverse();
+    let stiffness = inverse_of_positive(inverse.as_ref()).ok_or(Failure::RanAway)?;
     let pull = multiply(stiffness.as_ref(), &split.axis);
     Ok((stiffness, pull))
 }
