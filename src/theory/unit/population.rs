@@ -334,7 +334,7 @@ mod tests {
 
     /// A ⟨v²⟩ far above the one before it is a branch that was left, and no prediction.
     #[test]
-    fn a_jump_is_an_error() {
+    fn a_population_stays_on_and_a_jump_is_an_error() {
         const TEMPERATURE: f64 = 0.5;
         let theory = Theory::new(&problem(), &network(Activation::Erf)).unwrap();
         let saddle = theory.saddle(TEMPERATURE).unwrap();
@@ -346,6 +346,12 @@ mod tests {
         let mut population = Population::start(&theory, TEMPERATURE, &field, &saddle, params, 0).unwrap();
         let found = population.predict(TEMPERATURE, &saddle).unwrap();
         assert!(found.residual < 0.05 && found.loss > 0.0, "{}", found.residual);
+        // For as long again, from where they are, and with as many draws.
+        let count = |found: &Found| found.draws.blocks.iter().map(|block| block.features.ncols()).sum::<usize>();
+        assert_eq!((found.trajectories, count(&found)), (params.draws, kept(&params)));
+        let on = population.predict_on(&saddle).unwrap();
+        assert_eq!((on.trajectories, count(&on)), (2 * params.draws, kept(&params)));
+        assert!(on.residual < 0.05 && on.loss != found.loss, "{}", on.residual);
         population.second_moment /= 2.0 * MOST_GROWTH;
         assert_eq!(population.predict(TEMPERATURE, &saddle).map(|found| found.loss), Err(Failure::RanAway));
     }
