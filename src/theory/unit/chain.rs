@@ -18,9 +18,9 @@ use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, Par};
 use rayon::prelude::*;
 
-use super::collective::{Mixed, Mixture};
 use super::draws::{Block, Draws, WIDENINGS, address, log_prior_over_widened, tested};
 use super::measure::{Measure, Tilt};
+use super::mixture::{Mixed, Mixture};
 use crate::model::{Network, Problem};
 
 /// How many chains, how long.

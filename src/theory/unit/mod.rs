@@ -25,6 +25,7 @@ mod descent;
 mod draws;
 mod estimate;
 mod measure;
+mod mixture;
 mod observe;
 mod population;
 #[cfg(test)]

@@ -21,9 +21,10 @@ use faer::{Accum, Mat, Par};
 
 use super::adaptive::{Failure, Field, MOST_GROWTH};
 use super::chain::{ChainParams, Chains, Target};
-use super::collective::{Along, Law, Mixture, Others, Split};
+use super::collective::{Along, Law, Others, Split};
 use super::draws::{Block, Draws};
 use super::measure::Measure;
+use super::mixture::Mixture;
 use crate::decompose::inverse_of_positive;
 use crate::model::Network;
 use crate::theory::spectrum::{dot, multiply};
