@@ -291,6 +291,9 @@ pub struct UnitReport {
     /// Residual and iterations of the self-consistent field; zero where it is the saddle point's.
     pub residual: f64,
     pub iterations: usize,
+    /// Σ_μ Var f_μ/T of the adaptive theory: the effective number of parameters.
+    #[serde(default)]
+    pub effective_parameters: Option<Estimate>,
     /// ⟨v⁴⟩ and ⟨(w·û)⁴⟩.
     pub readout_fourth_moment: Estimate,
     pub weight_fourth_moment_along_u: Option<Estimate>,
@@ -306,6 +309,7 @@ impl From<&UnitPrediction> for UnitReport {
             effective_fraction: p.effective_fraction,
             residual: p.solution.residual,
             iterations: p.solution.iterations,
+            effective_parameters: p.effective_parameters,
             readout_fourth_moment: p.readout_fourth_moment,
             weight_fourth_moment_along_u: p.weight_fourth_moment_along_u,
             readout_density: p.readout_density.clone(),

@@ -22,6 +22,7 @@ use super::UnitError;
 use super::anderson::Anderson;
 use super::draws::Draws;
 use super::estimate::Weights;
+use super::fit::Fit;
 use super::measure::Measure;
 use super::observe::{log_weights, prior_weights, tilts, weighted_gram};
 use crate::decompose::inverse_of_positive;
@@ -80,12 +81,9 @@ pub(super) struct Field {
 }
 
 impl Field {
-    /// ⟨L⟩.
-    pub fn loss(&self, temperature: f64) -> f64 {
+    pub fn fit(&self, temperature: f64) -> Fit {
         let Measure { force, stiffness, .. } = &self.measure;
-        let trace: f64 = stiffness.diagonal().column_vector().iter().sum();
-        let points = force.len() as f64;
-        0.5 * temperature * (temperature * dot(force, force) + points - temperature * trace)
+        Fit::new(force, stiffness.diagonal().column_vector().iter().sum(), temperature)
     }
 }
 

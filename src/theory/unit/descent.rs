@@ -5,6 +5,7 @@ use rayon::prelude::*;
 use super::adaptive::{self, Branch, Failure, Field};
 use super::draws::Draws;
 use super::estimate::Estimate;
+use super::fit::Fit;
 use super::measure::Measure;
 use super::population::{Found, Population};
 use super::{MOST_DRIFT, Params, UnitError, UnitPrediction, UnitSolution, observe, prior_draws};
@@ -55,7 +56,7 @@ impl<'a> Descent<'a> {
                 .map_err(|failure| UnitError::from_failure(failure, temperature))?;
             let observed = observe(self.theory, &saddle, &sample.draws, &solved.measure)?;
             let solution = UnitSolution { residual: solved.residual, iterations: solved.iterations };
-            prediction(self.theory, temperature, observed, solved.loss(temperature), solution)?.sampled_well()
+            prediction(temperature, observed, solved.fit(temperature), solution)?.sampled_well()
         };
         let predictions = (0..self.params.sets as u32).map(predict).collect::<Result<Vec<_>, _>>()?;
         UnitPrediction::combined(&predictions)
@@ -102,11 +103,11 @@ impl<'a> Descent<'a> {
         let theory = self.theory;
         // The draws of a population are dropped before the next one's are taken.
         let predict = |population: &mut Population<'a>| -> Result<_, TheoryError> {
-            let Found { draws, measure, loss, residual, halves, trajectories } =
+            let Found { draws, measure, fit, residual, halves, trajectories } =
                 find(population).map_err(|failure| UnitError::from_failure(failure, temperature))?;
             let observed = observe(theory, saddle, &draws, &measure)?;
             let solution = UnitSolution { residual, iterations: trajectories };
-            Ok((prediction(theory, temperature, observed, loss, solution)?, halves[1] - halves[0]))
+            Ok((prediction(temperature, observed, fit, solution)?, halves[1] - halves[0]))
         };
         let found: Vec<(UnitPrediction, f64)> =
             self.populations.par_iter_mut().map(predict).collect::<Vec<_>>().into_iter().collect::<Result<_, _>>()?;
@@ -127,14 +128,12 @@ fn observe(
 }
 
 fn prediction(
-    theory: &Theory,
     temperature: f64,
     observed: observe::Observed,
-    loss: f64,
+    fit: Fit,
     solution: UnitSolution,
 ) -> Result<UnitPrediction, TheoryError> {
-    let loss = Estimate::exact(loss / theory.points() as f64);
-    let mut prediction = UnitPrediction::new(Kind::Adaptive, temperature, observed, Some(loss))?;
+    let mut prediction = UnitPrediction::new(Kind::Adaptive, temperature, observed, Some(fit))?;
     prediction.solution = solution;
     Ok(prediction)
 }

@@ -24,6 +24,7 @@ mod density;
 mod descent;
 mod draws;
 mod estimate;
+mod fit;
 mod measure;
 mod mixture;
 mod observe;
@@ -42,6 +43,7 @@ pub use density::{Density, GRID, reach};
 use descent::Descent;
 use draws::Draws;
 pub use estimate::Estimate;
+use fit::Fit;
 use measure::Measure;
 
 /// How the measure of one unit is sampled.
@@ -145,6 +147,8 @@ pub struct UnitPrediction {
     pub effective_fraction: f64,
     /// ⟨L⟩/P, of the adaptive theory.
     pub train_loss: Option<Estimate>,
+    /// Σ_μ Var f_μ/T, of the adaptive theory: the effective number of parameters, between zero and P.
+    pub effective_parameters: Option<Estimate>,
     pub readout_second_moment: Estimate,
     pub readout_mean: Estimate,
     pub readout_fourth_moment: Estimate,
@@ -292,21 +296,18 @@ impl Theory {
 }
 
 impl UnitPrediction {
-    fn new(
-        kind: Kind,
-        temperature: f64,
-        observed: observe::Observed,
-        train_loss: Option<Estimate>,
-    ) -> Result<Self, TheoryError> {
+    fn new(kind: Kind, temperature: f64, observed: observe::Observed, fit: Option<Fit>) -> Result<Self, TheoryError> {
         let (along, density) = observed.along.map_or((None, None), |along| {
             (Some([along.correlation, along.second_moment, along.fourth_moment]), Some(along.density))
         });
+        let points = observed.gram.nrows();
         let prediction = Self {
             kind,
             temperature,
             method: observed.method,
             effective_fraction: observed.effective_fraction,
-            train_loss,
+            train_loss: fit.map(|fit| Estimate::exact(fit.loss / points as f64)),
+            effective_parameters: fit.map(|fit| Estimate::exact(fit.effective_parameters)),
             readout_second_moment: observed.readout_second_moment,
             readout_mean: observed.readout_mean,
             readout_fourth_moment: observed.readout_fourth_moment,
@@ -374,6 +375,7 @@ impl UnitPrediction {
             method: first.method,
             effective_fraction: over(&|p| p.effective_fraction).value,
             train_loss: optional(&|p| p.train_loss),
+            effective_parameters: optional(&|p| p.effective_parameters),
             readout_second_moment: scalar(&|p| p.readout_second_moment),
             readout_mean: scalar(&|p| p.readout_mean),
             readout_fourth_moment: scalar(&|p| p.readout_fourth_moment),
@@ -404,6 +406,7 @@ impl UnitPrediction {
         let scalars = [self.readout_second_moment, self.readout_mean, self.readout_fourth_moment];
         let optional = [
             self.train_loss,
+            self.effective_parameters,
             self.readout_weight_correlation,
             self.weight_second_moment_along_u,
             self.weight_fourth_moment_along_u,

@@ -23,6 +23,7 @@ use super::adaptive::{Failure, Field, MOST_GROWTH};
 use super::chain::{ChainParams, Chains, Target};
 use super::collective::{Along, Law, Others, Split};
 use super::draws::{Block, Draws};
+use super::fit::Fit;
 use super::measure::Measure;
 use super::mixture::Mixture;
 use crate::decompose::inverse_of_positive;
@@ -68,8 +69,7 @@ pub(super) struct Population<'a> {
 pub(super) struct Found {
     pub draws: Draws,
     pub measure: Measure,
-    /// ⟨L⟩.
-    pub loss: f64,
+    pub fit: Fit,
     /// ‖y − T a − √N1⟨vφ⟩‖/‖y‖ of the means.
     pub residual: f64,
     /// ⟨v²⟩ in the first and in the second half of it.
@@ -84,7 +84,7 @@ struct Sums {
     stiffness: Mat<f64>,
     pull: Vec<f64>,
     output: Vec<f64>,
-    loss: f64,
+    fit: Fit,
     second_moments: Vec<f64>,
     blocks: Vec<Block>,
 }
@@ -286,7 +286,7 @@ impl Sums {
             stiffness: Mat::zeros(points, points),
             pull: vec![0.0; points],
             output: vec![0.0; points],
-            loss: 0.0,
+            fit: Fit::default(),
             second_moments: Vec::new(),
             blocks: Vec::new(),
         }
@@ -298,8 +298,7 @@ impl Sums {
             sum.iter_mut().zip(new).for_each(|(sum, x)| *sum += x);
         }
         self.stiffness += stiffness;
-        let points = force.len() as f64;
-        self.loss += 0.5 * temperature * (temperature * dot(force, force) + points - temperature * step.curvature);
+        self.fit += Fit::new(force, step.curvature, temperature);
         self.second_moments.push(answer.second_moment);
     }
 
@@ -317,7 +316,7 @@ impl Sums {
         let measure = Measure { force, stiffness, pull, lambda1: network.lambda1, width: network.width as f64 };
         Found {
             draws: Draws::from_chains(self.blocks, chains.count(), &measure),
-            loss: self.loss / count,
+            fit: self.fit.over(count),
             residual: dot(&miss, &miss).sqrt() / size,
             halves: [half(first), half(second)],
             trajectories,
@@ -346,14 +345,14 @@ mod tests {
         let params = ChainParams { chains: 64, warmup: 40, draws: 60 };
         let mut population = Population::start(&theory, TEMPERATURE, &field, &saddle, params, 0).unwrap();
         let found = population.predict(TEMPERATURE, &saddle).unwrap();
-        assert!(found.residual < 0.05 && found.loss > 0.0, "{}", found.residual);
+        assert!(found.residual < 0.05 && found.fit.loss > 0.0, "{}", found.residual);
         // For as long again, from where they are, and with as many draws.
         let count = |found: &Found| found.draws.blocks.iter().map(|block| block.features.ncols()).sum::<usize>();
         assert_eq!((found.trajectories, count(&found)), (params.draws, kept(&params)));
         let on = population.predict_on(&saddle).unwrap();
         assert_eq!((on.trajectories, count(&on)), (2 * params.draws, kept(&params)));
-        assert!(on.residual < 0.05 && on.loss != found.loss, "{}", on.residual);
+        assert!(on.residual < 0.05 && on.fit.loss != found.fit.loss, "{}", on.residual);
         population.second_moment /= 2.0 * MOST_GROWTH;
-        assert_eq!(population.predict(TEMPERATURE, &saddle).map(|found| found.loss), Err(Failure::RanAway));
+        assert_eq!(population.predict(TEMPERATURE, &saddle).map(|found| found.fit.loss), Err(Failure::RanAway));
     }
 }
