@@ -108,6 +108,15 @@ impl Forecast {
                 set("iterations", json!(p.solution.iterations));
             }
             Self::Unit(p) => {
+                if !p.predictive_mean.is_empty() {
+                    for (name, values) in
+                        [("predictive_mean", &p.predictive_mean), ("predictive_variance", &p.predictive_variance)]
+                    {
+                        let field = |of: fn(&Estimate) -> f64| json!(values.iter().map(of).collect::<Vec<_>>());
+                        set(name, field(|e| e.value));
+                        errors.insert(name.into(), field(|e| e.error));
+                    }
+                }
                 set("errors", Value::Object(errors));
                 if let Ok(Value::Object(report)) = serde_json::to_value(UnitReport::from(p)) {
                     point.extend(report);

@@ -24,7 +24,7 @@ pub use densities::{
 pub use displacement::{Displaced, GramDisplacement, GramTheory};
 pub use evidence::{LogEvidence, Losses, log_evidence};
 pub use measured::Measured;
-pub use predictor::{Coverage, PredictorReport, PredictorTheory, predictor};
+pub use predictor::{Coverage, PredictedOutputs, PredictorReport, PredictorTheory, predictor};
 pub use signatures::{CentroidDistanceMaximum, DistanceCurve, TheoryMaximum, centroid_distance_maximum};
 pub use spectrum::{LeadingEigenvalue, WeightSpectrum, weight_spectrum};
 
@@ -135,7 +135,7 @@ const LEAST_BATCHES: usize = 4;
 /// Never on batches of one shape; passed on from the statistics otherwise.
 pub fn predictive_rows(
     batches: &[Vec<PredictiveBatch>],
-    predictions: &[Prediction],
+    predictions: &[PredictedOutputs],
     superchains: usize,
 ) -> Result<Vec<Row>, ShapeError> {
     let draws = |chain: &[PredictiveBatch]| chain.iter().map(|batch| batch.draws).sum::<usize>();
@@ -166,12 +166,12 @@ pub fn predictive_rows(
         let summary_of_variance = summary(&|batch| {
             batch.sum_of_squares[point] / batch.draws as f64 - 2.0 * about * mean(batch) + about * about
         })?;
-        let theory = |values: fn(&Prediction) -> &[f64]| {
-            predictions.iter().filter_map(|p| Some((p.kind, Estimate::exact(*values(p).get(point)?)))).collect()
+        let theory = |values: fn(&PredictedOutputs) -> &[Estimate]| {
+            predictions.iter().filter_map(|p| Some((p.kind, *values(p).get(point)?))).collect()
         };
         Ok([
-            Cell { summary: summary_of_mean, theory: theory(|p| &p.predictive_mean) },
-            Cell { summary: summary_of_variance, theory: theory(|p| &p.predictive_variance) },
+            Cell { summary: summary_of_mean, theory: theory(|p| &p.mean) },
+            Cell { summary: summary_of_variance, theory: theory(|p| &p.variance) },
         ])
     };
     let pairs: Vec<[Cell; 2]> = (0..points).into_par_iter().map(cells).collect::<Result<_, _>>()?;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::measured::{Measured, finite};
 use crate::backend::PredictiveBatch;
 use crate::stats::jackknife;
+use crate::theory::unit::{Estimate, UnitPrediction};
 use crate::theory::{Kind, Prediction};
 
 /// Probabilities of the predictive intervals, and the standard deviations that a Gaussian's reach.
@@ -38,11 +39,48 @@ pub struct Coverage {
 pub struct PredictorTheory {
     pub bias_squared: Option<f64>,
     pub variance: Option<f64>,
-    /// Root mean square over the test points of (sampled ⟨f*⟩ − theory)/error: 1 where only Monte Carlo error tells them apart.
+    /// Root mean square over the test points of (sampled ⟨f*⟩ − theory)/error, the theory's own included: 1 where only Monte Carlo error tells them apart.
     pub rms_z: Option<f64>,
     /// Root mean square of the difference itself, and the correlation over the test points.
     pub rms_difference: Option<f64>,
     pub correlation: Option<f64>,
+}
+
+/// What a theory says of the output at the test points.
+#[derive(Debug, Clone)]
+pub struct PredictedOutputs {
+    pub kind: Kind,
+    /// ⟨f*⟩ and Var f* of every test point.
+    pub mean: Vec<Estimate>,
+    pub variance: Vec<Estimate>,
+    pub bias_squared: Option<Estimate>,
+    pub total_variance: Option<Estimate>,
+}
+
+impl From<&Prediction> for PredictedOutputs {
+    fn from(p: &Prediction) -> Self {
+        let exact = |values: &[f64]| values.iter().copied().map(Estimate::exact).collect();
+        Self {
+            kind: p.kind,
+            mean: exact(&p.predictive_mean),
+            variance: exact(&p.predictive_variance),
+            bias_squared: p.test_bias_squared.map(Estimate::exact),
+            total_variance: p.test_variance.map(Estimate::exact),
+        }
+    }
+}
+
+impl PredictedOutputs {
+    /// `None` where the theory is silent.
+    pub fn of_unit(p: &UnitPrediction) -> Option<Self> {
+        (!p.predictive_mean.is_empty()).then(|| Self {
+            kind: p.kind,
+            mean: p.predictive_mean.clone(),
+            variance: p.predictive_variance.clone(),
+            bias_squared: p.test_bias_squared,
+            total_variance: p.test_variance,
+        })
+    }
 }
 
 /// Mean and variance of one test point.
@@ -60,7 +98,7 @@ pub fn predictor(
     batches: &[Vec<PredictiveBatch>],
     labels: &[f64],
     temperature: f64,
-    predictions: &[Prediction],
+    predictions: &[PredictedOutputs],
 ) -> Option<PredictorReport> {
     let chains = chain_means(batches, labels.len());
     chains.first().filter(|_| !labels.is_empty())?;
@@ -80,15 +118,15 @@ pub fn predictor(
     let variance = jackknife(chains.len(), |left| over(left, &|p, _| p.variance));
     let sampled: Vec<Point> = (0..labels.len()).map(|k| point(None, k)).collect();
     let errors: Vec<f64> = (0..labels.len()).map(|k| jackknife(chains.len(), |left| point(left, k).mean).1).collect();
-    let of_theory = |p: &Prediction| -> Vec<Point> {
-        let pairs = p.predictive_mean.iter().zip(&p.predictive_variance);
-        pairs.map(|(&mean, &variance)| Point { mean, variance }).collect()
+    let of_theory = |p: &PredictedOutputs| -> Vec<Point> {
+        let pairs = p.mean.iter().zip(&p.variance);
+        pairs.map(|(mean, variance)| Point { mean: mean.value, variance: variance.value }).collect()
     };
     let theory = predictions.iter().map(|p| {
         let found = PredictorTheory {
-            bias_squared: p.test_bias_squared,
-            variance: p.test_variance,
-            ..agreement(&sampled, &errors, &p.predictive_mean)
+            bias_squared: p.bias_squared.map(|x| x.value),
+            variance: p.total_variance.map(|x| x.value),
+            ..agreement(&sampled, &errors, &p.mean)
         };
         (p.kind.name().to_string(), found)
     });
@@ -105,14 +143,6 @@ pub fn predictor(
         theory: theory.collect(),
         coverage: coverage.into(),
     })
-}
-
-impl PredictorReport {
-    /// What a theory says of bias and variance.
-    pub fn predicted(&self, kind: Kind) -> Option<[f64; 2]> {
-        let theory = self.theory.get(kind.name())?;
-        Some([theory.bias_squared?, theory.variance?])
-    }
 }
 
 /// Means over the draws of every chain that was not lost.
@@ -137,17 +167,18 @@ fn coverage(points: &[Point], labels: &[f64], reach: f64, temperature: f64) -> C
     Coverage { with_noise: inside(temperature), without_noise: inside(0.0) }
 }
 
-fn agreement(sampled: &[Point], errors: &[f64], theory: &[f64]) -> PredictorTheory {
+fn agreement(sampled: &[Point], errors: &[f64], theory: &[Estimate]) -> PredictorTheory {
     let n = sampled.len() as f64;
     let mean = |values: &dyn Fn(usize) -> f64| (0..sampled.len()).map(values).sum::<f64>() / n;
-    let difference = |k: usize| sampled[k].mean - theory[k];
-    let (a, b) = (mean(&|k| sampled[k].mean), mean(&|k| theory[k]));
+    let difference = |k: usize| sampled[k].mean - theory[k].value;
+    let error = |k: usize| errors[k].hypot(theory[k].error);
+    let (a, b) = (mean(&|k| sampled[k].mean), mean(&|k| theory[k].value));
     let product = |x: &dyn Fn(usize) -> f64, y: &dyn Fn(usize) -> f64| mean(&|k| x(k) * y(k));
-    let (x, y) = (|k: usize| sampled[k].mean - a, |k: usize| theory[k] - b);
+    let (x, y) = (|k: usize| sampled[k].mean - a, |k: usize| theory[k].value - b);
     PredictorTheory {
         bias_squared: None,
         variance: None,
-        rms_z: finite(mean(&|k| (difference(k) / errors[k]).powi(2)).sqrt()),
+        rms_z: finite(mean(&|k| (difference(k) / error(k)).powi(2)).sqrt()),
         rms_difference: finite(mean(&|k| difference(k).powi(2)).sqrt()),
         correlation: finite(product(&x, &y) / (product(&x, &x) * product(&y, &y)).sqrt()),
     }
@@ -210,9 +241,10 @@ mod tests {
             .map(|k| Point { mean: chains.iter().map(|c| c[k][0]).sum::<f64>() / n, variance: 0.25 })
             .collect();
         let errors = vec![(0.25f64 / 800.0).sqrt(); POINTS];
-        let right = agreement(&sampled, &errors, &means);
+        let exact = |values: &[f64]| values.iter().copied().map(Estimate::exact).collect::<Vec<_>>();
+        let right = agreement(&sampled, &errors, &exact(&means));
         assert!((right.rms_z.unwrap() - 1.0).abs() < 0.15 && right.correlation.unwrap() > 0.999, "{right:?}");
-        let wrong = agreement(&sampled, &errors, &labels);
+        let wrong = agreement(&sampled, &errors, &exact(&labels));
         assert!(wrong.rms_z.unwrap() > 10.0 && wrong.correlation.unwrap() < 0.9, "{wrong:?}");
         assert!(predictor(&[], &labels, 0.5, &[]).is_none() && predictor(&batches, &[], 0.5, &[]).is_none());
     }

@@ -185,7 +185,7 @@ impl Observable {
     pub fn predicted_by_unit(self, p: &UnitPrediction) -> Option<Estimate> {
         match self {
             Self::TrainLoss => p.train_loss,
-            Self::TestMse => None,
+            Self::TestMse => p.test_mse,
             Self::ReadoutSecondMoment => Some(p.readout_second_moment),
             Self::ReadoutMean => Some(p.readout_mean),
             Self::ReadoutWeightCorrelation => p.readout_weight_correlation,

@@ -35,7 +35,7 @@ impl Job<'_> {
                 at.retain(|row| !entries.iter().any(|e| e.name == row.name && e.members.iter().any(|o| o.along_u())));
             }
             at.extend(self.derived_rows(t, sampled, signatures[t].predictor.as_ref()));
-            at.extend(compare::predictive_rows(&accumulated.predictive[t], predictions, superchains)?);
+            at.extend(compare::predictive_rows(&accumulated.predictive[t], &self.predicted_outputs(t), superchains)?);
             rows.push(at);
         }
         Ok(rows)

@@ -2,7 +2,7 @@
 
 use super::Job;
 use crate::backend::Accumulated;
-use crate::compare::{self, Cell, Displaced, GramTheory, PredictorReport, Row};
+use crate::compare::{self, Cell, Displaced, GramTheory, PredictedOutputs, PredictorReport, Row};
 use crate::observables::{self, Observable, SampledTemperature, TestSet, class_pairs};
 use crate::report::Signatures;
 use crate::stats::{Summary, jackknife};
@@ -75,7 +75,18 @@ impl Job<'_> {
 
     fn predictor(&self, t: usize, accumulated: &Accumulated) -> Option<PredictorReport> {
         let labels = &self.prepared.problem.y_test;
-        compare::predictor(&accumulated.predictive[t], labels, self.experiment.temperatures[t], &self.predictions[t])
+        compare::predictor(
+            &accumulated.predictive[t],
+            labels,
+            self.experiment.temperatures[t],
+            &self.predicted_outputs(t),
+        )
+    }
+
+    /// What the theories say of the test points.
+    pub(super) fn predicted_outputs(&self, t: usize) -> Vec<PredictedOutputs> {
+        let processes = self.predictions[t].iter().map(PredictedOutputs::from);
+        processes.chain(self.units[t].iter().filter_map(PredictedOutputs::of_unit)).collect()
     }
 
     /// Rows of scalars that are functions of means and not means of draws: their errors are from the jackknife over chains.
@@ -87,10 +98,14 @@ impl Job<'_> {
     ) -> Vec<Row> {
         let mut rows = self.normalised_distances(t, sampled);
         if let Some(found) = predictor {
-            let parts = [("test_bias_squared", found.bias_squared), ("test_variance", found.variance)];
-            rows.extend(parts.into_iter().enumerate().map(|(part, (name, measured))| {
-                let theory = Kind::PROCESSES.into_iter().filter_map(|k| Some((k, found.predicted(k)?[part])));
-                let theory = theory.map(|(kind, value)| (kind, Estimate::exact(value))).collect();
+            let predicted = self.predicted_outputs(t);
+            type Part = fn(&PredictedOutputs) -> Option<Estimate>;
+            let parts: [(&str, _, Part); 2] = [
+                ("test_bias_squared", found.bias_squared, |p| p.bias_squared),
+                ("test_variance", found.variance, |p| p.total_variance),
+            ];
+            rows.extend(parts.into_iter().map(|(name, measured, part)| {
+                let theory = predicted.iter().filter_map(|p| Some((p.kind, part(p)?))).collect();
                 let nan = f64::NAN;
                 row(name.into(), (measured.value.unwrap_or(nan), measured.error.unwrap_or(nan)), theory)
             }));

@@ -22,7 +22,7 @@ use crate::theory::unit::{Density, Estimate, UnitPrediction};
 ///
 /// Histograms, each (n, cells): `readout_density` and `weight_density_along_u` with their standard errors `*_error` at the middles `*_grid` of their cells,
 /// and `*_single_unit`, `*_adaptive` of these theories where they were asked for. At n temperatures and P* test points, (n, P*): `predictive_mean` and
-/// `predictive_variance` over draws of f, their `*_mcse`, and `*_nngp` and `*_saddle`; `y_test` and `class_test` (P*). NaN stands for what is not known.
+/// `predictive_variance` over draws of f, their `*_mcse`, and `*_nngp`, `*_saddle` and, where it was asked for, `*_adaptive`; `y_test` and `class_test` (P*). NaN stands for what is not known.
 ///
 /// # Errors
 /// When the disk refuses.
@@ -192,7 +192,7 @@ fn predictor(document: &Document) -> Vec<(String, Array2<f64>)> {
         };
         found.push((name.to_string(), rows(&|o| Some(o.mean.clone()))));
         found.push((format!("{name}_mcse"), rows(&|o| Some(o.mcse.clone()))));
-        for kind in Kind::PROCESSES {
+        for kind in [Kind::Nngp, Kind::Saddle, Kind::Adaptive] {
             found.push((format!("{name}_{}", kind.name()), rows(&|o| o.theory.get(kind.name()).cloned())));
         }
     }

@@ -309,9 +309,11 @@ impl Target<'_> {
             let pick = |(k, (tilt, pull)): (usize, (&Tilt, &f64))| mixture.pick(*tilt, *pull, noise.uniform(FIELD, k));
             tilts.iter().zip(pulls).enumerate().map(pick).collect()
         });
+        let outside = address(noise.set, noise.index, TESTED);
         Block {
             features: features.clone(),
-            tested: tested(self.problem, self.network, &weights, &address(noise.set, noise.index, TESTED)),
+            tested: tested(self.problem, self.network, &weights, &outside),
+            outside,
             weights,
             along: bundle.position.col_iter().map(along).collect(),
             log_base: mixed.iter().map(|mixed| -mixed.square.ln()).collect(),

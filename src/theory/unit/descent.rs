@@ -8,7 +8,9 @@ use super::estimate::Estimate;
 use super::fit::Fit;
 use super::measure::Measure;
 use super::population::{Found, Population};
+use super::predictor::Outputs;
 use super::{MOST_DRIFT, Params, UnitError, UnitPrediction, UnitSolution, observe, prior_draws};
+use crate::theory::predictor::test_error;
 use crate::theory::{Kind, Prediction, Theory, TheoryError};
 
 /// Standard errors between the halves of the populations' time beyond which they stay for as long again, and how often they do.
@@ -55,8 +57,9 @@ impl<'a> Descent<'a> {
             let solved = adaptive::solve(&sample, labels, temperature, measure, *second_moment)
                 .map_err(|failure| UnitError::from_failure(failure, temperature))?;
             let observed = observe(self.theory, &saddle, &sample.draws, &solved.measure)?;
+            let outputs = Outputs::new(self.theory, &sample.draws, &solved.measure, None, temperature);
             let solution = UnitSolution { residual: solved.residual, iterations: solved.iterations };
-            prediction(temperature, observed, solved.fit(temperature), solution)?.sampled_well()
+            prediction(self.theory, temperature, observed, solved.fit(temperature), &outputs, solution)?.sampled_well()
         };
         let predictions = (0..self.params.sets as u32).map(predict).collect::<Result<Vec<_>, _>>()?;
         UnitPrediction::combined(&predictions)
@@ -103,11 +106,12 @@ impl<'a> Descent<'a> {
         let theory = self.theory;
         // The draws of a population are dropped before the next one's are taken.
         let predict = |population: &mut Population<'a>| -> Result<_, TheoryError> {
-            let Found { draws, measure, fit, residual, halves, trajectories } =
+            let Found { draws, measure, beyond, fit, residual, halves, trajectories } =
                 find(population).map_err(|failure| UnitError::from_failure(failure, temperature))?;
             let observed = observe(theory, saddle, &draws, &measure)?;
+            let outputs = Outputs::new(theory, &draws, &measure, Some(&beyond), temperature);
             let solution = UnitSolution { residual, iterations: trajectories };
-            Ok((prediction(temperature, observed, fit, solution)?, halves[1] - halves[0]))
+            Ok((prediction(theory, temperature, observed, fit, &outputs, solution)?, halves[1] - halves[0]))
         };
         let found: Vec<(UnitPrediction, f64)> =
             self.populations.par_iter_mut().map(predict).collect::<Vec<_>>().into_iter().collect::<Result<_, _>>()?;
@@ -128,12 +132,23 @@ fn observe(
 }
 
 fn prediction(
+    theory: &Theory,
     temperature: f64,
     observed: observe::Observed,
     fit: Fit,
+    outputs: &Outputs,
     solution: UnitSolution,
 ) -> Result<UnitPrediction, TheoryError> {
-    let mut prediction = UnitPrediction::new(Kind::Adaptive, temperature, observed, Some(fit))?;
+    let exact = |values: &[f64]| -> Vec<Estimate> { values.iter().copied().map(Estimate::exact).collect() };
+    let test_error = test_error(&theory.problem.y_test, &outputs.mean, &outputs.variance);
+    let mut prediction = UnitPrediction::new(Kind::Adaptive, temperature, observed)?;
+    prediction.train_loss = Some(Estimate::exact(fit.loss / theory.points() as f64));
+    prediction.effective_parameters = Some(Estimate::exact(fit.effective_parameters));
+    prediction.predictive_mean = exact(&outputs.mean);
+    prediction.predictive_variance = exact(&outputs.variance);
+    prediction.test_bias_squared = test_error.map(|(bias, _)| Estimate::exact(bias));
+    prediction.test_variance = test_error.map(|(_, variance)| Estimate::exact(variance));
+    prediction.test_mse = test_error.map(|(bias, variance)| Estimate::exact(bias + variance));
     prediction.solution = solution;
     Ok(prediction)
 }

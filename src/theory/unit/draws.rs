@@ -35,6 +35,8 @@ pub(super) struct Block {
     pub features: Mat<f64>,
     /// Of every class the mean of φ over its test points, then of every class that of φ², (2·classes, draws); empty without manifolds there.
     pub tested: Mat<f64>,
+    /// Of what the test points see of w outside the span of the training inputs.
+    pub outside: Address,
     /// w·û.
     pub along: Vec<f64>,
     /// ln of prior over proposal density, up to a constant; what a chain drew under another measure counts as its proposal. As a chain records it, −ln⟨v²⟩ given w.
@@ -73,9 +75,10 @@ impl Draws {
                         log_base[i] = log_prior_over_widened(network.lambda0.sqrt() * along[i]);
                     }
                 }
-                let tested = tested(problem, network, &weights, &address(set, index, 8));
+                let outside = address(set, index, 8);
+                let tested = tested(problem, network, &weights, &outside);
                 let features = features(problem, network.activation, &weights);
-                Block { weights, features, tested, along, log_base, offsets: Vec::new() }
+                Block { weights, features, tested, outside, along, log_base, offsets: Vec::new() }
             })
             .collect::<Vec<_>>();
         let groups = blocks.len() * BLOCK;
@@ -110,12 +113,9 @@ pub(super) fn features(problem: &Problem, activation: Activation, weights: &Mat<
     h
 }
 
-/// [`Block::tested`] of every column of `weights`. What a test point sees outside the span of the training inputs keeps its prior, and is drawn.
-pub(super) fn tested(problem: &Problem, network: &Network, weights: &Mat<f64>, noise: &Address) -> Mat<f64> {
-    let (draws, classes, outside) = (weights.ncols(), problem.classes(), problem.complement_rank());
-    if !problem.has_test_manifolds() {
-        return Mat::new();
-    }
+/// φ of the test points, (P*, draws), of every column of `weights`. What a test point sees outside the span of the training inputs keeps its prior, and is drawn.
+pub(super) fn test_features(problem: &Problem, network: &Network, weights: &Mat<f64>, noise: &Address) -> Mat<f64> {
+    let (draws, outside) = (weights.ncols(), problem.complement_rank());
     let mut h = Mat::zeros(problem.test_points(), draws);
     matmul(h.as_mut(), Accum::Replace, problem.z_test.as_ref(), weights.as_ref(), 1.0, Par::Seq);
     if outside > 0 {
@@ -125,12 +125,24 @@ pub(super) fn tested(problem: &Problem, network: &Network, weights: &Mat<f64>, n
         let deviation = 1.0 / network.lambda0.sqrt();
         matmul(h.as_mut(), Accum::Add, problem.z_complement.as_ref(), normals, deviation, Par::Seq);
     }
+    for column in h.col_iter_mut() {
+        column.iter_mut().for_each(|h| *h = network.activation.sigma(*h));
+    }
+    h
+}
+
+/// [`Block::tested`] of every column of `weights`.
+pub(super) fn tested(problem: &Problem, network: &Network, weights: &Mat<f64>, noise: &Address) -> Mat<f64> {
+    if !problem.has_test_manifolds() {
+        return Mat::new();
+    }
+    let (draws, classes) = (weights.ncols(), problem.classes());
+    let features = test_features(problem, network, weights, noise);
     let mut sizes = vec![0.0; classes];
     problem.class_test.iter().for_each(|&class| sizes[class] += 1.0);
     let mut tested = Mat::zeros(2 * classes, draws);
-    for (mut means, column) in tested.col_iter_mut().zip(h.col_iter()) {
-        for (h, &class) in column.iter().zip(&problem.class_test) {
-            let phi = network.activation.sigma(*h);
+    for (mut means, column) in tested.col_iter_mut().zip(features.col_iter()) {
+        for (phi, &class) in column.iter().zip(&problem.class_test) {
             means[class] += phi / sizes[class];
             means[classes + class] += phi * phi / sizes[class];
         }

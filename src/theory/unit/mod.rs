@@ -29,6 +29,7 @@ mod measure;
 mod mixture;
 mod observe;
 mod population;
+mod predictor;
 #[cfg(test)]
 mod tests;
 mod vector;
@@ -43,7 +44,6 @@ pub use density::{Density, GRID, reach};
 use descent::Descent;
 use draws::Draws;
 pub use estimate::Estimate;
-use fit::Fit;
 use measure::Measure;
 
 /// How the measure of one unit is sampled.
@@ -149,6 +149,13 @@ pub struct UnitPrediction {
     pub train_loss: Option<Estimate>,
     /// Σ_μ Var f_μ/T, of the adaptive theory: the effective number of parameters, between zero and P.
     pub effective_parameters: Option<Estimate>,
+    /// Σ (⟨f*⟩ − y*)²/P*, Σ Var f*/P* and their sum, of the adaptive theory where there are test points.
+    pub test_bias_squared: Option<Estimate>,
+    pub test_variance: Option<Estimate>,
+    pub test_mse: Option<Estimate>,
+    /// ⟨f*⟩ and Var f* of every test point, of the adaptive theory; empty of the single-unit theory, whose force is not known to order 1/N1.
+    pub predictive_mean: Vec<Estimate>,
+    pub predictive_variance: Vec<Estimate>,
     pub readout_second_moment: Estimate,
     pub readout_mean: Estimate,
     pub readout_fourth_moment: Estimate,
@@ -257,7 +264,7 @@ impl Theory {
         if !(1.0 / MOST_EXCESS..=MOST_EXCESS).contains(&excess) {
             return Err(UnitError::Unstable { kind, temperature, near: temperature }.into());
         }
-        UnitPrediction::new(kind, temperature, observed, None)?.sampled_well()
+        UnitPrediction::new(kind, temperature, observed)?.sampled_well()
     }
 
     fn adaptive_ladder(&self, descending: &[f64], params: &Params) -> Vec<Result<UnitPrediction, TheoryError>> {
@@ -296,18 +303,22 @@ impl Theory {
 }
 
 impl UnitPrediction {
-    fn new(kind: Kind, temperature: f64, observed: observe::Observed, fit: Option<Fit>) -> Result<Self, TheoryError> {
+    fn new(kind: Kind, temperature: f64, observed: observe::Observed) -> Result<Self, TheoryError> {
         let (along, density) = observed.along.map_or((None, None), |along| {
             (Some([along.correlation, along.second_moment, along.fourth_moment]), Some(along.density))
         });
-        let points = observed.gram.nrows();
         let prediction = Self {
             kind,
             temperature,
             method: observed.method,
             effective_fraction: observed.effective_fraction,
-            train_loss: fit.map(|fit| Estimate::exact(fit.loss / points as f64)),
-            effective_parameters: fit.map(|fit| Estimate::exact(fit.effective_parameters)),
+            train_loss: None,
+            effective_parameters: None,
+            test_bias_squared: None,
+            test_variance: None,
+            test_mse: None,
+            predictive_mean: Vec::new(),
+            predictive_variance: Vec::new(),
             readout_second_moment: observed.readout_second_moment,
             readout_mean: observed.readout_mean,
             readout_fourth_moment: observed.readout_fourth_moment,
@@ -369,6 +380,11 @@ impl UnitPrediction {
         let mut gram = first.gram.clone();
         all[1..].iter().for_each(|p| gram += &p.gram);
         gram *= faer::Scale(1.0 / sets);
+        let predictive_mean = array(&|p| &p.predictive_mean);
+        // The square of a set's own error is no bias of the predictor.
+        let noise = predictive_mean.iter().map(|f| sets * f.error * f.error).sum::<f64>();
+        let noise = noise / predictive_mean.len().max(1) as f64;
+        let unbiased = |bias: Estimate| Estimate { value: bias.value - noise, ..bias };
         let combined = Self {
             kind: first.kind,
             temperature: first.temperature,
@@ -376,6 +392,11 @@ impl UnitPrediction {
             effective_fraction: over(&|p| p.effective_fraction).value,
             train_loss: optional(&|p| p.train_loss),
             effective_parameters: optional(&|p| p.effective_parameters),
+            test_bias_squared: optional(&|p| p.test_bias_squared).map(unbiased),
+            test_variance: optional(&|p| p.test_variance),
+            test_mse: optional(&|p| p.test_mse).map(unbiased),
+            predictive_variance: array(&|p| &p.predictive_variance),
+            predictive_mean,
             readout_second_moment: scalar(&|p| p.readout_second_moment),
             readout_mean: scalar(&|p| p.readout_mean),
             readout_fourth_moment: scalar(&|p| p.readout_fourth_moment),
@@ -407,6 +428,9 @@ impl UnitPrediction {
         let optional = [
             self.train_loss,
             self.effective_parameters,
+            self.test_bias_squared,
+            self.test_variance,
+            self.test_mse,
             self.readout_weight_correlation,
             self.weight_second_moment_along_u,
             self.weight_fourth_moment_along_u,
@@ -414,6 +438,7 @@ impl UnitPrediction {
         (scalars.into_iter().chain(optional.into_iter().flatten()))
             .chain(self.centroid_distance_sq.iter().chain(&self.gyration_radius_sq).copied())
             .chain(self.readout_weight_vector.iter().copied())
+            .chain(self.predictive_mean.iter().chain(&self.predictive_variance).copied())
             .chain(self.centroid_distance_sq_test.iter().chain(&self.gyration_radius_sq_test).copied())
             .all(Estimate::is_finite)
     }

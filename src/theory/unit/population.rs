@@ -26,6 +26,7 @@ use super::draws::{Block, Draws};
 use super::fit::Fit;
 use super::measure::Measure;
 use super::mixture::Mixture;
+use super::predictor::Beyond;
 use crate::decompose::inverse_of_positive;
 use crate::model::Network;
 use crate::theory::spectrum::{dot, multiply};
@@ -69,6 +70,7 @@ pub(super) struct Population<'a> {
 pub(super) struct Found {
     pub draws: Draws,
     pub measure: Measure,
+    pub beyond: Beyond,
     pub fit: Fit,
     /// ‖y − T a − √N1⟨vφ⟩‖/‖y‖ of the means.
     pub residual: f64,
@@ -84,6 +86,8 @@ struct Sums {
     stiffness: Mat<f64>,
     pull: Vec<f64>,
     output: Vec<f64>,
+    /// Var t.
+    variance: f64,
     fit: Fit,
     second_moments: Vec<f64>,
     blocks: Vec<Block>,
@@ -95,6 +99,8 @@ struct Step {
     mixture: Mixture,
     /// b.
     along: f64,
+    /// Var t.
+    variance: f64,
     /// Tr of −∂² ln Z: Tr B, less what the mixture varies.
     curvature: f64,
     /// (T + C)⁻¹ = B − s Be(Be)ᵀ: the s.
@@ -195,7 +201,9 @@ impl<'a> Population<'a> {
             }
             self.spread += (&answer.spread - &self.spread) * faer::Scale(SLOWER * gain);
         }
-        let found = sums.mean(&self.chains, labels, temperature, network, end);
+        let Split { variance: spread, axis, .. } = self.law.split(&self.spread);
+        let beyond = Beyond { direction: self.law.direction.clone(), spread, axis, variance: 0.0 };
+        let found = sums.mean(&self.chains, labels, temperature, network, beyond, end);
         let second_moment = 0.5 * (found.halves[0] + found.halves[1]);
         let growth = second_moment / self.second_moment;
         // A NaN must not pass.
@@ -221,11 +229,12 @@ impl<'a> Population<'a> {
             return Err(Failure::RanAway);
         }
         let trace: f64 = stiffness.diagonal().column_vector().iter().sum();
-        let curvature = trace - mixture.variance() * dot(&pull, &pull);
+        let variance = mixture.variance();
+        let curvature = trace - variance * dot(&pull, &pull);
         let softening = 1.0 / (1.0 / split.variance + along);
         let (force, width) = (self.force.clone(), network.width as f64);
         let measure = Measure { force, stiffness, pull, lambda1: network.lambda1, width };
-        Ok(Step { measure, mixture, along, curvature, softening })
+        Ok(Step { measure, mixture, along, variance, curvature, softening })
     }
 }
 
@@ -286,6 +295,7 @@ impl Sums {
             stiffness: Mat::zeros(points, points),
             pull: vec![0.0; points],
             output: vec![0.0; points],
+            variance: 0.0,
             fit: Fit::default(),
             second_moments: Vec::new(),
             blocks: Vec::new(),
@@ -298,12 +308,21 @@ impl Sums {
             sum.iter_mut().zip(new).for_each(|(sum, x)| *sum += x);
         }
         self.stiffness += stiffness;
+        self.variance += step.variance;
         self.fit += Fit::new(force, step.curvature, temperature);
         self.second_moments.push(answer.second_moment);
     }
 
     /// The draws count alike: they are of the fields that were passed through, and stand for that of the mean.
-    fn mean(self, chains: &Chains, labels: &[f64], temperature: f64, network: &Network, trajectories: usize) -> Found {
+    fn mean(
+        self,
+        chains: &Chains,
+        labels: &[f64],
+        temperature: f64,
+        network: &Network,
+        beyond: Beyond,
+        trajectories: usize,
+    ) -> Found {
         let count = self.second_moments.len() as f64;
         let over = |sum: Vec<f64>| -> Vec<f64> { sum.into_iter().map(|x| x / count).collect() };
         let (force, pull, output) = (over(self.force), over(self.pull), over(self.output));
@@ -314,7 +333,9 @@ impl Sums {
         let (first, second) = self.second_moments.split_at(self.second_moments.len() / 2);
         let stiffness = self.stiffness * faer::Scale(1.0 / count);
         let measure = Measure { force, stiffness, pull, lambda1: network.lambda1, width: network.width as f64 };
+        let beyond = Beyond { variance: self.variance / count, ..beyond };
         Found {
+            beyond,
             draws: Draws::from_chains(self.blocks, chains.count(), &measure),
             fit: self.fit.over(count),
             residual: dot(&miss, &miss).sqrt() / size,

@@ -73,6 +73,34 @@ impl Reference {
         [product(0), product(1)]
     }
 
+    /// ⟨f*⟩ and Var f* of the test points, with B = `stiffness`.
+    fn outputs(&self, problem: &Problem, network: &Network, stiffness: &Mat<f64>) -> [Vec<f64>; 2] {
+        let points = problem.points();
+        let root = (network.width as f64).sqrt();
+        (0..problem.test_points())
+            .map(|j| {
+                let (mut f, mut own, mut cross, mut train) = (0.0, 0.0, vec![0.0; points], vec![0.0; points]);
+                for ((_, phi, p, mean, variance), w) in self.nodes.iter().zip(&self.places) {
+                    let h = w[0] * problem.z_test[(j, 0)] + w[1] * problem.z_test[(j, 1)];
+                    let at = network.activation.sigma(h);
+                    f += p * mean * at;
+                    own += p * (mean * mean + variance) * at * at;
+                    for (mu, phi) in phi.iter().enumerate() {
+                        cross[mu] += p * (mean * mean + variance) * at * phi;
+                        train[mu] += p * mean * phi;
+                    }
+                }
+                own -= f * f;
+                cross.iter_mut().zip(&train).for_each(|(c, x)| *c -= f * x);
+                let explained: f64 = (0..points)
+                    .map(|mu| cross[mu] * (0..points).map(|nu| stiffness[(mu, nu)] * cross[nu]).sum::<f64>())
+                    .sum();
+                (root * f, own - explained)
+            })
+            .collect::<(Vec<f64>, Vec<f64>)>()
+            .into()
+    }
+
     fn mean(&self, value: impl Fn(f64, &[f64], f64, f64) -> f64) -> f64 {
         self.nodes.iter().map(|(along, phi, p, mean, variance)| p * value(*along, phi, *mean, *variance)).sum()
     }
@@ -167,7 +195,7 @@ fn single_unit_averages_are_those_of_a_sum_over_the_plane() {
         // A draw has the weight 1/⟨v²⟩.
         assert_eq!((observed.method, observed.effective_fraction < 0.999), (Method::Chain, true));
         assert!(observed.effective_fraction > 0.5, "{}", observed.effective_fraction);
-        let chained = UnitPrediction::new(Kind::SingleUnit, 0.6, observed, None).unwrap();
+        let chained = UnitPrediction::new(Kind::SingleUnit, 0.6, observed).unwrap();
         let z = worst(&estimates(&chained), &expected(Tilted::Right));
         assert!(z < MOST_Z, "{activation:?}: chains, {z}");
         assert!(worst(&estimates(&chained), &expected(Tilted::WithoutForce)) > MOST_Z, "{activation:?}: chains");
@@ -176,7 +204,7 @@ fn single_unit_averages_are_those_of_a_sum_over_the_plane() {
         for block in &mut draws.blocks {
             block.log_base = measure.tilts_of(block, &mut Mat::new()).iter().map(|tilt| -tilt.log_weight()).collect();
         }
-        let alike = UnitPrediction::new(Kind::SingleUnit, 0.6, observe(&draws), None).unwrap();
+        let alike = UnitPrediction::new(Kind::SingleUnit, 0.6, observe(&draws)).unwrap();
         let z = worst(&estimates(&alike), &expected(Tilted::Right));
         assert!(z > MOST_Z, "{activation:?}: draws that count alike must be seen, {z}");
     }
@@ -340,7 +368,7 @@ fn the_vector_of_a_linear_network_is_the_closed_form() {
 /// The self-consistent field in the plane, against a plain damped iteration whose averages are sums over a grid.
 #[test]
 fn the_adaptive_field_is_that_of_sums_over_the_plane() {
-    let problem = plane();
+    let problem = Problem::new(&task(20, 5, 2)).unwrap();
     let temperature = 0.6;
     for activation in [Activation::Erf, Activation::Relu] {
         let network = network(activation);
@@ -381,12 +409,27 @@ fn the_adaptive_field_is_that_of_sums_over_the_plane() {
         let found = theory.unit_ladder(Kind::Adaptive, &[temperature], &Params::default()).remove(0).unwrap();
         assert!(found.solution.residual < 1e-5 && found.solution.iterations > 1, "{:?}", found.solution);
         let found_loss = found.train_loss.unwrap();
-        let all: Vec<Estimate> = estimates(&found).into_iter().chain([found_loss]).collect();
-        let expected: Vec<f64> = reference.values(&problem).into_iter().chain([loss]).collect();
+        let outputs = found.predictive_mean.iter().chain(&found.predictive_variance).copied();
+        let all: Vec<Estimate> = estimates(&found).into_iter().chain([found_loss]).chain(outputs).collect();
+        let [mean, variance] = reference.outputs(&problem, &network, &stiffness);
+        let expected: Vec<f64> =
+            reference.values(&problem).into_iter().chain([loss]).chain(mean).chain(variance).collect();
         // Errors from eight sets are themselves known to a quarter only.
         let z = worst(&all, &expected);
         assert!(z < 1.5 * MOST_Z, "{activation:?}: {z}");
-        // Controls: neither the saddle point's loss nor the single unit in its field is that.
+        let error: f64 = (found.predictive_mean.iter().zip(&problem.y_test))
+            .zip(&found.predictive_variance)
+            .map(|((f, y), variance)| (f.value - y).powi(2) + variance.value)
+            .sum();
+        let mse = found.test_mse.unwrap();
+        assert!((mse.value - error / 5.0).abs() < mse.error, "{activation:?}: {mse:?} for {}", error / 5.0);
+        // Controls: the saddle point says other things of the test points; neither its loss nor the single unit in its field is that of the adaptive theory.
+        let pairs = found.predictive_mean.iter().zip(&saddle.predictive_mean);
+        let apart = pairs.map(|(f, saddle)| (f.value - saddle).abs() / f.error).fold(0.0, f64::max);
+        let pairs = found.predictive_variance.iter().zip(&saddle.predictive_variance);
+        let spread = pairs.map(|(f, saddle)| (f.value - saddle).abs() / f.error).fold(0.0, f64::max);
+        println!("{activation:?}: {z} from the sums; from the saddle point {apart} and {spread}");
+        assert!(apart > 3.0 * MOST_Z && spread > 3.0 * MOST_Z, "{activation:?}: {apart}, {spread}");
         assert!((found_loss.value - saddle.train_loss).abs() > 3.0 * MOST_Z * found_loss.error, "{activation:?}");
         let (force, stiffness) = dense_field(&theory, &saddle);
         let plain = Reference::new(&problem, &network, &force, &stiffness, &direction, Tilted::Right);

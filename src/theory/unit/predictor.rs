@@ -1,0 +1,245 @@
+//! Predictions of the adaptive theory on test points: the mean output of its units, and what the training points leave of its spread.
+//!
+//! ```text
+//! ⟨f*⟩ = √N1⟨vφ*⟩        Var f* = C_** − C_*ᵀB C_*        C_ab = ⟨v²φ_aφ_b⟩ − ⟨vφ_a⟩⟨vφ_b⟩
+//! ```
+//!
+//! with C_* between training and test points. Where the others' output is no Gaussian along g ([`collective`](super::collective)), C of all three is split as it is there,
+//!
+//! ```text
+//! Var f* = C⊥_** − C⊥_*ᵀB C⊥_* + Var t (e_* − C⊥_*ᵀBe)²        e_* = C_*ᵀg/(gᵀCg)        C⊥_* = C_* − e C_*ᵀg        C⊥_** = C_** − e_*² gᵀCg
+//! ```
+//!
+//! since given t the output is Gaussian. At a training point both are what they are there: y − Ta and T − T²(−∂² ln Z)_μμ. (Derived for this project.)
+
+use faer::linalg::matmul::matmul;
+use faer::{Accum, Mat, Par};
+use rayon::prelude::*;
+
+use super::draws::{Block, Draws, test_features};
+use super::estimate::Weights;
+use super::measure::Measure;
+use super::observe::{PARTS, log_weights, prior_weights, tilts};
+use crate::theory::Theory;
+use crate::theory::spectrum::multiply;
+
+/// The law of the others' output along g.
+pub(super) struct Beyond {
+    /// g.
+    pub direction: Vec<f64>,
+    /// gᵀCg.
+    pub spread: f64,
+    /// e.
+    pub axis: Vec<f64>,
+    /// Var t.
+    pub variance: f64,
+}
+
+/// ⟨f*⟩ and Var f* of every test point.
+pub(super) struct Outputs {
+    pub mean: Vec<f64>,
+    pub variance: Vec<f64>,
+}
+
+/// Weighted sums over draws at the test points.
+struct Sums {
+    /// ⟨vφ*⟩.
+    output: Vec<f64>,
+    /// ⟨v²φ φ*ᵀ⟩, (P, P*).
+    cross: Mat<f64>,
+    /// ⟨v²φ*²⟩.
+    squares: Vec<f64>,
+}
+
+impl Outputs {
+    pub fn new(theory: &Theory, draws: &Draws, measure: &Measure, beyond: Option<&Beyond>, temperature: f64) -> Self {
+        let (points, tests) = (theory.points(), theory.problem.test_points());
+        if tests == 0 {
+            return Self { mean: Vec::new(), variance: Vec::new() };
+        }
+        let tilts = tilts(draws, measure);
+        let Weights { values, .. } = Weights::new(&log_weights(draws, &tilts));
+        let readouts: Vec<(f64, f64)> = tilts.iter().map(|tilt| tilt.readout(measure.lambda1)).collect();
+        let means: Vec<f64> = values.iter().zip(&readouts).map(|(p, (mu, _))| p * mu).collect();
+        let squares: Vec<f64> = values.iter().zip(&readouts).map(|(p, (mu, tau))| p * (mu * mu + tau)).collect();
+        let second_moment: f64 = squares.iter().sum();
+        let root = measure.width.sqrt();
+
+        let prior = if draws.from_prior { prior_weights(draws) } else { Vec::new() };
+        let mut weights = vec![[means.as_slice(), squares.as_slice()]];
+        weights.extend(draws.from_prior.then_some([prior.as_slice(); 2]));
+        let mut all = Sums::over(theory, draws, &weights);
+        let drawn = if draws.from_prior { all.pop() } else { None };
+        let Some(Sums { output, mut cross, squares: mut own }) = all.pop() else {
+            return Self { mean: Vec::new(), variance: Vec::new() };
+        };
+        let mut mean: Vec<f64> = output.iter().map(|x| root * x).collect();
+        if let Some(drawn) = drawn {
+            // The draws' own error in the prior's kernel is taken out as in the equations that a and B solve.
+            let excess = &theory.kernels.cross - &drawn.cross;
+            let correction = multiply(excess.transpose(), &measure.force);
+            mean.iter_mut().zip(&correction).for_each(|(f, c)| *f += second_moment * c);
+            cross += excess * faer::Scale(second_moment);
+            let known = theory.kernels.test_diagonal.iter().zip(&drawn.squares);
+            own.iter_mut().zip(known).for_each(|(s, (k, drawn))| *s += second_moment * (k - drawn));
+        }
+        // √N1⟨vφ⟩ is y − Ta at the training points.
+        let train = theory.problem.y_train.iter().zip(&measure.force).map(|(y, a)| y - temperature * a);
+        let train: Vec<f64> = train.collect();
+        for ((column, own), f) in cross.col_iter_mut().zip(&mut own).zip(&mean) {
+            column.iter_mut().zip(&train).for_each(|(c, r)| *c -= r * f / measure.width);
+            *own -= f * f / measure.width;
+        }
+        let mut left = vec![0.0; tests];
+        if let Some(Beyond { direction, spread, axis, variance }) = beyond {
+            let along = multiply(cross.transpose(), direction);
+            for (column, along) in cross.col_iter_mut().zip(&along) {
+                column.iter_mut().zip(axis).for_each(|(c, e)| *c -= e * along);
+            }
+            let pulled = multiply(cross.transpose(), &measure.pull);
+            for (((own, left), along), pulled) in own.iter_mut().zip(&mut left).zip(&along).zip(&pulled) {
+                *own -= along * along / spread;
+                *left = variance * (along / spread - pulled).powi(2);
+            }
+        }
+        let mut image = Mat::zeros(points, tests);
+        matmul(image.as_mut(), Accum::Replace, measure.stiffness.as_ref(), cross.as_ref(), 1.0, Par::Seq);
+        let explained = cross.col_iter().zip(image.col_iter());
+        let explained = explained.map(|(c, image)| c.iter().zip(image.iter()).map(|(c, x)| c * x).sum::<f64>());
+        // Rounding may push the variance of a point that the training set determines below zero.
+        let variance =
+            own.iter().zip(explained).zip(&left).map(|((own, explained), left)| (own - explained + left).max(0.0));
+        Self { variance: variance.collect(), mean }
+    }
+}
+
+/// Draws with their weights, in the same order.
+struct Weighted<'a> {
+    block: &'a Block,
+    /// For every set of weights those of v and those of v², of the draws of this block.
+    weights: Vec<[&'a [f64]; 2]>,
+}
+
+impl Sums {
+    fn zero(points: usize, tests: usize) -> Self {
+        Self { output: vec![0.0; tests], cross: Mat::zeros(points, tests), squares: vec![0.0; tests] }
+    }
+
+    fn add(&mut self, block: &Block, tested: &Mat<f64>, [means, squares]: [&[f64]; 2]) {
+        let mut scaled = block.features.clone();
+        for (column, p) in scaled.col_iter_mut().zip(squares) {
+            column.iter_mut().for_each(|x| *x *= p);
+        }
+        matmul(self.cross.as_mut(), Accum::Add, scaled.as_ref(), tested.transpose(), 1.0, Par::Seq);
+        for ((phi, mean), square) in tested.col_iter().zip(means).zip(squares) {
+            for ((phi, output), sum) in phi.iter().zip(&mut self.output).zip(&mut self.squares) {
+                *output += mean * phi;
+                *sum += square * phi * phi;
+            }
+        }
+    }
+
+    /// For every set of weights its sums over all draws; the outputs of the test points are made once for all.
+    fn over(theory: &Theory, draws: &Draws, weights: &[[&[f64]; 2]]) -> Vec<Self> {
+        let (points, tests) = (theory.points(), theory.problem.test_points());
+        let zero = || -> Vec<Self> { weights.iter().map(|_| Self::zero(points, tests)).collect() };
+        let mut start = 0;
+        let weighted: Vec<Weighted<'_>> = (draws.blocks.iter())
+            .map(|block| {
+                let from = start;
+                start += block.along.len();
+                Weighted { block, weights: weights.iter().map(|both| both.map(|p| &p[from..start])).collect() }
+            })
+            .collect();
+        let parts: Vec<Vec<Self>> = (weighted.par_chunks(weighted.len().div_ceil(PARTS).max(1)))
+            .map(|part| {
+                let mut sums = zero();
+                for Weighted { block, weights } in part {
+                    let tested = test_features(&theory.problem, &theory.network, &block.weights, &block.outside);
+                    sums.iter_mut().zip(weights).for_each(|(sums, both)| sums.add(block, &tested, *both));
+                }
+                sums
+            })
+            .collect();
+        let mut total = zero();
+        for part in &parts {
+            for (total, part) in total.iter_mut().zip(part) {
+                total.cross += &part.cross;
+                total.output.iter_mut().zip(&part.output).for_each(|(sum, x)| *sum += x);
+                total.squares.iter_mut().zip(&part.squares).for_each(|(sum, x)| *sum += x);
+            }
+        }
+        total
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Activation, Problem};
+    use crate::theory::tests::{network, task};
+    use crate::theory::unit::adaptive::{self, Branch};
+    use crate::theory::unit::chain::ChainParams;
+    use crate::theory::unit::population::{Found, Population};
+
+    /// A problem whose test points are its training points, and one whose theory has the field there.
+    fn theory(activation: Activation) -> Theory {
+        let mut task = task(30, 0, 6);
+        (task.x_test, task.y_test, task.class_test) =
+            (task.x_train.clone(), task.y_train.clone(), task.class_train.clone());
+        Theory::new(&Problem::new(&task).unwrap(), &network(activation)).unwrap()
+    }
+
+    /// What the field says at the training points, y − Ta and T − T²B_μμ.
+    fn of_field(theory: &Theory, measure: &Measure, temperature: f64) -> Outputs {
+        let mean = theory.problem.y_train.iter().zip(&measure.force).map(|(y, a)| y - temperature * a).collect();
+        let diagonal = measure.stiffness.diagonal().column_vector();
+        let variance = diagonal.iter().map(|b| temperature - temperature * temperature * b).collect();
+        Outputs { mean, variance }
+    }
+
+    fn farthest(a: &[f64], b: &[f64]) -> f64 {
+        a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
+    }
+
+    #[test]
+    fn training_points_have_the_output_and_the_spread_of_the_field() {
+        const TEMPERATURE: f64 = 0.5;
+        for activation in [Activation::Erf, Activation::Relu] {
+            let theory = theory(activation);
+            let mut branch = Branch::start(&theory, TEMPERATURE, 4096).unwrap();
+            let field = branch.solve_at(TEMPERATURE).unwrap().clone();
+            let saddle = theory.saddle(TEMPERATURE).unwrap();
+            let draws = adaptive::sample(&theory, &saddle, 4096, 0).draws;
+            let found = Outputs::new(&theory, &draws, &field.measure, None, TEMPERATURE);
+            let expected = of_field(&theory, &field.measure, TEMPERATURE);
+            assert!(farthest(&found.mean, &expected.mean) < 1e-4, "{:?}", farthest(&found.mean, &expected.mean));
+            assert!(farthest(&found.variance, &expected.variance) < 1e-4, "{activation:?}");
+            // Control: other draws have another output in this field.
+            let draws = adaptive::sample(&theory, &saddle, 4096, 1).draws;
+            let other = Outputs::new(&theory, &draws, &field.measure, None, TEMPERATURE);
+            assert!(farthest(&other.mean, &expected.mean) > 1e-3, "{activation:?}");
+        }
+    }
+
+    /// With the law of the others' output along g, Σ Var f_μ is what the field's own curvature says; without it, it is not.
+    #[test]
+    fn the_spread_along_the_force_is_that_of_the_others_law() {
+        const TEMPERATURE: f64 = 0.2;
+        let theory = theory(Activation::Erf);
+        let mut branch = Branch::start(&theory, 2.0, 4096).unwrap();
+        let field = branch.solve_at(1.0).unwrap().clone();
+        let params = ChainParams { chains: 256, warmup: 60, draws: 240 };
+        let saddle = theory.saddle(TEMPERATURE).unwrap();
+        let mut population = Population::start(&theory, 1.0, &field, &theory.saddle(1.0).unwrap(), params, 0).unwrap();
+        let Found { draws, measure, beyond, fit, .. } = population.predict(TEMPERATURE, &saddle).unwrap();
+        let parameters = |beyond: Option<&Beyond>| -> f64 {
+            let found = Outputs::new(&theory, &draws, &measure, beyond, TEMPERATURE);
+            found.variance.iter().sum::<f64>() / TEMPERATURE
+        };
+        let (found, without) = (parameters(Some(&beyond)), parameters(None));
+        println!("{found} and {without} without the law for {}", fit.effective_parameters);
+        assert!((found / fit.effective_parameters - 1.0).abs() < 0.02, "{found} for {}", fit.effective_parameters);
+        assert!((without / fit.effective_parameters - 1.0).abs() > 0.05, "{without} for {}", fit.effective_parameters);
+    }
+}
