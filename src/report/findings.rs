@@ -8,6 +8,7 @@ use super::figure::{Numbers, distance_quantities};
 use super::page::Named;
 use super::table::{short, with_error};
 use super::{Document, TemperatureReport};
+use crate::compare::End;
 use crate::theory::Kind;
 
 /// The theories that finite width is held against.
@@ -37,8 +38,12 @@ fn manifolds(runs: &[Named]) -> Numbers {
             let name = quantity.observable.replace("centroid_distance_sq", "centroid_distance_maximum");
             let Some(found) = run.document.signatures.get(&name) else { continue };
             let theory = |kind: &str| match found.theories.get(kind) {
-                Some(at) if at.interior => short(at.temperature),
-                Some(_) => "at an end".into(),
+                Some(at) => match at.end {
+                    _ if at.interior => short(at.temperature),
+                    Some(End::Ladder) => format!("{} (end)", short(at.temperature)),
+                    Some(End::Solutions) => format!("{} (its solutions end)", short(at.temperature)),
+                    None => "at an end".into(),
+                },
                 None => "–".into(),
             };
             let cold = run.document.temperatures.last().and_then(|at| quantity.sampled_at(at));
@@ -61,7 +66,7 @@ fn manifolds(runs: &[Named]) -> Numbers {
 fn coldest(runs: &[Named]) -> Numbers {
     let kinds: Vec<Kind> = KINDS.into_iter().filter(|&kind| runs.iter().any(|run| has(run.document, kind))).collect();
     let mut header: Vec<String> =
-        ["run", "T", "Q\u{304} sampled", "‖⟨v w⟩‖ sampled", "saddle", "λ0⟨(w·û)²⟩ sampled", "saddle"]
+        ["run", "T", "Q\u{304} sampled", "⟨v w·û⟩ sampled", "saddle", "λ0⟨(w·û)²⟩ sampled", "saddle"]
             .map(String::from)
             .to_vec();
     header.extend(kinds.iter().map(|kind| format!("f* off {}", kind.name())));

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use super::verdict::{LEAST_BFMI, LEAST_ESS, MOST_DIVERGENCES, MOST_RHAT};
 use super::{Document, ObservableReport, RhatKind, TemperatureReport};
+use crate::compare::End;
 use crate::theory::Kind;
 
 /// The result of a run as text: for Q̄ and every D² a block of columns, then the loss, the class manifolds at the test points, the evidence, the sampler, the
@@ -273,7 +274,12 @@ pub fn maxima(document: &Document) -> String {
             }
         };
         if let (Some(t), Some(value)) = (found.theory_temperature, found.theory_value) {
-            let where_it_is = if found.theory_interior == Some(false) { ", an end of the ladder" } else { "" };
+            let end = found.theories.get(Kind::Saddle.name()).and_then(|maximum| maximum.end);
+            let where_it_is = match (found.theory_interior, end) {
+                (Some(false), Some(End::Solutions)) => ", where its solutions end",
+                (Some(false), _) => ", an end of the ladder",
+                _ => "",
+            };
             let _ = write!(text, "; saddle: {value:.5} at T = {}{where_it_is}", short(t));
         }
         let _ = writeln!(text, ".");
