@@ -284,6 +284,28 @@ fn theory_needs_no_sampling() {
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "theory writes nothing");
 }
 
+#[test]
+fn the_table_of_theories_names_classes_and_errors() {
+    let dir = TempDir::new().unwrap();
+    let table = |arguments: &[&str]| {
+        let common = ["theory", "--train", "20", "--width", "5", "--test", "0", "--temperatures", "10"];
+        let output = featherm(dir.path(), &[&common[..], arguments].concat());
+        assert!(output.status.success(), "{}", stderr(&output));
+        stdout(&output)
+    };
+    let three = table(&["--classes", "0,6/1"]);
+    let header = three.lines().next().unwrap();
+    for title in ["D²[0,6]", "D²[0,1]", "D²[6,1]", "R²[0]", "R²[6]", "R²[1]"] {
+        assert_eq!(header.matches(title).count(), 1, "{title} in {header}");
+    }
+    // Two classes have one distance, which needs no label.
+    let two = table(&["--classes", "0,6"]);
+    let header = two.lines().next().unwrap();
+    assert!(header.contains("D² ") && !header.contains("D²[") && header.contains("R²[6]"), "{header}");
+    let line = |kind: &str| two.lines().find(|line| line.contains(kind)).unwrap();
+    assert!(line("single-unit").contains(" ± ") && !line("saddle").contains('±'), "{two}");
+}
+
 /// The theories of one unit have errors of their own, which z counts, and are silent where they predict nothing.
 #[test]
 fn theories_of_one_unit_stand_beside_the_samples() {

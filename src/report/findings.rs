@@ -1,12 +1,10 @@
 //! What runs found, in one table: where the distance between class manifolds is largest, how far the weights have moved, and whether the
 //! predictor is that of a Gaussian process with a rescaled prior.
 
-use std::fmt::Write;
-
 use super::figure::ladder::{Quantity, element};
 use super::figure::{Numbers, distance_quantities};
 use super::page::Named;
-use super::table::{short, with_error};
+use super::table::{aligned, short, with_error};
 use super::{Document, TemperatureReport};
 use crate::compare::End;
 use crate::theory::Kind;
@@ -136,25 +134,4 @@ fn variance_ratio(at: &TemperatureReport, kind: Kind) -> Option<f64> {
     let sum = |field: &super::Field| (0..field.values().len()).map(|k| element(field, k)).sum::<Option<f64>>();
     let total = sum(theory).filter(|total| *total > 0.0)?;
     Some(sum(&report.mean)? / total)
-}
-
-/// A table in columns of equal width.
-fn aligned(numbers: &Numbers) -> String {
-    let mut text = String::new();
-    let width = |column: usize| {
-        let cells = numbers.rows.iter().chain([&numbers.header]).filter_map(|row| row.get(column));
-        // Combining marks take no room.
-        cells.map(|cell| cell.chars().filter(|c| *c != '\u{304}').count()).max().unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..numbers.header.len()).map(width).collect();
-    for row in [&numbers.header].into_iter().chain(&numbers.rows) {
-        let mut line = String::new();
-        for (k, (cell, width)) in row.iter().zip(&widths).enumerate() {
-            let pad = " ".repeat(width - cell.chars().filter(|c| *c != '\u{304}').count());
-            // Names to the left, numbers to the right.
-            let _ = if k == 0 { write!(line, "{cell}{pad}") } else { write!(line, "  {pad}{cell}") };
-        }
-        let _ = writeln!(text, "{}", line.trim_end());
-    }
-    text
 }
