@@ -7,12 +7,13 @@ use std::ops::ControlFlow;
 use serde::Serialize;
 
 use crate::config::{ConfigError, Experiment};
+use crate::report::verdict::unconverged;
 use crate::report::{Document, Field, ObservableReport};
 use crate::run::{RunError, load, whole};
 use crate::sampler::Progress;
 use crate::theory::Kind;
 
-pub use fit::{Line, fit};
+pub use fit::{Line, Verdict, fit};
 
 /// What stays as it is while N1 grows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, clap::ValueEnum)]
@@ -28,6 +29,12 @@ pub enum Hold {
 
 /// Widths that a line of two parameters can be judged by.
 const LEAST_WIDTHS: usize = 3;
+
+/// A deviation from a theory that is agreement with it.
+const DEVIATION: f64 = 0.01;
+
+/// The same of a displacement, which is a small part of the number that it is taken from and known that much worse.
+const DISPLACEMENT: f64 = 0.05;
 
 /// The experiment at another width: P and N0 are rescaled as `hold` says, to the nearest whole number.
 ///
@@ -58,13 +65,45 @@ fn at_width(experiment: &Experiment, width: usize, hold: Hold) -> Result<Experim
     Ok(scaled)
 }
 
-/// One size of the ladder of widths.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+/// One size of the ladder of widths, and whether its run can be believed.
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Size {
     pub width: usize,
     /// P and N0.
     pub train: usize,
     pub dimension: usize,
+    /// From hot to cold.
+    pub temperatures: Vec<Judged>,
+    /// Those of the run, but for the one that names what has not converged: theories without a solution first of all.
+    pub warnings: Vec<String>,
+}
+
+/// The verdict of a run on one of its temperatures.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Judged {
+    pub temperature: f64,
+    pub converged: bool,
+    pub advice: Vec<String>,
+}
+
+impl Size {
+    fn new(width: usize, document: &Document) -> Self {
+        let judged = document.temperatures.iter().map(|at| Judged {
+            temperature: at.temperature,
+            converged: at.converged,
+            advice: at.advice.clone(),
+        });
+        // It points to a table that is not shown here; the advice is.
+        let said = unconverged(&document.temperatures);
+        let warnings = document.warnings.iter().filter(|&warning| Some(warning) != said.as_ref());
+        Self {
+            width,
+            train: document.data.train_points,
+            dimension: document.data.dimension,
+            temperatures: judged.collect(),
+            warnings: warnings.cloned().collect(),
+        }
+    }
 }
 
 /// How one observable leaves one theory at one temperature.
@@ -78,8 +117,12 @@ pub struct ScalingRow {
     /// sampled/theory − 1 (or that of displacements) at every size, and its error: MCSE and the theory's own together, over the theory. `null` where the theory has no solution.
     pub deviation: Vec<Option<f64>>,
     pub error: Vec<Option<f64>>,
-    /// The line deviation = limit + slope/N1 through them; `null` with fewer than three sizes.
+    /// For every size, whether this temperature has converged there. What has not is no part of the line: its errors cannot be believed.
+    pub converged: Vec<bool>,
+    /// The line deviation = limit + slope/N1 through those that have; `null` with fewer than three of them.
     pub line: Option<Line>,
+    /// Whether the limit is zero, as [`Line::verdict`] has it: deviations up to 1 %, and displacements up to 5 %, are agreement. `null` without a line.
+    pub verdict: Option<Verdict>,
 }
 
 /// All widths, and what the deviations make of them.
@@ -96,6 +139,7 @@ pub struct Scaling {
 /// Runs the experiment at every width and fits, for every temperature, observable and theory, the relative deviation of the samples as a line in 1/N1.
 ///
 /// A theory that is right in the limit that `hold` takes has a `limit` of zero within its error; its `slope` is then the size of its first correction.
+/// Temperatures that have not converged at some width keep their deviation there, and are left out of the line.
 /// P and N0 of the experiment belong to its own width. Observables that a theory puts at zero, and predictions at single test points, are left out.
 ///
 /// # Errors
@@ -123,24 +167,33 @@ pub fn measure(
         load(one)?;
     }
     let documents: Vec<Document> = experiments.iter().map(|one| whole(one, &mut progress)).collect::<Result<_, _>>()?;
-    let sizes = (widths.iter().zip(&documents))
-        .map(|(&width, d)| Size { width, train: d.data.train_points, dimension: d.data.dimension })
-        .collect();
-    let (rows, displacements) = (rows(&widths, &documents, deviation), rows(&widths, &documents, displacement));
-    Ok(Scaling { hold, sizes, rows, displacements })
+    Ok(account(hold, &widths, &documents))
 }
 
-/// Every deviation, as `deviation` measures it, that all sizes can have.
+/// What the runs at all widths say together.
+fn account(hold: Hold, widths: &[usize], documents: &[Document]) -> Scaling {
+    Scaling {
+        hold,
+        sizes: widths.iter().zip(documents).map(|(&width, document)| Size::new(width, document)).collect(),
+        rows: rows(widths, documents, deviation, DEVIATION),
+        displacements: rows(widths, documents, displacement, DISPLACEMENT),
+    }
+}
+
+/// Every deviation, as `deviation` measures it, that all sizes can have; up to `agreement` its limit is none.
 fn rows(
     widths: &[usize],
     documents: &[Document],
     deviation: fn(&Deviating, &str) -> Option<[f64; 2]>,
+    agreement: f64,
 ) -> Vec<ScalingRow> {
     let Some(widest) = documents.last() else { return Vec::new() };
     let mut rows = Vec::new();
     for (t, report) in widest.temperatures.iter().enumerate() {
-        let judged = report.observables.iter().filter(|(name, _)| !name.starts_with("predictive_"));
-        for (name, observable) in judged {
+        let converged: Vec<bool> =
+            documents.iter().map(|document| document.temperatures.get(t).is_some_and(|at| at.converged)).collect();
+        let scalars = report.observables.iter().filter(|(name, _)| !name.starts_with("predictive_"));
+        for (name, observable) in scalars {
             let elements = observable.mean.values().len();
             for (theory, element) in observable.theory.keys().flat_map(|k| (0..elements).map(move |e| (k, e))) {
                 let at = |document: &Document| {
@@ -152,9 +205,11 @@ fn rows(
                 if deviation.iter().all(Option::is_none) {
                     continue;
                 }
-                let points: Vec<_> = (widths.iter().zip(&deviation).zip(&error))
-                    .filter_map(|((&width, &d), &e)| Some((1.0 / width as f64, d?, e?)))
+                let points: Vec<_> = (widths.iter().zip(&deviation).zip(&error).zip(&converged))
+                    .filter(|(_, converged)| **converged)
+                    .filter_map(|(((&width, &d), &e), _)| Some((1.0 / width as f64, d?, e?)))
                     .collect();
+                let line = fit(&points).filter(|_| points.len() >= LEAST_WIDTHS);
                 rows.push(ScalingRow {
                     temperature: report.temperature,
                     observable: name.clone(),
@@ -162,7 +217,10 @@ fn rows(
                     theory: theory.clone(),
                     deviation,
                     error,
-                    line: fit(&points).filter(|_| points.len() >= LEAST_WIDTHS),
+                    converged: converged.clone(),
+                    line,
+                    // Widths ascend.
+                    verdict: line.zip(points.first()).map(|(line, &(_, d, e))| line.verdict((d, e), agreement)),
                 });
             }
         }
@@ -228,6 +286,58 @@ mod tests {
         assert_eq!(size(Hold::Train), (25, Some(20), 40));
         assert_eq!(size(Hold::Load), (25, Some(50), 40));
         assert_eq!(size(Hold::LoadAndDimension), (25, Some(50), 100));
+    }
+
+    /// Four widths that differ in one number: what the narrowest says of D². As `converged` says, they enter the line or not.
+    fn ladder(documents: &[Document; 4], converged: [bool; 4]) -> Scaling {
+        let mut documents = documents.clone();
+        for (document, converged) in documents.iter_mut().zip(converged) {
+            let at = &mut document.temperatures[0];
+            document.warnings.retain(|warning| !warning.starts_with("not converged"));
+            (at.converged, at.advice) = (converged, Vec::new());
+            if !converged {
+                at.advice = vec!["more draws".into()];
+                document.warnings.extend(unconverged(&document.temperatures));
+            }
+        }
+        documents[0].warnings.push("the branch is lost".into());
+        let observable = documents[0].temperatures[0].observables.get_mut("centroid_distance_sq").unwrap();
+        observable.mean = Field::Scalar(observable.mean.scalar().map(|mean| 3.0 * mean));
+        account(Hold::Train, &[10, 20, 40, 80], &documents)
+    }
+
+    #[test]
+    fn what_has_not_converged_is_shown_and_marked_and_not_fitted() {
+        let mut experiment = teacher();
+        (experiment.temperatures, experiment.sampler.chains) = (vec![1.0], 4);
+        (experiment.sampler.warmup, experiment.sampler.draws) = (20, 20);
+        experiment.sampler.backend = crate::config::BackendChoice::Cpu;
+        experiment.theories = vec![Kind::Nngp, Kind::Saddle];
+        let document = whole(&experiment, |_| ControlFlow::Continue(())).unwrap();
+        let documents = std::array::from_fn(|_| document.clone());
+        let row = |scaling: &Scaling| {
+            let of = |row: &&ScalingRow| row.observable == "centroid_distance_sq" && row.theory == "saddle";
+            scaling.rows.iter().find(of).unwrap().clone()
+        };
+        let (all, three) = (ladder(&documents, [true; 4]), ladder(&documents, [false, true, true, true]));
+        let (with, without) = (row(&all), row(&three));
+        assert_eq!((&with.deviation, &with.error), (&without.deviation, &without.error), "both are shown");
+        assert!(with.converged == [true; 4] && without.converged == [false, true, true, true]);
+        let (with, without) = (with.line.unwrap(), without.line.unwrap());
+        assert_eq!((with.degrees, without.degrees), (2, 1));
+        // The other three agree, so that their line is flat; the control shows that the narrowest would have bent it.
+        assert!(without.slope.abs() < 1e-9 && with.slope > 1.0, "{without:?} {with:?}");
+        let two = row(&ladder(&documents, [false, true, false, true]));
+        assert_eq!((two.line, two.verdict), (None, None), "two points are no line to be judged");
+
+        let narrowest = &three.sizes[0];
+        assert_eq!(narrowest.warnings.iter().filter(|w| *w == "the branch is lost").count(), 1);
+        assert!(!narrowest.warnings.iter().any(|w| w.starts_with("not converged")), "{:?}", narrowest.warnings);
+        let judged = Judged { temperature: 1.0, converged: false, advice: vec!["more draws".into()] };
+        assert_eq!(narrowest.temperatures, [judged]);
+        assert!(
+            three.sizes[1].temperatures[0].converged && !three.sizes[1].warnings.contains(&"the branch is lost".into())
+        );
     }
 
     #[test]

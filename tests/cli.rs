@@ -284,6 +284,28 @@ fn theory_needs_no_sampling() {
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "theory writes nothing");
 }
 
+#[test]
+fn the_table_of_theories_names_classes_and_errors() {
+    let dir = TempDir::new().unwrap();
+    let table = |arguments: &[&str]| {
+        let common = ["theory", "--train", "20", "--width", "5", "--test", "0", "--temperatures", "10"];
+        let output = featherm(dir.path(), &[&common[..], arguments].concat());
+        assert!(output.status.success(), "{}", stderr(&output));
+        stdout(&output)
+    };
+    let three = table(&["--classes", "0,6/1"]);
+    let header = three.lines().next().unwrap();
+    for title in ["D²[0,6]", "D²[0,1]", "D²[6,1]", "R²[0]", "R²[6]", "R²[1]"] {
+        assert_eq!(header.matches(title).count(), 1, "{title} in {header}");
+    }
+    // Two classes have one distance, which needs no label.
+    let two = table(&["--classes", "0,6"]);
+    let header = two.lines().next().unwrap();
+    assert!(header.contains("D² ") && !header.contains("D²[") && header.contains("R²[6]"), "{header}");
+    let line = |kind: &str| two.lines().find(|line| line.contains(kind)).unwrap();
+    assert!(line("single-unit").contains(" ± ") && !line("saddle").contains('±'), "{two}");
+}
+
 /// The theories of one unit have errors of their own, which z counts, and are silent where they predict nothing.
 #[test]
 fn theories_of_one_unit_stand_beside_the_samples() {
@@ -416,13 +438,22 @@ fn help_and_version_never_fail() {
 #[test]
 fn a_ladder_of_widths_is_extrapolated() {
     let dir = TempDir::new().unwrap();
-    let output = featherm(dir.path(), &[&["scaling"], &TINY[..], &["--widths", "5,10,20", "--json"]].concat());
+    let all = |arguments: &[&str]| featherm(dir.path(), &[&["scaling"], &TINY[..], arguments].concat());
+    let output = all(&["--widths", "5,10,20", "--json"]);
     let found: Value = serde_json::from_str(&stdout(&output)).unwrap();
     assert_eq!(found["schema"], "featherm.scaling/1");
     assert_eq!(found["sizes"][2]["width"], 20);
     let row = found["rows"].as_array().unwrap().iter().find(|row| row["theory"] == "saddle").unwrap();
     assert_eq!(row["deviation"].as_array().unwrap().len(), 3);
-    assert!(row["line"]["limit"].is_number() && fs::read_dir(dir.path()).unwrap().next().is_none());
+    // Eighty draws have not converged, and what has not is shown and not extrapolated.
+    let at = &found["sizes"][0]["temperatures"][1];
+    assert_eq!((&at["temperature"], &at["converged"]), (&0.2.into(), &false.into()), "{at}");
+    assert!(at["advice"][0].is_string() && found["sizes"][0]["warnings"].is_array(), "{at}");
+    assert!(row["converged"][0] == false && row["deviation"][0].is_number(), "{row}");
+    assert!(row["line"].is_null() && row["verdict"].is_null(), "{row}");
+    let table = stdout(&all(&["--widths", "5,10,20"]));
+    assert!(table.contains("warning: N1 = 20 has not converged at T = 0.2: "), "{table}");
+    assert!(fs::read_dir(dir.path()).unwrap().next().is_none());
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use featherm::config::{BackendChoice, DataSettings, Experiment, Settings, preset};
-use featherm::scaling::{Hold, Line, Scaling, measure};
+use featherm::scaling::{Hold, Line, Scaling, Verdict, measure};
 
 fn experiment() -> Experiment {
     let mut settings = Settings { data: DataSettings::default(), ..preset("quick").unwrap() };
@@ -12,14 +12,14 @@ fn experiment() -> Experiment {
     settings.temperature.range = None;
     settings.temperature.values = Some(vec![0.5]);
     let sampler = &mut settings.sampler;
-    (sampler.chains, sampler.warmup, sampler.draws) = (Some(16), Some(80), Some(150));
+    (sampler.chains, sampler.warmup, sampler.draws) = (Some(16), Some(80), Some(250));
     sampler.backend = Some(BackendChoice::Cpu);
     Experiment::resolve(settings).unwrap()
 }
 
-fn line(scaling: &Scaling, observable: &str, theory: &str) -> Line {
+fn line(scaling: &Scaling, observable: &str, theory: &str) -> (Line, Verdict) {
     let row = scaling.rows.iter().find(|row| row.observable == observable && row.theory == theory);
-    row.and_then(|row| row.line).unwrap_or_else(|| panic!("no line for {observable} of {theory}"))
+    row.and_then(|row| row.line.zip(row.verdict)).unwrap_or_else(|| panic!("no line for {observable} of {theory}"))
 }
 
 #[test]
@@ -28,10 +28,13 @@ fn at_fixed_load_the_saddle_point_is_the_limit_and_infinite_width_is_not() {
         measure(&experiment(), Hold::LoadAndDimension, &[10, 20, 40, 80], |_| ControlFlow::Continue(())).unwrap();
     let sizes: Vec<_> = scaling.sizes.iter().map(|s| (s.width, s.train, s.dimension)).collect();
     assert_eq!(sizes, [(10, 20, 20), (20, 40, 40), (40, 80, 80), (80, 160, 160)]);
+    let open: Vec<_> = scaling.sizes.iter().filter(|size| !size.temperatures.iter().all(|at| at.converged)).collect();
+    assert!(open.is_empty(), "what has not converged has no part in the lines: {open:?}");
     for observable in ["centroid_distance_sq", "weight_second_moment_along_u"] {
-        let saddle = line(&scaling, observable, "saddle");
+        let (saddle, _) = line(&scaling, observable, "saddle");
         assert!(saddle.limit.abs() < 3.5 * saddle.limit_error && saddle.limit_error < 0.05, "{observable}: {saddle:?}");
-        let nngp = line(&scaling, observable, "nngp");
+        let (nngp, verdict) = line(&scaling, observable, "nngp");
+        assert_eq!(verdict, Verdict::NotZero, "{observable}: {nngp:?}");
         assert!(nngp.limit.abs() > 3.5 * nngp.limit_error && nngp.limit.abs() > 0.1, "{observable}: {nngp:?}");
     }
 }

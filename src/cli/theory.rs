@@ -1,13 +1,12 @@
 //! `featherm theory`: the theory's predictions without sampling.
 
-use std::fmt::Write;
-
 use serde_json::{Map, Value, json};
 
 use super::args::TheoryArgs;
 use super::{Failure, print, print_json};
-use crate::observables::{Entry, Observable, TestSet, entries};
-use crate::report::{UnitReport, short};
+use crate::observables::{Entry, Observable, TestSet, entries, suffix};
+use crate::report::figure::Numbers;
+use crate::report::{UnitReport, aligned, short, with_error};
 use crate::run::prepare;
 use crate::theory::unit::{Estimate, Params, UnitPrediction};
 use crate::theory::{Kind, Prediction, failure_messages};
@@ -45,7 +44,7 @@ pub fn theory(arguments: &TheoryArgs) -> Result<(), Failure> {
         let points: Vec<Value> = forecasts.iter().map(|p| p.point(&entries)).collect();
         print_json("featherm.theory/1", &json!({ "points": points }))?;
     } else {
-        print(&table(&forecasts, &entries));
+        print(&table(&forecasts, &entries, &problem.class_names));
     }
     if failures.is_empty() { Ok(()) } else { Err(Failure::Failed(failure_messages(&failures).join("; "))) }
 }
@@ -127,32 +126,33 @@ impl Forecast {
     }
 }
 
-fn table(forecasts: &[Forecast], entries: &[Entry]) -> String {
-    let mut text = String::new();
-    // write! to a String cannot fail.
-    let _ = write!(text, "{:>10} {:>11} {:>10} {:>12}", "T", "theory", "Q\u{304}", "ln p(y)");
-    let columns = || entries.iter().flat_map(|entry| &entry.members).filter(|observable| !observable.is_detail());
-    for observable in columns() {
-        let _ = write!(text, " {:>11}", observable.symbol());
-    }
-    text.push('\n');
-    for forecast in forecasts {
+fn table(forecasts: &[Forecast], entries: &[Entry], classes: &[String]) -> String {
+    let columns: Vec<Observable> =
+        entries.iter().flat_map(|entry| &entry.members).copied().filter(|observable| !observable.is_detail()).collect();
+    let mut header = ["T", "theory", "Q\u{304}", "ln p(y)"].map(String::from).to_vec();
+    header.extend(columns.iter().map(|&observable| title(observable, classes)));
+    let row = |forecast: &Forecast| {
         let order = match forecast {
             Forecast::Process(p) => [format!("{:.5}", p.q_bar), format!("{:.3}", p.log_evidence)],
             Forecast::Unit(_) => ["-".into(), "-".into()],
         };
-        let [q_bar, evidence] = order;
-        let _ = write!(
-            text,
-            "{:>10} {:>11} {q_bar:>9} {evidence:>12}",
-            short(forecast.temperature()),
-            forecast.kind().name()
-        );
-        for observable in columns() {
-            let value = forecast.predicted(*observable).map_or_else(|| "-".into(), |e| format!("{:.5}", e.value));
-            let _ = write!(text, " {value:>11}");
-        }
-        text.push('\n');
-    }
-    text
+        let mut row = vec![short(forecast.temperature()), forecast.kind().name().into()];
+        row.extend(order);
+        row.extend(columns.iter().map(|&observable| {
+            let found = forecast.predicted(observable);
+            with_error(found.map(|e| e.value), found.map(|e| e.error))
+        }));
+        row
+    };
+    aligned(&Numbers { header, rows: forecasts.iter().map(row).collect() })
+}
+
+/// The symbol of an observable with the classes it refers to: of D² where there are more than two, as in the table of a run; of R² always, as in the figures.
+fn title(observable: Observable, classes: &[String]) -> String {
+    let own = observable.classes();
+    let label = match own[..] {
+        [class] => format!("[{}]", classes[class]),
+        _ => suffix(classes, &own),
+    };
+    format!("{}{label}", observable.symbol())
 }

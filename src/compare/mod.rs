@@ -25,7 +25,7 @@ pub use displacement::{Displaced, GramDisplacement, GramTheory};
 pub use evidence::{LogEvidence, Losses, log_evidence};
 pub use measured::Measured;
 pub use predictor::{Coverage, PredictedOutputs, PredictorReport, PredictorTheory, predictor};
-pub use signatures::{CentroidDistanceMaximum, DistanceCurve, TheoryMaximum, centroid_distance_maximum};
+pub use signatures::{CentroidDistanceMaximum, DistanceCurve, End, TheoryMaximum, centroid_distance_maximum};
 pub use spectrum::{LeadingEigenvalue, WeightSpectrum, weight_spectrum};
 
 /// Estimate, error and convergence of draws in rows of chains. The nested R̂ is that of `superchains` equal groups of consecutive chains;

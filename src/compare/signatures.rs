@@ -60,16 +60,34 @@ pub struct TheoryMaximum {
     pub value: f64,
     /// Whether it lies strictly inside the temperatures at which the theory has a solution.
     pub interior: bool,
+    /// At which end it lies where it is not inside; `None` also in reports of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end: Option<End>,
 }
 
+/// What ends where a theory's D²(T) is largest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum End {
+    /// The ladder: a wider one may show a maximum.
+    Ladder,
+    /// The theory's own solutions, inside the ladder: it says nothing of what comes beyond.
+    Solutions,
+}
+
+/// Relative distance below which two temperatures are one: those of the fine grid are rounded.
+const EQUAL: f64 = 1e-9;
+
 impl TheoryMaximum {
-    /// Of a curve from hot to cold; `None` for fewer than two points, which have no inside and no end.
-    fn new(curve: &[(f64, f64)], fine: bool) -> Option<Self> {
+    /// Of a curve from hot to cold at temperatures of `ladder` or between them; `None` for fewer than two points, which have no inside and no end.
+    fn new(curve: &[(f64, f64)], ladder: &[f64], fine: bool) -> Option<Self> {
         let heights: Vec<f64> = curve.iter().map(|&(_, height)| height).collect();
         let top = argmax(&heights).filter(|_| curve.len() > 1)?;
         let interior = top > 0 && top + 1 < curve.len();
         let (temperature, value) = if interior && !fine { vertex(&curve[top - 1..=top + 1]) } else { curve[top] };
-        Some(Self { temperature, value, interior })
+        let at_its_end = |end: Option<&f64>| end.is_some_and(|end| (temperature / end - 1.0).abs() < EQUAL);
+        let end = if at_its_end(ladder.first()) || at_its_end(ladder.last()) { End::Ladder } else { End::Solutions };
+        Some(Self { temperature, value, interior, end: (!interior).then_some(end) })
     }
 }
 
@@ -97,9 +115,10 @@ pub fn centroid_distance_maximum(curve: &DistanceCurve, seed: u64, stream: u32) 
     let heights: Vec<f64> = curve.theory.iter().map(|&(_, height)| height).collect();
     let theory_top = argmax(&heights).filter(|_| means.len() > 1);
     let theory = theory_top.map(|k| curve.theory[k]);
-    let saddle = TheoryMaximum::new(&curve.theory, true).filter(|_| means.len() > 1);
+    let saddle = TheoryMaximum::new(&curve.theory, curve.temperatures, true).filter(|_| means.len() > 1);
     let saddle = saddle.map(|maximum| ("saddle".to_string(), maximum));
-    let others = curve.on_ladder.iter().filter_map(|(name, on)| Some((name.clone(), TheoryMaximum::new(on, false)?)));
+    let of = |on: &[(f64, f64)]| TheoryMaximum::new(on, curve.temperatures, false);
+    let others = curve.on_ladder.iter().filter_map(|(name, on)| Some((name.clone(), of(on)?)));
     Some(CentroidDistanceMaximum {
         temperature: curve.temperatures[top],
         value: means[top],
@@ -242,7 +261,33 @@ mod tests {
         let full = theories["single-unit"];
         assert!((full.temperature - 0.8).abs() < 1e-9 && (full.value - 2.0).abs() < 1e-9 && full.interior, "{full:?}");
         // Lost below T = 3, it rises to the end of what is known of it.
-        assert_eq!(theories["adaptive"], TheoryMaximum { temperature: 3.0, value: height(3.0), interior: false });
+        let lost = TheoryMaximum { temperature: 3.0, value: height(3.0), interior: false, end: Some(End::Solutions) };
+        assert_eq!(theories["adaptive"], lost);
+    }
+
+    /// A rise to where a theory ends is no rise to where the ladder ends, at either side and on the rounded temperatures of a fine grid.
+    #[test]
+    fn an_end_is_that_of_the_ladder_or_of_the_solutions() {
+        let end = |heights: &[f64], from: usize| {
+            let on = LADDER[from..].iter().map(|t| t * (1.0 + 1e-15)).zip(heights.iter().copied()).collect();
+            let on_ladder = vec![("adaptive".to_string(), on)];
+            let with = DistanceCurve { on_ladder, ..curve(&LADDER, |_| 1.0) };
+            centroid_distance_maximum(&with, 1, 0).unwrap().theories["adaptive"].end
+        };
+        assert_eq!(end(&[1.0, 2.0, 3.0, 4.0, 5.0], 0), Some(End::Ladder));
+        assert_eq!(end(&[1.0, 2.0, 3.0, 4.0], 0), Some(End::Solutions), "lost below T = 0.3");
+        assert_eq!(end(&[5.0, 4.0, 3.0, 2.0], 0), Some(End::Ladder), "largest at the hot end");
+        assert_eq!(end(&[5.0, 4.0, 3.0, 2.0], 1), Some(End::Solutions), "without a solution at T = 10");
+        assert_eq!(end(&[1.0, 2.0, 1.0], 0), None, "inside");
+    }
+
+    /// Reports of earlier versions do not say which end.
+    #[test]
+    fn a_maximum_without_its_end_is_read() {
+        let old: TheoryMaximum = serde_json::from_str(r#"{"temperature":3.0,"value":0.5,"interior":false}"#).unwrap();
+        assert_eq!((old.end, old.interior), (None, false));
+        let new = TheoryMaximum { end: Some(End::Solutions), ..old };
+        assert!(serde_json::to_string(&new).unwrap().contains(r#""end":"solutions""#));
     }
 
     /// Independent noise about a flat curve: long ladders must not turn it into a maximum.

@@ -1,13 +1,12 @@
 //! What runs found, in one table: where the distance between class manifolds is largest, how far the weights have moved, and whether the
 //! predictor is that of a Gaussian process with a rescaled prior.
 
-use std::fmt::Write;
-
 use super::figure::ladder::{Quantity, element};
 use super::figure::{Numbers, distance_quantities};
 use super::page::Named;
-use super::table::{short, with_error};
+use super::table::{aligned, short, with_error};
 use super::{Document, TemperatureReport};
+use crate::compare::End;
 use crate::theory::Kind;
 
 /// The theories that finite width is held against.
@@ -37,8 +36,12 @@ fn manifolds(runs: &[Named]) -> Numbers {
             let name = quantity.observable.replace("centroid_distance_sq", "centroid_distance_maximum");
             let Some(found) = run.document.signatures.get(&name) else { continue };
             let theory = |kind: &str| match found.theories.get(kind) {
-                Some(at) if at.interior => short(at.temperature),
-                Some(_) => "at an end".into(),
+                Some(at) => match at.end {
+                    _ if at.interior => short(at.temperature),
+                    Some(End::Ladder) => format!("{} (end)", short(at.temperature)),
+                    Some(End::Solutions) => format!("{} (its solutions end)", short(at.temperature)),
+                    None => "at an end".into(),
+                },
                 None => "–".into(),
             };
             let cold = run.document.temperatures.last().and_then(|at| quantity.sampled_at(at));
@@ -61,7 +64,7 @@ fn manifolds(runs: &[Named]) -> Numbers {
 fn coldest(runs: &[Named]) -> Numbers {
     let kinds: Vec<Kind> = KINDS.into_iter().filter(|&kind| runs.iter().any(|run| has(run.document, kind))).collect();
     let mut header: Vec<String> =
-        ["run", "T", "Q\u{304} sampled", "‖⟨v w⟩‖ sampled", "saddle", "λ0⟨(w·û)²⟩ sampled", "saddle"]
+        ["run", "T", "Q\u{304} sampled", "⟨v w·û⟩ sampled", "saddle", "λ0⟨(w·û)²⟩ sampled", "saddle"]
             .map(String::from)
             .to_vec();
     header.extend(kinds.iter().map(|kind| format!("f* off {}", kind.name())));
@@ -131,25 +134,4 @@ fn variance_ratio(at: &TemperatureReport, kind: Kind) -> Option<f64> {
     let sum = |field: &super::Field| (0..field.values().len()).map(|k| element(field, k)).sum::<Option<f64>>();
     let total = sum(theory).filter(|total| *total > 0.0)?;
     Some(sum(&report.mean)? / total)
-}
-
-/// A table in columns of equal width.
-fn aligned(numbers: &Numbers) -> String {
-    let mut text = String::new();
-    let width = |column: usize| {
-        let cells = numbers.rows.iter().chain([&numbers.header]).filter_map(|row| row.get(column));
-        // Combining marks take no room.
-        cells.map(|cell| cell.chars().filter(|c| *c != '\u{304}').count()).max().unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..numbers.header.len()).map(width).collect();
-    for row in [&numbers.header].into_iter().chain(&numbers.rows) {
-        let mut line = String::new();
-        for (k, (cell, width)) in row.iter().zip(&widths).enumerate() {
-            let pad = " ".repeat(width - cell.chars().filter(|c| *c != '\u{304}').count());
-            // Names to the left, numbers to the right.
-            let _ = if k == 0 { write!(line, "{cell}{pad}") } else { write!(line, "  {pad}{cell}") };
-        }
-        let _ = writeln!(text, "{}", line.trim_end());
-    }
-    text
 }

@@ -12,5 +12,5 @@ pub use document::{
     DataSummary, Document, Field, LogEvidenceReport, ObservableReport, OrderParameters, QuantileReport, RhatKind,
     SCHEMA, SamplerReport, Signatures, TemperatureReport, Timing, UnitReport,
 };
-pub use table::{short, table};
+pub use table::{aligned, short, table, with_error};
 pub use terminal::plots;

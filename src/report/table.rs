@@ -2,8 +2,10 @@
 
 use std::fmt::Write;
 
+use super::figure::Numbers;
 use super::verdict::{LEAST_BFMI, LEAST_ESS, MOST_DIVERGENCES, MOST_RHAT};
 use super::{Document, ObservableReport, RhatKind, TemperatureReport};
+use crate::compare::End;
 use crate::theory::Kind;
 
 /// The result of a run as text: for Q̄ and every D² a block of columns, then the loss, the class manifolds at the test points, the evidence, the sampler, the
@@ -273,10 +275,37 @@ pub fn maxima(document: &Document) -> String {
             }
         };
         if let (Some(t), Some(value)) = (found.theory_temperature, found.theory_value) {
-            let where_it_is = if found.theory_interior == Some(false) { ", an end of the ladder" } else { "" };
+            let end = found.theories.get(Kind::Saddle.name()).and_then(|maximum| maximum.end);
+            let where_it_is = match (found.theory_interior, end) {
+                (Some(false), Some(End::Solutions)) => ", where its solutions end",
+                (Some(false), _) => ", an end of the ladder",
+                _ => "",
+            };
             let _ = write!(text, "; saddle: {value:.5} at T = {}{where_it_is}", short(t));
         }
         let _ = writeln!(text, ".");
+    }
+    text
+}
+
+/// A table in columns, each as wide as its widest cell.
+pub fn aligned(numbers: &Numbers) -> String {
+    let mut text = String::new();
+    let width = |column: usize| {
+        let cells = numbers.rows.iter().chain([&numbers.header]).filter_map(|row| row.get(column));
+        // Combining marks take no room.
+        cells.map(|cell| cell.chars().filter(|c| *c != '\u{304}').count()).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..numbers.header.len()).map(width).collect();
+    for row in [&numbers.header].into_iter().chain(&numbers.rows) {
+        let mut line = String::new();
+        for (k, (cell, width)) in row.iter().zip(&widths).enumerate() {
+            let pad = " ".repeat(width - cell.chars().filter(|c| *c != '\u{304}').count());
+            // Names to the left, numbers to the right.
+            // write! to a String cannot fail.
+            let _ = if k == 0 { write!(line, "{cell}{pad}") } else { write!(line, "  {pad}{cell}") };
+        }
+        let _ = writeln!(text, "{}", line.trim_end());
     }
     text
 }

@@ -147,11 +147,15 @@ pub fn warnings(temperatures: &[TemperatureReport], adjusted: bool) -> Vec<Strin
             warnings.push(starved(pair[0].temperature, pair[1].temperature, rate));
         }
     }
-    let open: Vec<String> = temperatures.iter().filter(|at| !at.converged).map(|at| short(at.temperature)).collect();
-    if !open.is_empty() {
-        warnings.push(format!("not converged at T = {}: the convergence table says what to change", open.join(", ")));
-    }
+    warnings.extend(unconverged(temperatures));
     warnings
+}
+
+/// The warning that names the temperatures which have not converged; their advice says the rest.
+pub fn unconverged(temperatures: &[TemperatureReport]) -> Option<String> {
+    let open: Vec<String> = temperatures.iter().filter(|at| !at.converged).map(|at| short(at.temperature)).collect();
+    let named = format!("not converged at T = {}: the convergence table says what to change", open.join(", "));
+    (!open.is_empty()).then_some(named)
 }
 
 #[cfg(test)]
