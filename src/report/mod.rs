@@ -3,6 +3,7 @@
 mod document;
 pub mod figure;
 pub mod findings;
+pub mod inversion;
 pub mod page;
 mod table;
 mod terminal;
@@ -12,5 +13,5 @@ pub use document::{
     DataSummary, Document, Field, LogEvidenceReport, ObservableReport, OrderParameters, QuantileReport, RhatKind,
     SCHEMA, SamplerReport, Signatures, TemperatureReport, Timing, UnitReport,
 };
-pub use table::{short, table};
+pub use table::{short, table, with_error};
 pub use terminal::plots;
