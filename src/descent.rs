@@ -1,5 +1,7 @@
 //! Noiseless gradient descent from prior draws: how class manifolds move along training, beside where equilibrium puts them.
 
+mod inversion;
+
 use std::ops::ControlFlow;
 use std::time::Instant;
 
@@ -9,10 +11,13 @@ use thiserror::Error;
 use crate::backend::{Backend, Ensemble, Mass, Move, Observation, Round, Scheme, open};
 use crate::config::Experiment;
 use crate::model::{Network, Problem};
-use crate::observables::{Entry, TestSet, entries};
+use crate::observables::{Entry, Observable, TestSet, entries};
 use crate::run::{Prepared, RunError, load};
 use crate::theory::kernels::Kernels;
-use crate::theory::{Kind, Prediction};
+use crate::theory::unit::{Estimate, Params};
+use crate::theory::{Kind, TheoryError, failure_messages};
+use inversion::Watch;
+pub use inversion::{Inversion, MeanPeak, Peak};
 
 /// Learning rate over the one at which descent in the largest eigenvalue of the tangent kernel at the start would become unstable: small enough
 /// to stay near the gradient flow, also where that eigenvalue grows by some as features are learnt.
@@ -45,7 +50,7 @@ pub enum DescentError {
 }
 
 /// An observable over the starts.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Spread {
     pub mean: f64,
     /// Standard deviation over the starts, and standard error of the mean; `null` with one start.
@@ -82,6 +87,22 @@ pub struct Equilibrium {
     pub train_loss: f64,
     /// D² of every pair of classes.
     pub centroid_distance_sq: Vec<f64>,
+    /// Monte Carlo errors of both; zero where there are none.
+    pub train_loss_error: f64,
+    pub centroid_distance_sq_error: Vec<f64>,
+}
+
+impl Equilibrium {
+    fn new(kind: Kind, temperature: f64, loss: Estimate, distances: &[Estimate]) -> Self {
+        Self {
+            theory: kind.name(),
+            temperature,
+            train_loss: loss.value,
+            centroid_distance_sq: distances.iter().map(|d| d.value).collect(),
+            train_loss_error: loss.error,
+            centroid_distance_sq_error: distances.iter().map(|d| d.error).collect(),
+        }
+    }
 }
 
 /// The paths of all starts, and the equilibrium beside them.
@@ -93,7 +114,14 @@ pub struct Descent {
     pub step: Vec<u32>,
     pub time: Vec<f64>,
     pub tracks: Vec<Track>,
+    /// Whether D² rises and falls again: of every pair of classes, at the training points and at the test points.
+    pub inversion: Vec<Inversion>,
+    /// The theories asked for, at the temperatures at which they have a solution.
     pub equilibrium: Vec<Equilibrium>,
+    /// Theories asked for that cannot stand beside descent.
+    pub notes: Vec<String>,
+    /// Why there is no equilibrium at some temperatures.
+    pub warnings: Vec<String>,
     pub seconds: f64,
     /// Stopped before the last record.
     pub interrupted: bool,
@@ -129,13 +157,18 @@ pub fn descend(
         open(sampler.backend, sampler.adapter.as_deref(), sampler.precision, &ensemble).map_err(RunError::from)?;
     let stable = largest_stable_rate(prepared.theory.kernels(), problem, &experiment.network);
     let learning_rate = plan.learning_rate.unwrap_or(CAUTION * stable);
+    let (equilibrium, failures) = equilibrium(&prepared, experiment);
+    let unplaced = experiment.theories.contains(&Kind::SingleUnit);
     let mut found = Descent {
         learning_rate,
         starts: ensemble.replicas,
         step: Vec::new(),
         time: Vec::new(),
         tracks: tracks(problem),
-        equilibrium: equilibrium(&prepared, &experiment.temperatures),
+        inversion: Vec::new(),
+        equilibrium,
+        notes: unplaced.then(|| UNPLACED.to_string()).into_iter().collect(),
+        warnings: failure_messages(&failures),
         seconds: 0.0,
         interrupted: false,
     };
@@ -187,16 +220,40 @@ fn tracks(problem: &Problem) -> Vec<Track> {
     followed(problem).flat_map(of).collect()
 }
 
-/// D²(T) against ⟨L⟩(T) by the theories that are Gaussian processes, where they have a solution.
-fn equilibrium(prepared: &Prepared, temperatures: &[f64]) -> Vec<Equilibrium> {
-    let at = |kind: Kind, p: Prediction| Equilibrium {
-        theory: kind.name(),
-        temperature: p.temperature,
-        train_loss: p.train_loss,
-        centroid_distance_sq: p.centroid_distance_sq,
-    };
-    let curve = |kind| prepared.theory.ladder(kind, temperatures).into_iter().flatten().map(move |p| at(kind, p));
-    Kind::PROCESSES.into_iter().flat_map(curve).collect()
+/// What is said of a theory that has no place on the curve.
+const UNPLACED: &str =
+    "single-unit says nothing of the training loss, so it has no place beside descent; `featherm theory` has its D²(T)";
+
+/// D²(T) against ⟨L⟩(T) by the theories asked for, and where they have no solution; of `single-unit` nothing, as it has no ⟨L⟩.
+fn equilibrium(prepared: &Prepared, experiment: &Experiment) -> (Vec<Equilibrium>, Vec<TheoryError>) {
+    let (theory, temperatures) = (&prepared.theory, &experiment.temperatures);
+    let (mut points, mut failures) = (Vec::new(), Vec::new());
+    for &kind in &experiment.theories {
+        let ladder: Vec<Result<Option<Equilibrium>, TheoryError>> = match kind {
+            Kind::Nngp | Kind::Saddle => (theory.ladder(kind, temperatures).into_iter())
+                .map(|at| {
+                    let at = at?;
+                    let distances: Vec<_> = at.centroid_distance_sq.iter().map(|&d| Estimate::exact(d)).collect();
+                    Ok(Some(Equilibrium::new(kind, at.temperature, Estimate::exact(at.train_loss), &distances)))
+                })
+                .collect(),
+            Kind::SingleUnit => continue,
+            Kind::Adaptive => (theory.unit_ladder(kind, temperatures, &Params::default()).into_iter())
+                .map(|at| {
+                    let at = at?;
+                    let placed = |loss| Equilibrium::new(kind, at.temperature, loss, &at.centroid_distance_sq);
+                    Ok(at.train_loss.map(placed))
+                })
+                .collect(),
+        };
+        for at in ladder {
+            match at {
+                Ok(at) => points.extend(at),
+                Err(error) => failures.push(error),
+            }
+        }
+    }
+    (points, failures)
 }
 
 /// Plays the steps between records and measures at each.
@@ -209,6 +266,13 @@ fn follow(
 ) -> Result<(), DescentError> {
     let problem = &ensemble.problem;
     let members: Vec<_> = followed(problem).flat_map(|entry| entry.members).collect();
+    let is_distance = |member: &Observable| {
+        matches!(member, Observable::CentroidDistanceSq(..) | Observable::TestCentroidDistanceSq(..))
+    };
+    let mut watches: Vec<(usize, Watch)> = (members.iter().zip(&found.tracks).enumerate())
+        .filter(|(_, (member, _))| is_distance(member))
+        .map(|(k, (_, track))| (k, Watch::new(&track.observable)))
+        .collect();
     let rate = found.learning_rate;
     let mass = Mass { weights: vec![1.0; problem.rank()], readout: 1.0 };
     let moves = [Move { beta: 1.0, scheme: Scheme::Descent, step_size: rate, mass }];
@@ -232,9 +296,15 @@ fn follow(
             }
         }
         losses = measurements.iter().map(|measurement| measurement.loss).collect();
-        for (track, observable) in found.tracks.iter_mut().zip(&members) {
-            let values: Vec<f64> = measurements.iter().map(|m| observable.measure(m, problem.points())).collect();
-            track.values.push(Spread::of(&values));
+        let values_of = |observable: Observable| -> Vec<f64> {
+            measurements.iter().map(|m| observable.measure(m, problem.points())).collect()
+        };
+        for (track, &observable) in found.tracks.iter_mut().zip(&members) {
+            track.values.push(Spread::of(&values_of(observable)));
+        }
+        let per_point = values_of(Observable::TrainLoss);
+        for (k, watch) in &mut watches {
+            watch.push(step, &per_point, &values_of(members[*k]));
         }
         found.step.push(step);
         found.time.push(rate * f64::from(step));
@@ -244,6 +314,7 @@ fn follow(
             break;
         }
     }
+    found.inversion = watches.into_iter().filter_map(|(_, watch)| watch.finish()).collect();
     Ok(())
 }
 

@@ -468,7 +468,20 @@ fn descent_prints_its_path_and_fails_where_it_diverges() {
         let values = track["values"].as_array().unwrap();
         assert!(values.len() == records && values.iter().all(|v| v["mean"].is_number() && v["sd"].is_number()));
     }
-    assert!(stdout(&all(&["--descent-steps", "50"])).contains("in equilibrium"));
+    let inversion = &found["inversion"][0];
+    assert_eq!((&inversion["observable"], &inversion["inverts"]), (&"centroid_distance_sq".into(), &false.into()));
+    assert_eq!(inversion["peaks"].as_array().unwrap().len(), 4);
+    let text = stdout(&all(&["--descent-steps", "50"]));
+    for part in [
+        "\nD² is largest inside the path in ",
+        " of 4 starts (",
+        "\nin equilibrium\n",
+        "\nsingle-unit says nothing of the training loss",
+    ] {
+        assert!(text.contains(part), "{part} in {text}");
+    }
+    let asked = all(&["--descent-steps", "50", "--theories", "saddle"]);
+    assert!(!stdout(&asked).contains("single-unit") && !stdout(&asked).contains("nngp") && stderr(&asked).is_empty());
     let output = all(&["--learning-rate", "10"]);
     assert_eq!((output.status.code(), stderr(&output).lines().count()), (Some(1), 1), "{}", stderr(&output));
 }

@@ -364,17 +364,52 @@ fn descent_is_drawn_beside_equilibrium() {
     assert_eq!(json["schema"], "featherm.descent/1");
     let svg = |name: &str| fs::read_to_string(dir.path().join(name).join("descent.svg")).unwrap();
     well_formed(&svg("alone")).unwrap();
-    assert!(svg("alone").contains("gradient descent") && !svg("alone").contains("sampled in equilibrium"));
+    // What is read in the legend: the style sheet names every theory in any case.
+    let labels = |name: &str| -> Vec<String> {
+        let svg = svg(name);
+        let parsed = roxmltree::Document::parse(&svg).unwrap();
+        parsed
+            .descendants()
+            .filter(|node| node.has_tag_name("text"))
+            .filter_map(|n| n.text().map(String::from))
+            .collect()
+    };
+    let shows = |name: &str, label: &str| labels(name).iter().any(|shown| shown == label);
+    assert!(svg("alone").contains("adaptive"), "the style sheet does not tell");
+    for (label, shown) in [
+        ("gradient descent", true),
+        ("nngp", true),
+        ("saddle", true),
+        ("single-unit", false),
+        ("adaptive", false),
+        ("sampled in equilibrium", false),
+    ] {
+        assert_eq!(shows("alone", label), shown, "{label}");
+    }
 
     let output = descend(&["--width", "5", "--out", "both", "--run", "run", "--json"]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(fs::read(dir.path().join("both/descent.json")).unwrap() == output.stdout, "the same document");
-    for part in ["gradient descent", "sampled in equilibrium", "saddle", "adaptive"] {
-        assert!(svg("both").contains(part), "{part}");
+    for label in ["gradient descent", "sampled in equilibrium", "nngp", "saddle"] {
+        assert!(shows("both", label), "{label}");
     }
+    assert!(!shows("both", "adaptive"));
     well_formed(&svg("both")).unwrap();
     // One marker and its note for every temperature of the run.
     assert_eq!(svg("both").matches("<title>T = ").count(), 3);
+
+    // The theories asked for and no other.
+    let asked = ["--width", "5", "--temperatures", "10,1", "--theories", "nngp,adaptive", "--out", "asked"];
+    let small = ["--train", "20", "--test", "3", "--chains", "4", "--descent-steps", "300"];
+    let output = featherm(dir.path(), &[&["descend"], &small[..], &asked].concat());
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    for (label, shown) in [("gradient descent", true), ("nngp", true), ("saddle", false), ("adaptive", true)] {
+        assert_eq!(shows("asked", label), shown, "{label}");
+    }
+    well_formed(&svg("asked")).unwrap();
+    assert_eq!(svg("asked").matches("<title>adaptive, T = ").count(), 2);
+    let page = fs::read_to_string(dir.path().join("asked/descent.html")).unwrap();
+    assert!(page.contains("D² is largest inside the path in "), "the caption says whether it inverts");
 
     let refused = |more: &[&str], message: &str, code: i32| {
         let output = descend(more);

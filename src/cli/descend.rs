@@ -9,8 +9,9 @@ use super::progress::{Display, Style};
 use super::{Failure, json, print};
 use crate::config::{Experiment, Settings};
 use crate::descent::{Descent, DescentError, Spread, Track, descend as follow};
-use crate::report::Document;
+use crate::report::inversion::sentences;
 use crate::report::page::descent_page;
+use crate::report::{Document, with_error};
 use crate::store::{RunDir, read_report, write_descent};
 
 const SCHEMA: &str = "featherm.descent/1";
@@ -32,6 +33,7 @@ pub fn descend(arguments: &DescendArgs) -> Result<(), Failure> {
             unstable @ DescentError::Unstable { .. } => Failure::Failed(unstable.to_string()),
         }
     })?;
+    found.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
     let document = json(SCHEMA, &found)?;
     if arguments.json {
         print(&document);
@@ -84,7 +86,7 @@ fn problem(settings: &Settings) -> Result<BTreeMap<String, String>, Failure> {
     Ok(found)
 }
 
-/// Tracks in columns, records in lines; then the equilibrium of the theories.
+/// Tracks in columns, records in lines; then whether D² inverts, and the equilibrium of the theories.
 fn table(found: &Descent) -> String {
     let mut text = format!(
         "gradient descent from {} draws of the prior, learning rate η = {:.3e}; mean ± standard deviation over the starts\n",
@@ -101,11 +103,23 @@ fn table(found: &Descent) -> String {
         let values: String = found.tracks.iter().map(|track| format!(" {:>24}", spread(&track.values[k]))).collect();
         let _ = writeln!(text, "{step:>9} {time:>11.4e}{values}");
     }
-    let _ = writeln!(text, "\nin equilibrium\n{:>9} {:>11} {:>11}  D²", "T", "", "⟨L⟩/P");
+    text.push('\n');
+    for inversion in &found.inversion {
+        let _ = writeln!(text, "{}", sentences(inversion));
+    }
+    let _ = writeln!(text, "\nin equilibrium\n{:>9} {:>11} {:>20} {:>20}", "T", "", "⟨L⟩/P", "D²");
     for point in &found.equilibrium {
-        let distances: String = point.centroid_distance_sq.iter().map(|d| format!(" {d:>9.5}")).collect();
-        let (t, theory, loss) = (point.temperature, point.theory, point.train_loss);
-        let _ = writeln!(text, "{t:>9.4} {theory:>11} {loss:>11.6} {distances}");
+        let cell = |value: f64, error: f64| {
+            let shown = if error > 0.0 { with_error(Some(value), Some(error)) } else { format!("{value:.6}") };
+            format!(" {shown:>20}")
+        };
+        let pairs = point.centroid_distance_sq.iter().zip(&point.centroid_distance_sq_error);
+        let distances: String = pairs.map(|(&value, &error)| cell(value, error)).collect();
+        let (t, theory, loss) = (point.temperature, point.theory, cell(point.train_loss, point.train_loss_error));
+        let _ = writeln!(text, "{t:>9.4} {theory:>11}{loss}{distances}");
+    }
+    for note in &found.notes {
+        let _ = writeln!(text, "{note}");
     }
     text
 }

@@ -3,6 +3,7 @@
 mod document;
 pub mod figure;
 pub mod findings;
+pub mod inversion;
 pub mod page;
 mod table;
 mod terminal;

@@ -1,4 +1,4 @@
-//! D² against the training loss: along gradient descent, where it rises and falls again, and in equilibrium, from hot (large loss) to cold.
+//! D² against the training loss: along gradient descent, where it may rise and fall again, and in equilibrium, from hot (large loss) to cold.
 
 use super::ink::Ink;
 use super::ladder::{Quantity, vertical};
@@ -6,6 +6,7 @@ use super::plot::{Axis, Look, Panel, Plot, Point, Series};
 use super::{Figure, Numbers, distance_quantities};
 use crate::descent::{Descent, Spread, Track};
 use crate::report::Document;
+use crate::report::inversion::sentences;
 use crate::report::table::{short, with_error};
 use crate::theory::Kind;
 
@@ -26,11 +27,16 @@ fn figure(descent: &Descent, (loss, distance): (&Track, &Track), pair: usize, ru
         let of_pair = distance_quantities(run).into_iter().find(|q| q.observable == distance.observable)?;
         Some((run, of_pair))
     });
-    let mut series: Vec<Series> = Kind::PROCESSES.into_iter().map(|kind| equilibrium(descent, kind, pair)).collect();
-    if let Some((run, quantity)) = &sampled {
-        let units = Kind::ALL.into_iter().filter(|kind| !Kind::PROCESSES.contains(kind));
-        series.extend(units.map(|kind| of_unit_theory(run, quantity, kind)));
-    }
+    let curve = |kind| {
+        let own = equilibrium(descent, kind, pair);
+        match &sampled {
+            Some((run, quantity)) if own.points.is_empty() && Kind::UNITS.contains(&kind) => {
+                of_unit_theory(run, quantity, kind)
+            }
+            _ => own,
+        }
+    };
+    let mut series: Vec<Series> = Kind::ALL.into_iter().map(curve).collect();
     series.push(path(descent, loss, distance, &symbol));
     series.extend(sampled.as_ref().map(|(run, quantity)| samples(run, quantity)));
     series.retain(|series| series.points.iter().any(|point| point.y.is_finite()));
@@ -39,7 +45,7 @@ fn figure(descent: &Descent, (loss, distance): (&Track, &Track), pair: usize, ru
     let title = format!("{symbol} against training loss: descent and equilibrium");
     let id = distance.observable.replace(DISTANCE, "descent");
     let plot = Plot::one(&id, &title, Panel { x, y, series, ..Panel::default() });
-    Figure::plotted(&plot, caption(descent, (loss, distance), pair, &symbol), numbers(descent, loss, distance, &symbol))
+    Figure::plotted(&plot, caption(descent, distance, pair), numbers(descent, loss, distance, &symbol))
 }
 
 /// Mean over the starts against mean over the starts.
@@ -55,18 +61,19 @@ fn path(descent: &Descent, loss: &Track, distance: &Track, symbol: &str) -> Seri
     Series { ink: Ink::Descent, label: "gradient descent".into(), look: Look::Line, points }
 }
 
-/// ⟨L⟩(T) and D²(T) of a theory that is a Gaussian process.
+/// ⟨L⟩(T) and D²(T) of a theory that was asked for.
 fn equilibrium(descent: &Descent, kind: Kind, pair: usize) -> Series {
     let of_kind = descent.equilibrium.iter().filter(|at| at.theory == kind.name());
     let points = of_kind.filter_map(|at| {
-        let y = *at.centroid_distance_sq.get(pair)?;
-        let note = format!("{}, T = {}: ⟨L⟩/P = {:.4}, D² = {y:.5}", at.theory, short(at.temperature), at.train_loss);
-        Some(Point { x: at.train_loss, y, error: 0.0, note })
+        let (&y, &error) = (at.centroid_distance_sq.get(pair)?, at.centroid_distance_sq_error.get(pair)?);
+        let (temperature, shown) = (short(at.temperature), with_error(Some(y), Some(error)));
+        let note = format!("{}, T = {temperature}: ⟨L⟩/P = {:.4}, D² = {shown}", at.theory, at.train_loss);
+        Some(Point { x: at.train_loss, y, error, note })
     });
     Series { ink: Ink::Theory(kind), label: kind.name().into(), look: Look::Line, points: points.collect() }
 }
 
-/// The same of a theory of one unit, from the report of a run, where it says both.
+/// The same of a theory of one unit that the run has and descent was not asked for, where its report says both.
 fn of_unit_theory(run: &Document, quantity: &Quantity, kind: Kind) -> Series {
     let loss = Quantity::new(LOSS, "⟨L⟩/P");
     let points = run.temperatures.iter().filter_map(|at| {
@@ -94,26 +101,25 @@ fn samples(run: &Document, quantity: &Quantity) -> Series {
     Series { ink: Ink::Sampled, label: "sampled in equilibrium".into(), look: Look::Dots, points: points.collect() }
 }
 
-fn caption(descent: &Descent, (loss, distance): (&Track, &Track), pair: usize, symbol: &str) -> String {
+fn caption(descent: &Descent, distance: &Track, pair: usize) -> String {
     let mut text = format!(
         "Triangles: gradient descent from {} draws of the prior, mean over the starts at equal steps, band ± 1 standard deviation over them; training \
          goes from right to left. Lines: equilibrium of the theories from hot (right) to cold. Points: sampled mean ± 1 MCSE, pale band ± 2 MCSE.",
         descent.starts
     );
-    let largest = |values: Vec<[f64; 2]>| {
-        let best = (0..values.len()).max_by(|a, b| values[*a][1].total_cmp(&values[*b][1]))?;
-        // At an end there is no inversion.
-        (best > 0 && best + 1 < values.len()).then(|| values[best])
-    };
-    let along: Vec<[f64; 2]> = loss.values.iter().zip(&distance.values).map(|(l, d)| [l.mean, d.mean]).collect();
-    if let Some([l, d]) = largest(along) {
-        text += &format!(" Along descent {symbol} is largest, {d:.4}, at L/P = {l:.3}.");
+    if let Some(found) = descent.inversion.iter().find(|found| found.observable == distance.observable) {
+        text += &format!(" Along descent {}", sentences(found));
     }
-    let saddle = descent.equilibrium.iter().filter(|at| at.theory == Kind::Saddle.name());
-    let saddle: Vec<[f64; 2]> =
-        saddle.filter_map(|at| Some([at.train_loss, *at.centroid_distance_sq.get(pair)?])).collect();
-    if let Some([l, d]) = largest(saddle) {
-        text += &format!(" In equilibrium saddle has its largest, {d:.4}, at ⟨L⟩/P = {l:.3}.");
+    // D² does not move at infinite width.
+    for kind in [Kind::Saddle, Kind::Adaptive] {
+        let points = descent.equilibrium.iter().filter(|at| at.theory == kind.name());
+        let heights: Vec<[f64; 2]> =
+            points.filter_map(|at| Some([at.train_loss, *at.centroid_distance_sq.get(pair)?])).collect();
+        let best = (0..heights.len()).max_by(|&a, &b| heights[a][1].total_cmp(&heights[b][1]));
+        // At an end of the ladder there is no maximum to speak of.
+        if let Some([l, d]) = best.filter(|&best| best > 0 && best + 1 < heights.len()).map(|best| heights[best]) {
+            text += &format!(" In equilibrium {} has its largest, {d:.4}, at ⟨L⟩/P = {l:.3}.", kind.name());
+        }
     }
     text
 }

@@ -37,7 +37,7 @@ pub fn descent_page(experiment: &Experiment, descent: &Descent, run: Option<(&st
         let device = &run.device.name;
         body += &format!("<p>Samples: the run {}, featherm {} on {}.</p>\n", escape(name), run.version, escape(device));
     }
-    body += &list(notes.iter().cloned());
+    body += &list(descent.notes.iter().chain(&descent.warnings).chain(&notes).cloned());
     body += "<h2>Configuration</h2>\n";
     body += &block(&toml::to_string(&experiment.settings()).unwrap_or_else(|error| format!("# {error}")));
     body += &format!("<p class=\"soft\">featherm {}</p>\n</main>\n", env!("CARGO_PKG_VERSION"));
