@@ -22,14 +22,14 @@ pub fn theory(arguments: &TheoryArgs) -> Result<(), Failure> {
         if Kind::PROCESSES.contains(&kind) {
             for prediction in prepared.theory.ladder(kind, &experiment.temperatures) {
                 match prediction {
-                    Ok(prediction) => forecasts.push(Forecast::Process(prediction)),
+                    Ok(prediction) => forecasts.push(Forecast::Process(Box::new(prediction))),
                     Err(error) => failures.push(error),
                 }
             }
         } else {
             for prediction in prepared.theory.unit_ladder(kind, &experiment.temperatures, &Params::default()) {
                 match prediction {
-                    Ok(prediction) => forecasts.push(Forecast::Unit(prediction)),
+                    Ok(prediction) => forecasts.push(Forecast::Unit(Box::new(prediction))),
                     // These theories end at a temperature of their own; that is a result.
                     Err(error) => warnings.push(error),
                 }
@@ -51,8 +51,8 @@ pub fn theory(arguments: &TheoryArgs) -> Result<(), Failure> {
 
 /// A prediction of either family.
 enum Forecast {
-    Process(Prediction),
-    Unit(UnitPrediction),
+    Process(Box<Prediction>),
+    Unit(Box<UnitPrediction>),
 }
 
 impl Forecast {
@@ -117,7 +117,7 @@ impl Forecast {
                     }
                 }
                 set("errors", Value::Object(errors));
-                if let Ok(Value::Object(report)) = serde_json::to_value(UnitReport::from(p)) {
+                if let Ok(Value::Object(report)) = serde_json::to_value(UnitReport::from(p.as_ref())) {
                     point.extend(report);
                 }
             }

@@ -8,6 +8,7 @@ use super::{Kind, TheoryError};
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Cause {
     Unstable { kind: Kind, near: f64 },
+    Below { kind: Kind, lost_at: f64 },
     BranchLost { at: f64 },
     NonFinite { kind: Kind },
 }
@@ -17,6 +18,9 @@ fn cause(failure: &TheoryError) -> Option<(Cause, f64)> {
     match *failure {
         TheoryError::Unit(UnitError::Unstable { kind, temperature, near }) => {
             Some((Cause::Unstable { kind, near }, temperature))
+        }
+        TheoryError::Unit(UnitError::Below { kind, temperature, lost_at }) => {
+            Some((Cause::Below { kind, lost_at }, temperature))
         }
         TheoryError::Saddle(SaddleError::BranchLost { temperature, lost_at }) => {
             Some((Cause::BranchLost { at: lost_at }, temperature))

@@ -212,7 +212,7 @@ impl<'a> Branch<'a> {
         let sample = sample(theory, &saddle, count, 0);
         let known = saddle.readout_second_moment;
         let field = solve(&sample, labels, temperature, &theory.measure(&saddle), known)
-            .map_err(|failure| UnitError::from_failure(failure, temperature))?;
+            .map_err(|failure| UnitError::from_failure(failure, temperature, temperature))?;
         let trusted = (temperature, field.clone());
         Ok(Self { theory, count, temperature, field, trusted })
     }
@@ -228,7 +228,7 @@ impl<'a> Branch<'a> {
         let known = self.field.second_moment.min(saddle.readout_second_moment);
         let sample = sample(self.theory, &saddle, self.count, 0);
         solve(&sample, &self.theory.problem.y_train, next, &self.field.measure, known)
-            .map_err(|failure| UnitError::from_failure(failure, next).into())
+            .map_err(|failure| UnitError::from_failure(failure, next, next).into())
     }
 
     /// Follows the branch down to `temperature` and solves there.

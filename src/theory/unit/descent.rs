@@ -55,7 +55,7 @@ impl<'a> Descent<'a> {
             let sample = adaptive::sample(self.theory, &saddle, self.count, set);
             let Field { measure, second_moment, .. } = &field;
             let solved = adaptive::solve(&sample, labels, temperature, measure, *second_moment)
-                .map_err(|failure| UnitError::from_failure(failure, temperature))?;
+                .map_err(|failure| UnitError::from_failure(failure, temperature, temperature))?;
             let observed = observe(self.theory, &saddle, &sample.draws, &solved.measure)?;
             let outputs = Outputs::new(self.theory, &sample.draws, &solved.measure, None, temperature);
             let solution = UnitSolution { residual: solved.residual, iterations: solved.iterations };
@@ -71,7 +71,7 @@ impl<'a> Descent<'a> {
         let saddle = self.theory.saddle(temperature)?;
         let start = |set| {
             Population::start(self.theory, temperature, field, &saddle, self.params.adaptive_chain, set)
-                .map_err(|failure| UnitError::from_failure(failure, temperature).into())
+                .map_err(|failure| UnitError::from_failure(failure, temperature, temperature).into())
         };
         self.populations =
             (0..self.params.sets as u32).into_par_iter().map(start).collect::<Result<Vec<_>, TheoryError>>()?;
@@ -106,8 +106,8 @@ impl<'a> Descent<'a> {
         let theory = self.theory;
         // The draws of a population are dropped before the next one's are taken.
         let predict = |population: &mut Population<'a>| -> Result<_, TheoryError> {
-            let Found { draws, measure, beyond, fit, residual, halves, trajectories } =
-                find(population).map_err(|failure| UnitError::from_failure(failure, temperature))?;
+            let Found { draws, measure, beyond, fit, residual, halves, trajectories } = find(population)
+                .map_err(|failure| UnitError::from_failure(failure, temperature, population.temperature()))?;
             let observed = observe(theory, saddle, &draws, &measure)?;
             let outputs = Outputs::new(theory, &draws, &measure, Some(&beyond), temperature);
             let solution = UnitSolution { residual, iterations: trajectories };

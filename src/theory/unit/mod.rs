@@ -112,6 +112,14 @@ pub enum UnitError {
     )]
     Unstable { kind: Kind, temperature: f64, near: f64 },
     #[error(
+        "the {} theory is lost at T = {lost_at:.3e}, so there is no prediction at T = {temperature:.3e} below", kind.name()
+    )]
+    Below { kind: Kind, temperature: f64, lost_at: f64 },
+    #[error(
+        "the draws of the adaptive theory at T = {temperature:.3e} do not know the measure of a unit: too few of them count"
+    )]
+    TooFewDraws { temperature: f64 },
+    #[error(
         "the chains of the {} theory at T = {temperature} still drift: their halves differ by {drift:.1} standard errors", kind.name()
     )]
     Unsettled { kind: Kind, temperature: f64, drift: f64 },
@@ -126,13 +134,20 @@ pub enum UnitError {
 }
 
 impl UnitError {
-    /// What a failed solution at `temperature` means.
-    fn from_failure(failure: adaptive::Failure, temperature: f64) -> Self {
+    /// What a solution for `temperature` that failed at the temperature `near`, on the way there, means.
+    fn from_failure(failure: adaptive::Failure, temperature: f64, near: f64) -> Self {
         match failure {
             adaptive::Failure::NotConverged(residual) => Self::NotConverged { temperature, residual },
-            adaptive::Failure::RanAway | adaptive::Failure::Undersampled => {
-                Self::Unstable { kind: Kind::Adaptive, temperature, near: temperature }
-            }
+            adaptive::Failure::Undersampled => Self::TooFewDraws { temperature },
+            adaptive::Failure::RanAway => Self::Unstable { kind: Kind::Adaptive, temperature, near },
+        }
+    }
+
+    /// Why there is none at a `temperature` below one that failed with this.
+    fn below(&self, kind: Kind, lost_at: f64, temperature: f64) -> Self {
+        match *self {
+            Self::Unstable { near, .. } => Self::Unstable { kind, temperature, near },
+            _ => Self::Below { kind, temperature, lost_at },
         }
     }
 }
@@ -199,6 +214,9 @@ const MOST_EXCESS: f64 = 1.5;
 /// Standard errors by which the halves of the chains may differ.
 const MOST_DRIFT: f64 = 5.0;
 
+/// ln T to which the temperature is found at which the single-unit theory is lost.
+const NEAR: f64 = 0.05;
+
 /// Relative error of ⟨v²⟩ beyond which a prediction is none.
 const MOST_ERROR: f64 = 0.05;
 
@@ -226,22 +244,40 @@ impl Theory {
     }
 
     fn single_unit_ladder(&self, descending: &[f64], params: &Params) -> Vec<Result<UnitPrediction, TheoryError>> {
-        let mut lost_at = None;
+        let (mut known, mut lost) = (None, None::<(f64, UnitError)>);
         (self.saddle_ladder(descending).into_iter())
             .map(|saddle| {
                 let saddle = saddle?;
                 let temperature = saddle.temperature;
-                if let Some(near) = lost_at {
-                    return Err(UnitError::Unstable { kind: Kind::SingleUnit, temperature, near }.into());
+                if let Some((at, error)) = &lost {
+                    return Err(error.below(Kind::SingleUnit, *at, temperature).into());
                 }
-                let prediction = self.single_unit(&saddle, params);
-                // Whichever guard speaks first, it is the tail of the tilt that grows, and it grows on.
-                if let Err(TheoryError::Unit(_)) = prediction {
-                    lost_at = Some(temperature);
+                let mut prediction = self.single_unit(&saddle, params);
+                match (&mut prediction, known) {
+                    (Ok(_), _) => known = Some(temperature),
+                    (Err(TheoryError::Unit(error)), known) => {
+                        if let (UnitError::Unstable { near, .. }, Some(known)) = (&mut *error, known) {
+                            *near = self.single_unit_ends_near(known, temperature, params);
+                        }
+                        lost = Some((temperature, error.clone()));
+                    }
+                    _ => {}
                 }
                 prediction
             })
             .collect()
+    }
+
+    /// The temperature at which the single-unit theory is lost, between one at which it is `known` and one at which it is not.
+    fn single_unit_ends_near(&self, mut known: f64, mut lost: f64, params: &Params) -> f64 {
+        while (known / lost).ln() > NEAR {
+            let middle = (known * lost).sqrt();
+            match self.saddle(middle).and_then(|saddle| self.single_unit(&saddle, params)) {
+                Ok(_) => known = middle,
+                Err(_) => lost = middle,
+            }
+        }
+        lost
     }
 
     fn single_unit(&self, saddle: &Prediction, params: &Params) -> Result<UnitPrediction, TheoryError> {
@@ -273,18 +309,16 @@ impl Theory {
             Some(&hottest) => Descent::start(self, hottest, params),
             None => Err(TheoryError::Temperature { temperature: f64::NAN }),
         };
-        let mut lost_at = None;
+        let mut lost = None::<(f64, UnitError)>;
         (descending.iter())
             .map(|&temperature| {
                 super::check_temperature(temperature)?;
-                if let Some(near) = lost_at {
-                    return Err(UnitError::Unstable { kind: Kind::Adaptive, temperature, near }.into());
+                if let Some((at, error)) = &lost {
+                    return Err(error.below(Kind::Adaptive, *at, temperature).into());
                 }
                 let prediction = descent.as_mut().map_err(|error| error.clone())?.predict(temperature);
-                match prediction {
-                    Err(TheoryError::Unit(UnitError::Unstable { near, .. })) => lost_at = Some(near),
-                    Err(TheoryError::Unit(_)) => lost_at = Some(temperature),
-                    _ => {}
+                if let Err(TheoryError::Unit(error)) = &prediction {
+                    lost = Some((temperature, error.clone()));
                 }
                 prediction
             })

@@ -139,6 +139,11 @@ impl<'a> Population<'a> {
         Ok(Self { theory, params, chains, law, temperature, force, spread, second_moment, stayed: 0 })
     }
 
+    /// Where it is.
+    pub fn temperature(&self) -> f64 {
+        self.temperature
+    }
+
     /// Goes down to `temperature` and stays there.
     pub fn predict(&mut self, temperature: f64, saddle: &Prediction) -> Result<Found, Failure> {
         let direction = self.theory.reduced_direction(saddle);
