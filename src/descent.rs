@@ -14,7 +14,7 @@ use crate::model::{Network, Problem};
 use crate::observables::{Entry, Observable, TestSet, entries};
 use crate::run::{Prepared, RunError, load};
 use crate::theory::kernels::Kernels;
-use crate::theory::unit::{Estimate, Params};
+use crate::theory::unit::{self, Estimate, Params, UnitPrediction};
 use crate::theory::{Kind, TheoryError, failure_messages};
 use inversion::Watch;
 pub use inversion::{Inversion, MeanPeak, Peak};
@@ -157,7 +157,7 @@ pub fn descend(
         open(sampler.backend, sampler.adapter.as_deref(), sampler.precision, &ensemble).map_err(RunError::from)?;
     let stable = largest_stable_rate(prepared.theory.kernels(), problem, &experiment.network);
     let learning_rate = plan.learning_rate.unwrap_or(CAUTION * stable);
-    let (equilibrium, failures) = equilibrium(&prepared, experiment);
+    let (equilibrium, warnings) = equilibrium(&prepared, experiment);
     let unplaced = experiment.theories.contains(&Kind::SingleUnit);
     let mut found = Descent {
         learning_rate,
@@ -168,7 +168,7 @@ pub fn descend(
         inversion: Vec::new(),
         equilibrium,
         notes: unplaced.then(|| UNPLACED.to_string()).into_iter().collect(),
-        warnings: failure_messages(&failures),
+        warnings,
         seconds: 0.0,
         interrupted: false,
     };
@@ -224,10 +224,10 @@ fn tracks(problem: &Problem) -> Vec<Track> {
 const UNPLACED: &str =
     "single-unit says nothing of the training loss, so it has no place beside descent; `featherm theory` has its D²(T)";
 
-/// D²(T) against ⟨L⟩(T) by the theories asked for, and where they have no solution; of `single-unit` nothing, as it has no ⟨L⟩.
-fn equilibrium(prepared: &Prepared, experiment: &Experiment) -> (Vec<Equilibrium>, Vec<TheoryError>) {
+/// D²(T) against ⟨L⟩(T) by the theories asked for, and where they have no solution or are not to be relied on; of `single-unit` nothing, as it has no ⟨L⟩.
+fn equilibrium(prepared: &Prepared, experiment: &Experiment) -> (Vec<Equilibrium>, Vec<String>) {
     let (theory, temperatures) = (&prepared.theory, &experiment.temperatures);
-    let (mut points, mut failures) = (Vec::new(), Vec::new());
+    let (mut points, mut failures, mut doubt) = (Vec::new(), Vec::new(), None);
     for &kind in &experiment.theories {
         let ladder: Vec<Result<Option<Equilibrium>, TheoryError>> = match kind {
             Kind::Nngp | Kind::Saddle => (theory.ladder(kind, temperatures).into_iter())
@@ -238,13 +238,16 @@ fn equilibrium(prepared: &Prepared, experiment: &Experiment) -> (Vec<Equilibrium
                 })
                 .collect(),
             Kind::SingleUnit => continue,
-            Kind::Adaptive => (theory.unit_ladder(kind, temperatures, &Params::default()).into_iter())
-                .map(|at| {
+            Kind::Adaptive => {
+                let ladder = theory.unit_ladder(kind, temperatures, &Params::default());
+                doubt = unit::doubt(experiment.network.width, ladder.iter().flatten());
+                let placed = |at: Result<UnitPrediction, TheoryError>| {
                     let at = at?;
                     let placed = |loss| Equilibrium::new(kind, at.temperature, loss, &at.centroid_distance_sq);
                     Ok(at.train_loss.map(placed))
-                })
-                .collect(),
+                };
+                ladder.into_iter().map(placed).collect()
+            }
         };
         for at in ladder {
             match at {
@@ -253,7 +256,7 @@ fn equilibrium(prepared: &Prepared, experiment: &Experiment) -> (Vec<Equilibrium
             }
         }
     }
-    (points, failures)
+    (points, failure_messages(&failures).into_iter().chain(doubt).collect())
 }
 
 /// Plays the steps between records and measures at each.

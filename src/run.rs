@@ -304,9 +304,11 @@ impl<'a> Job<'a> {
                 }
             }
         }
+        let mut failures = failure_messages(&failures);
+        failures.extend(unit::doubt(experiment.network.width, units.iter().flatten()));
         let ensemble = ensemble(experiment, problem, &predictions);
         let theory_s = start.elapsed().as_secs_f64();
-        Self { experiment, prepared, predictions, units, failures: failure_messages(&failures), ensemble, theory_s }
+        Self { experiment, prepared, predictions, units, failures, ensemble, theory_s }
     }
 
     /// Starts the ensemble on the device that the experiment asks for.

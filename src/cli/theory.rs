@@ -8,7 +8,7 @@ use crate::observables::{Entry, Observable, TestSet, entries, suffix};
 use crate::report::figure::Numbers;
 use crate::report::{UnitReport, aligned, short, with_error};
 use crate::run::prepare;
-use crate::theory::unit::{Estimate, Params, UnitPrediction};
+use crate::theory::unit::{Estimate, Params, UnitPrediction, doubt};
 use crate::theory::{Kind, Prediction, failure_messages};
 
 pub fn theory(arguments: &TheoryArgs) -> Result<(), Failure> {
@@ -37,7 +37,11 @@ pub fn theory(arguments: &TheoryArgs) -> Result<(), Failure> {
         }
     }
     forecasts.sort_by(|a, b| b.temperature().total_cmp(&a.temperature()));
-    for warning in failure_messages(&warnings) {
+    let units = forecasts.iter().filter_map(|forecast| match forecast {
+        Forecast::Unit(prediction) => Some(prediction.as_ref()),
+        Forecast::Process(_) => None,
+    });
+    for warning in failure_messages(&warnings).into_iter().chain(doubt(experiment.network.width, units)) {
         eprintln!("warning: {warning}");
     }
     if arguments.json {
