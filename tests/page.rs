@@ -269,6 +269,40 @@ fn what_users_name_is_only_text() {
     }
 }
 
+/// Numbers that no figure shows stand in tables, and what a run lacks leaves none.
+#[test]
+fn signatures_stand_in_tables() {
+    let html = |document: &Document| page(document, Err("none".into()), Err("none".into())).html;
+    let cold = DOCUMENT.temperatures.last().unwrap();
+    let (gram, predictor) = (cold.signatures.gram.as_ref().unwrap(), cold.signatures.predictor.as_ref().unwrap());
+    let (moved, outputs) = (&gram.theory["saddle"], &predictor.theory["saddle"]);
+    let kurtosis = |mean: &dyn Fn(&str) -> f64| mean("readout_fourth_moment") / mean("readout_second_moment").powi(2);
+    let expected = [
+        format!(
+            "saddle {:.3} ({:.3}), {:.4}",
+            moved.relative_error.unwrap(),
+            moved.noise_floor.unwrap(),
+            moved.correlation.unwrap()
+        ),
+        format!("saddle {:.4} ({:.1})", outputs.rms_difference.unwrap(), outputs.rms_z.unwrap()),
+        format!("{:.3}", kurtosis(&|name| cold.observables[name].mean.scalar().unwrap())),
+    ];
+    let whole = html(&DOCUMENT);
+    let titles = ["The Gram matrix</h3>", "The predictor at the test points</h3>", "The weights</h3>"];
+    for text in expected.iter().map(String::as_str).chain(titles) {
+        assert!(whole.contains(text), "{text}");
+    }
+    let mut bare = DOCUMENT.clone();
+    for at in &mut bare.temperatures {
+        at.signatures = Default::default();
+        at.observables.remove("readout_fourth_moment");
+    }
+    let bare = html(&bare);
+    for text in expected.iter().map(String::as_str).chain(titles) {
+        assert!(!bare.contains(text), "{text}");
+    }
+}
+
 fn featherm(dir: &Path, arguments: &[&str]) -> Output {
     Command::new(assert_cmd::cargo::cargo_bin!("featherm")).args(arguments).current_dir(dir).output().unwrap()
 }

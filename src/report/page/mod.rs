@@ -4,6 +4,7 @@ mod descent;
 mod html;
 mod overlay;
 mod run;
+mod signatures;
 
 use super::figure::{Figure, png};
 

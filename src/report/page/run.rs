@@ -1,6 +1,7 @@
 //! The page of one run.
 
 use super::html::{block, document, figures, list, table};
+use super::signatures::tables;
 use super::{Page, files};
 use crate::report::figure::canvas::escape;
 use crate::report::figure::ladder::Quantity;
@@ -35,6 +36,10 @@ pub fn page(run: &Document, gram: Result<GramAt, String>, vector: Result<VectorA
     body += "<p class=\"soft\">Mean ± MCSE; below it z = (sampled − theory)/√(MCSE² + the theory's own error²).</p></div>\n";
     for section in &sections {
         body += &format!("<h2>{}</h2>\n{}", section.heading, figures(&section.figures));
+    }
+    let signatures = tables(run);
+    if !signatures.is_empty() {
+        body += &format!("<h2>Signatures in numbers</h2>\n{signatures}");
     }
     if !notes.is_empty() {
         body += &format!("<h2>What is missing</h2>\n{}", list(notes.iter().cloned()));

@@ -1,8 +1,8 @@
 //! Where the adaptive theory is to be relied on: as long as there are not many more effective parameters than hidden units.
 //!
-//! Its expansion is in what one unit does to the field of all others, which is of the order of the effective number of parameters Σ_μ Var f_μ/T over N1. In samples at P/N1 from ½ to 2 and
-//! T down to 0.01, observables were right to some two per cent (⟨L⟩ to five) up to 1.1 of them per unit, and off by four and more from 1.4 on, where in sampled networks one unit has grown to |v| above √N1
-//! and fits the labels alone (`docs/theory-errors.md`).
+//! Its expansion is in what one unit does to the field of all others, which is of the order of the effective number of parameters Σ_μ Var f_μ/T over N1. At P/N1 from ½ to 2 and T down to 0.01,
+//! up to 1.1 of them per unit it was right to some two per cent (⟨L⟩ of ReLU to five), at 1.4 off by up to six and at 1.9 by up to 17: there one unit of a sampled network grows to |v| above √N1 and
+//! fits the labels alone, which gives the others another field than the one that all units share in the theory (`docs/theory-errors.md`).
 
 use super::UnitPrediction;
 
@@ -17,8 +17,8 @@ pub fn doubt<'a>(width: usize, predictions: impl IntoIterator<Item = &'a UnitPre
     let listed = |values: &dyn Fn(&(f64, f64)) -> String| beyond.iter().map(values).collect::<Vec<_>>().join(", ");
     (!beyond.is_empty()).then(|| {
         format!(
-            "do not rely on the adaptive theory at T = {}: it has {} effective parameters per hidden unit; where it was tested it was right to some 2 % up to 1.1, \
-             and off by 4 % and more from 1.4 on",
+            "do not rely on the adaptive theory at T = {}: the fit has {} effective parameters per hidden unit; up to 1.1 of them the theory was right to some 2 % where it was \
+             tested, at 1.4 off by up to 6 % and at 1.9 by up to 17 %",
             listed(&|(temperature, _)| format!("{temperature:.4}").trim_end_matches('0').trim_end_matches('.').into()),
             listed(&|(_, per_unit)| format!("{per_unit:.2}")),
         )
