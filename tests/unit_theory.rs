@@ -1,9 +1,11 @@
-//! The theories of one hidden unit against the checked numbers of THEORY: Fashion-MNIST classes 2 and 4, λ = 1.
+//! The theories of one hidden unit against the checked numbers of THEORY (Fashion-MNIST classes 2 and 4, λ = 1) and against whole networks.
+
+use std::ops::ControlFlow;
 
 use featherm::config::{DataSettings, Experiment, Order, Settings, preset};
 use featherm::model::Activation;
-use featherm::run::prepare;
-use featherm::theory::unit::{ChainParams, Estimate, Method, Params, UnitError, UnitPrediction};
+use featherm::run::{prepare, run};
+use featherm::theory::unit::{ChainParams, Estimate, Method, Params, UnitError, UnitPrediction, doubt};
 use featherm::theory::{Kind, Prediction, Theory, TheoryError};
 
 /// Standard errors by which a number may miss.
@@ -230,6 +232,30 @@ fn adaptive_follows_whole_networks_where_units_exclude_each_other() {
     assert!(2.0 * found < off(saddle.centroid_distance_sq[0]), "D² of the saddle point is off by a tenth, {found}");
 }
 
+/// Mean and variance of f at the test points, in networks of twenty units and by the theories.
+#[test]
+fn adaptive_predicts_the_test_points_of_whole_networks() {
+    let mut settings = preset("quick").unwrap();
+    (settings.data.train, settings.data.test, settings.network.width) = (Some(40), Some(60), Some(20));
+    settings.network.activation = Some(Activation::Relu);
+    (settings.temperature.values, settings.temperature.range) = (Some(vec![1.0, 0.3]), None);
+    (settings.sampler.chains, settings.sampler.warmup, settings.sampler.draws) = (Some(24), Some(100), Some(300));
+    settings.theory.kinds = Some(vec![Kind::Saddle, Kind::Adaptive]);
+    let document = run(&Experiment::resolve(settings).unwrap(), |_| ControlFlow::Continue(())).unwrap().document;
+    let at = &document.temperatures[1];
+    assert!(at.converged, "{:?}", at.advice);
+    let rms_z = |kind: &str| at.signatures.predictor.as_ref().unwrap().theory[kind].rms_z.unwrap();
+    let z = |name: &str, kind: &str| at.observables[name].z[kind].scalar().unwrap().abs();
+    println!("rms z of f* {:.2}, saddle {:.2}", rms_z("adaptive"), rms_z("saddle"));
+    // An error from eight sets is known to a quarter only, by which z of sixty points is 1.2 and not 1.
+    assert!(rms_z("adaptive") < 1.6, "{}", rms_z("adaptive"));
+    assert!(rms_z("saddle") > 3.0, "the saddle point must fail this test, {}", rms_z("saddle"));
+    for name in ["test_mse", "test_bias_squared", "test_variance"] {
+        assert!(z(name, "adaptive") < MOST_Z, "{name}: {}", z(name, "adaptive"));
+    }
+    assert!(z("test_variance", "saddle") > 2.0 * MOST_Z, "{}", z("test_variance", "saddle"));
+}
+
 /// Where the measure of one unit has a far mode in the field of the saddle point, there is an error and no number. The adaptive theory stays on its branch there: sampled
 /// networks have ⟨v²⟩ = 2.45 at T = 0.03, and the branch on which every unit fits the data alone has some ninety.
 #[test]
@@ -242,12 +268,17 @@ fn cold_networks_lose_the_single_unit_and_keep_the_adaptive_branch() {
         let value = cold.as_ref().map(|p| p.readout_second_moment);
         assert!(matches!(cold, Err(TheoryError::Unit(_))), "{value:?}");
     }
-    let Err(TheoryError::Unit(UnitError::Unstable { near, .. })) = ladder[5] else { panic!("no instability") };
-    assert!((0.01..0.1).contains(&near), "{near}");
+    let near = match ladder[5] {
+        Err(TheoryError::Unit(UnitError::Unstable { near, .. })) => near,
+        Err(TheoryError::Unit(UnitError::Below { lost_at, .. })) => lost_at,
+        _ => panic!("no instability"),
+    };
+    assert!((0.01..0.3).contains(&near), "{near}");
 
     let adaptive_chain = ChainParams { chains: 128, warmup: 80, draws: 240 };
     let params = Params { adaptive_chain, ..Params::default() };
     let found = theory.unit_ladder(Kind::Adaptive, &[0.03], &params).remove(0).unwrap();
     let (value, saddle) = (found.readout_second_moment.value, theory.saddle(0.03).unwrap().readout_second_moment);
+    assert!(doubt(50, [&found]).is_some_and(|said| said.contains("at T = 0.03:")), "it is 10 % off, and says so");
     assert!((value / 2.45 - 1.0).abs() < 0.15 && (value - 2.45).abs() < (saddle - 2.45).abs(), "{value}, {saddle}");
 }

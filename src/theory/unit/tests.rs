@@ -531,7 +531,7 @@ fn zero_labels_have_no_direction() {
 }
 
 /// The digits of the quick preset, whose coldest temperatures let one unit fit the data alone: from there down there are errors and no numbers. Populations so
-/// small lose the adaptive theory in their own noise at one of three temperatures at the latest; that a jump ends it is tested in `population.rs`.
+/// small lose the adaptive theory in their own noise at one of three temperatures at the latest, which is not said to be of the unit; that a jump ends it is tested in `population.rs`.
 #[test]
 fn lost_stability_is_an_error_at_all_lower_temperatures() {
     let experiment = Experiment::resolve(preset("quick").unwrap()).unwrap();
@@ -545,11 +545,24 @@ fn lost_stability_is_an_error_at_all_lower_temperatures() {
         assert!(ladder[1].is_ok() && ladder[2].is_ok(), "{kind:?}: {:?}", ladder[2].as_ref().err());
         // Where the solution is first missed any guard may have spoken; below, it is lost.
         assert!(matches!(ladder[3], Err(TheoryError::Unit(_))), "{kind:?} at T = {cold}");
-        let Err(TheoryError::Unit(UnitError::Unstable { near, temperature, .. })) = ladder[0] else {
-            panic!("{kind:?}: {:?}", ladder[0].as_ref().map(|p| p.readout_second_moment))
+        let (temperature, near) = match ladder[0] {
+            Err(TheoryError::Unit(UnitError::Unstable { near, temperature, .. })) if kind == Kind::SingleUnit => {
+                (temperature, near)
+            }
+            Err(TheoryError::Unit(UnitError::Below { temperature, lost_at, .. })) if kind == Kind::Adaptive => {
+                (temperature, lost_at)
+            }
+            _ => panic!("{kind:?}: {:?}", ladder[0].as_ref().map(|p| p.readout_second_moment)),
         };
         assert!(temperature == coldest && (cold..0.3).contains(&near), "{kind:?}: {near}");
+        if kind == Kind::SingleUnit {
+            // Between the temperatures of the ladder, to 5 per cent: a little above it is still there.
+            assert!(!temperatures.contains(&near), "{near}");
+            let above = theory.unit_ladder(kind, &[near, near * 1.06], &params);
+            assert!(above[0].is_err() && above[1].is_ok(), "{near}");
+        }
         let message = ladder[0].as_ref().err().map(ToString::to_string);
-        assert!(message.is_some_and(|message| message.contains("loses stability near T =")));
+        let said = if kind == Kind::SingleUnit { "loses stability near T =" } else { "theory is lost at T =" };
+        assert!(message.is_some_and(|message| message.contains(said)));
     }
 }
