@@ -278,6 +278,7 @@ fn theory_needs_no_sampling() {
             assert!(point[name].is_f64(), "{name}");
         }
         assert_eq!(point["predictive_mean"].as_array().unwrap().len(), 100);
+        assert!(point["residual"].as_f64().unwrap() < 1e-9 && point["other_roots"].is_array());
     }
     assert!(stdout(&featherm(dir.path(), &["theory"])).contains("saddle"));
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "theory writes nothing");

@@ -109,6 +109,7 @@ impl Forecast {
                 set("predictive_variance", json!(p.predictive_variance));
                 set("residual", json!(p.solution.residual));
                 set("iterations", json!(p.solution.iterations));
+                set("other_roots", json!(p.solution.other_roots));
             }
             Self::Unit(p) => {
                 if !p.predictive_mean.is_empty() {
