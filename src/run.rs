@@ -113,7 +113,8 @@ impl Prepared {
     pub fn new(experiment: &Experiment, problem: Arc<Problem>) -> Result<Self, RunError> {
         let points = problem.points();
         // One theory is solved after the other.
-        let draws = experiment.theories.iter().map(|&kind| theory::unit::memory(kind, points)).max().unwrap_or(0);
+        let of = |&kind| theory::unit::memory(kind, points, problem.test_points());
+        let draws = experiment.theories.iter().map(of).max().unwrap_or(0);
         let needed = theory::memory(points).saturating_add(draws);
         let what = format!("the theory of {points} training points");
         memory::require(&what, needed, "--train, or name fewer --theories")?;

@@ -192,7 +192,7 @@ fn predictor(document: &Document) -> Vec<(String, Array2<f64>)> {
         };
         found.push((name.to_string(), rows(&|o| Some(o.mean.clone()))));
         found.push((format!("{name}_mcse"), rows(&|o| Some(o.mcse.clone()))));
-        for kind in [Kind::Nngp, Kind::Saddle, Kind::Adaptive] {
+        for kind in Kind::ALL {
             found.push((format!("{name}_{}", kind.name()), rows(&|o| o.theory.get(kind.name()).cloned())));
         }
     }

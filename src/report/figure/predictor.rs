@@ -22,7 +22,7 @@ fn figure(document: &Document) -> Option<Figure> {
     let stride = points.div_ceil(MOST).max(1);
     let mut series = Vec::new();
     // The more refined theory is drawn over the cruder one.
-    for kind in [Kind::Nngp, Kind::Saddle, Kind::Adaptive] {
+    for kind in Kind::ALL {
         let Some(theory) = report.theory.get(kind.name()) else { continue };
         let point = |k: usize| {
             let (x, y, error) = (element(theory, k)?, element(&report.mean, k)?, element(&report.mcse, k));

@@ -4,6 +4,8 @@
 //! keep their components orthogonal to û' and take w·û from a mixture in equal parts, a third of the draws each, of Gaussians of
 //! [`WIDENINGS`] times the prior's variance: the tilt acts along û above all, and the part that is the prior keeps every ratio of densities below 3.
 
+use std::ops::Range;
+
 use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, MatRef, Par};
 use rayon::prelude::*;
@@ -113,17 +115,25 @@ pub(super) fn features(problem: &Problem, activation: Activation, weights: &Mat<
     h
 }
 
-/// φ of the test points, (P*, draws), of every column of `weights`. What a test point sees outside the span of the training inputs keeps its prior, and is drawn.
-pub(super) fn test_features(problem: &Problem, network: &Network, weights: &Mat<f64>, noise: &Address) -> Mat<f64> {
+/// φ of the test points `rows`, (rows, draws), of every column of `weights`. What a test point sees outside the span of the training inputs keeps its prior, and is drawn.
+pub(super) fn test_features(
+    problem: &Problem,
+    network: &Network,
+    weights: &Mat<f64>,
+    noise: &Address,
+    rows: &Range<usize>,
+) -> Mat<f64> {
     let (draws, outside) = (weights.ncols(), problem.complement_rank());
-    let mut h = Mat::zeros(problem.test_points(), draws);
-    matmul(h.as_mut(), Accum::Replace, problem.z_test.as_ref(), weights.as_ref(), 1.0, Par::Seq);
+    let mut h = Mat::zeros(rows.len(), draws);
+    let z_test = problem.z_test.as_ref().subrows(rows.start, rows.len());
+    matmul(h.as_mut(), Accum::Replace, z_test, weights.as_ref(), 1.0, Par::Seq);
     if outside > 0 {
         let mut normals = vec![0.0f64; draws * outside];
         noise.normals(&mut normals);
         let normals = MatRef::from_column_major_slice(&normals, outside, draws);
         let deviation = 1.0 / network.lambda0.sqrt();
-        matmul(h.as_mut(), Accum::Add, problem.z_complement.as_ref(), normals, deviation, Par::Seq);
+        let z_complement = problem.z_complement.as_ref().subrows(rows.start, rows.len());
+        matmul(h.as_mut(), Accum::Add, z_complement, normals, deviation, Par::Seq);
     }
     for column in h.col_iter_mut() {
         column.iter_mut().for_each(|h| *h = network.activation.sigma(*h));
@@ -137,7 +147,7 @@ pub(super) fn tested(problem: &Problem, network: &Network, weights: &Mat<f64>, n
         return Mat::new();
     }
     let (draws, classes) = (weights.ncols(), problem.classes());
-    let features = test_features(problem, network, weights, noise);
+    let features = test_features(problem, network, weights, noise, &(0..problem.test_points()));
     let mut sizes = vec![0.0; classes];
     problem.class_test.iter().for_each(|&class| sizes[class] += 1.0);
     let mut tested = Mat::zeros(2 * classes, draws);

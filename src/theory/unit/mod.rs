@@ -76,18 +76,18 @@ impl Default for Params {
 }
 
 /// Bytes that the draws of `kind` take at once beside what [`memory`](super::memory) counts, for `points` training points: of every draw φ and w', one for each
-/// point at most.
-pub fn memory(kind: Kind, points: usize) -> u64 {
+/// point at most; and what is summed up of them at `tests` test points.
+pub fn memory(kind: Kind, points: usize, tests: usize) -> u64 {
     let Params { draws, chain, sets, adaptive_draws, adaptive_chain } = Params::default();
+    let together = sets.min(rayon::current_num_threads());
     let draws = match kind {
         Kind::Nngp | Kind::Saddle => 0,
         Kind::SingleUnit => draws.max(chain.chains * chain.draws),
-        Kind::Adaptive => {
-            let together = sets.min(rayon::current_num_threads());
-            prior_draws(adaptive_draws, points).max(together * population::kept(&adaptive_chain))
-        }
+        Kind::Adaptive => prior_draws(adaptive_draws, points).max(together * population::kept(&adaptive_chain)),
     };
-    (draws as u64).saturating_mul(points as u64).saturating_mul(2 * 8)
+    let sums =
+        if kind == Kind::Adaptive { predictor::memory(points, tests).saturating_mul(together as u64) } else { 0 };
+    (draws as u64).saturating_mul(points as u64).saturating_mul(2 * 8).saturating_add(sums)
 }
 
 /// Prior draws of one set of the adaptive theory.

@@ -12,6 +12,8 @@
 //!
 //! since given t the output is Gaussian. At a training point both are what they are there: y − Ta and T − T²(−∂² ln Z)_μμ. (Derived for this project.)
 
+use std::ops::Range;
+
 use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, Par};
 use rayon::prelude::*;
@@ -22,6 +24,15 @@ use super::measure::Measure;
 use super::observe::{PARTS, log_weights, prior_weights, tilts};
 use crate::theory::Theory;
 use crate::theory::spectrum::multiply;
+
+/// Test points whose sums are held at a time.
+const TOGETHER: usize = 1024;
+
+/// Bytes of the sums over the draws of one set: those of every part, for two sets of weights.
+pub(super) fn memory(points: usize, tests: usize) -> u64 {
+    let entries = (points as u64).saturating_mul(tests.min(TOGETHER) as u64);
+    entries.saturating_mul((2 * PARTS * 8) as u64)
+}
 
 /// The law of the others' output along g.
 pub(super) struct Beyond {
@@ -53,34 +64,55 @@ struct Sums {
 
 impl Outputs {
     pub fn new(theory: &Theory, draws: &Draws, measure: &Measure, beyond: Option<&Beyond>, temperature: f64) -> Self {
-        let (points, tests) = (theory.points(), theory.problem.test_points());
-        if tests == 0 {
-            return Self { mean: Vec::new(), variance: Vec::new() };
-        }
+        let mut found = Self { mean: Vec::new(), variance: Vec::new() };
         let tilts = tilts(draws, measure);
         let Weights { values, .. } = Weights::new(&log_weights(draws, &tilts));
         let readouts: Vec<(f64, f64)> = tilts.iter().map(|tilt| tilt.readout(measure.lambda1)).collect();
         let means: Vec<f64> = values.iter().zip(&readouts).map(|(p, (mu, _))| p * mu).collect();
         let squares: Vec<f64> = values.iter().zip(&readouts).map(|(p, (mu, tau))| p * (mu * mu + tau)).collect();
         let second_moment: f64 = squares.iter().sum();
-        let root = measure.width.sqrt();
-
         let prior = if draws.from_prior { prior_weights(draws) } else { Vec::new() };
         let mut weights = vec![[means.as_slice(), squares.as_slice()]];
         weights.extend(draws.from_prior.then_some([prior.as_slice(); 2]));
-        let mut all = Sums::over(theory, draws, &weights);
-        let drawn = if draws.from_prior { all.pop() } else { None };
-        let Some(Sums { output, mut cross, squares: mut own }) = all.pop() else {
-            return Self { mean: Vec::new(), variance: Vec::new() };
-        };
+        let field = InField { theory, measure, beyond, second_moment, temperature };
+        let tests = theory.problem.test_points();
+        for start in (0..tests).step_by(TOGETHER) {
+            let rows = start..tests.min(start + TOGETHER);
+            let mut sums = Sums::over(theory, draws, &weights, &rows);
+            let drawn = if draws.from_prior { sums.pop() } else { None };
+            if let Some(sums) = sums.pop() {
+                let Self { mean, variance } = field.outputs(sums, drawn, &rows);
+                found.mean.extend(mean);
+                found.variance.extend(variance);
+            }
+        }
+        found
+    }
+}
+
+/// What sums over draws are put into.
+struct InField<'a> {
+    theory: &'a Theory,
+    measure: &'a Measure,
+    beyond: Option<&'a Beyond>,
+    second_moment: f64,
+    temperature: f64,
+}
+
+impl InField<'_> {
+    /// Of the test points `rows`, from their sums and those of the same draws as draws of the prior.
+    fn outputs(&self, sums: Sums, drawn: Option<Sums>, rows: &Range<usize>) -> Outputs {
+        let Self { theory, measure, beyond, second_moment, temperature } = *self;
+        let Sums { output, mut cross, squares: mut own } = sums;
+        let (points, tests, root) = (theory.points(), rows.len(), measure.width.sqrt());
         let mut mean: Vec<f64> = output.iter().map(|x| root * x).collect();
         if let Some(drawn) = drawn {
             // The draws' own error in the prior's kernel is taken out as in the equations that a and B solve.
-            let excess = &theory.kernels.cross - &drawn.cross;
+            let excess = theory.kernels.cross.as_ref().subcols(rows.start, tests) - &drawn.cross;
             let correction = multiply(excess.transpose(), &measure.force);
             mean.iter_mut().zip(&correction).for_each(|(f, c)| *f += second_moment * c);
             cross += excess * faer::Scale(second_moment);
-            let known = theory.kernels.test_diagonal.iter().zip(&drawn.squares);
+            let known = theory.kernels.test_diagonal[rows.clone()].iter().zip(&drawn.squares);
             own.iter_mut().zip(known).for_each(|(s, (k, drawn))| *s += second_moment * (k - drawn));
         }
         // √N1⟨vφ⟩ is y − Ta at the training points.
@@ -109,7 +141,7 @@ impl Outputs {
         // Rounding may push the variance of a point that the training set determines below zero.
         let variance =
             own.iter().zip(explained).zip(&left).map(|((own, explained), left)| (own - explained + left).max(0.0));
-        Self { variance: variance.collect(), mean }
+        Outputs { variance: variance.collect(), mean }
     }
 }
 
@@ -139,10 +171,9 @@ impl Sums {
         }
     }
 
-    /// For every set of weights its sums over all draws; the outputs of the test points are made once for all.
-    fn over(theory: &Theory, draws: &Draws, weights: &[[&[f64]; 2]]) -> Vec<Self> {
-        let (points, tests) = (theory.points(), theory.problem.test_points());
-        let zero = || -> Vec<Self> { weights.iter().map(|_| Self::zero(points, tests)).collect() };
+    /// For every set of weights its sums over all draws at the test points `rows`, whose features are made once for all.
+    fn over(theory: &Theory, draws: &Draws, weights: &[[&[f64]; 2]], rows: &Range<usize>) -> Vec<Self> {
+        let zero = || -> Vec<Self> { weights.iter().map(|_| Self::zero(theory.points(), rows.len())).collect() };
         let mut start = 0;
         let weighted: Vec<Weighted<'_>> = (draws.blocks.iter())
             .map(|block| {
@@ -155,7 +186,7 @@ impl Sums {
             .map(|part| {
                 let mut sums = zero();
                 for Weighted { block, weights } in part {
-                    let tested = test_features(&theory.problem, &theory.network, &block.weights, &block.outside);
+                    let tested = test_features(&theory.problem, &theory.network, &block.weights, &block.outside, rows);
                     sums.iter_mut().zip(weights).for_each(|(sums, both)| sums.add(block, &tested, *both));
                 }
                 sums
@@ -175,6 +206,8 @@ impl Sums {
 
 #[cfg(test)]
 mod tests {
+    use ndarray::Axis;
+
     use super::*;
     use crate::model::{Activation, Problem};
     use crate::theory::tests::{network, task};
@@ -182,11 +215,14 @@ mod tests {
     use crate::theory::unit::chain::ChainParams;
     use crate::theory::unit::population::{Found, Population};
 
-    /// A problem whose test points are its training points, and one whose theory has the field there.
-    fn theory(activation: Activation) -> Theory {
-        let mut task = task(30, 0, 6);
-        (task.x_test, task.y_test, task.class_test) =
-            (task.x_train.clone(), task.y_train.clone(), task.class_train.clone());
+    const POINTS: usize = 30;
+
+    /// A problem whose test points are its training points, over and over.
+    fn theory(activation: Activation, copies: usize) -> Theory {
+        let mut task = task(POINTS, 0, 6);
+        let rows: Vec<usize> = (0..copies * POINTS).map(|row| row % POINTS).collect();
+        (task.x_test, task.y_test) = (task.x_train.select(Axis(0), &rows), task.y_train.select(Axis(0), &rows));
+        task.class_test = rows.iter().map(|&row| task.class_train[row]).collect();
         Theory::new(&Problem::new(&task).unwrap(), &network(activation)).unwrap()
     }
 
@@ -198,21 +234,23 @@ mod tests {
         Outputs { mean, variance }
     }
 
-    fn farthest(a: &[f64], b: &[f64]) -> f64 {
-        a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
+    fn farthest(found: &[f64], of_field: &[f64]) -> f64 {
+        found.iter().zip(of_field.iter().cycle()).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
     }
 
     #[test]
     fn training_points_have_the_output_and_the_spread_of_the_field() {
         const TEMPERATURE: f64 = 0.5;
         for activation in [Activation::Erf, Activation::Relu] {
-            let theory = theory(activation);
+            // More than are summed up at a time.
+            let theory = theory(activation, TOGETHER / POINTS + 2);
             let mut branch = Branch::start(&theory, TEMPERATURE, 4096).unwrap();
             let field = branch.solve_at(TEMPERATURE).unwrap().clone();
             let saddle = theory.saddle(TEMPERATURE).unwrap();
             let draws = adaptive::sample(&theory, &saddle, 4096, 0).draws;
             let found = Outputs::new(&theory, &draws, &field.measure, None, TEMPERATURE);
             let expected = of_field(&theory, &field.measure, TEMPERATURE);
+            assert!(found.mean.len() > TOGETHER && found.mean.len() == found.variance.len());
             assert!(farthest(&found.mean, &expected.mean) < 1e-4, "{:?}", farthest(&found.mean, &expected.mean));
             assert!(farthest(&found.variance, &expected.variance) < 1e-4, "{activation:?}");
             // Control: other draws have another output in this field.
@@ -226,7 +264,7 @@ mod tests {
     #[test]
     fn the_spread_along_the_force_is_that_of_the_others_law() {
         const TEMPERATURE: f64 = 0.2;
-        let theory = theory(Activation::Erf);
+        let theory = theory(Activation::Erf, 1);
         let mut branch = Branch::start(&theory, 2.0, 4096).unwrap();
         let field = branch.solve_at(1.0).unwrap().clone();
         let params = ChainParams { chains: 256, warmup: 60, draws: 240 };

@@ -503,7 +503,7 @@ fn draws_take_the_memory_that_is_counted() {
         let size = |m: &Mat<f64>| 8 * (m.nrows() * m.ncols()) as u64;
         draws.blocks.iter().map(|block| size(&block.features) + size(&block.weights)).sum()
     };
-    let (params, most) = (Params::default(), |kind| memory(kind, points));
+    let (params, most) = (Params::default(), |kind| memory(kind, points, 0));
     let from_prior = |count| held(&Draws::from_prior(&theory.problem, &theory.network, &direction, count, 0));
     for (kind, count) in
         [(Kind::SingleUnit, params.draws), (Kind::Adaptive, prior_draws(params.adaptive_draws, points))]
@@ -511,11 +511,15 @@ fn draws_take_the_memory_that_is_counted() {
         let held = from_prior(count);
         assert!(held <= most(kind), "{}: {held} of {}", kind.name(), most(kind));
     }
-    assert!(2 * from_prior(params.draws) > memory(Kind::SingleUnit, points), "a count far above is none");
+    assert!(2 * from_prior(params.draws) > memory(Kind::SingleUnit, points, 0), "a count far above is none");
     let kept = population::kept(&params.adaptive_chain) as u64 * (points * 2 * 8) as u64;
     assert!(kept <= most(Kind::Adaptive) && most(Kind::Saddle) == 0);
     // Forty draws for each point and of each two numbers for each point.
-    assert_eq!(memory(Kind::Adaptive, 5000), 40 * 5000 * 5000 * 16);
+    assert_eq!(memory(Kind::Adaptive, 5000, 0), 40 * 5000 * 5000 * 16);
+    // Sums at the test points are made for a thousand or so at a time.
+    assert!(memory(Kind::Adaptive, 500, 100) > memory(Kind::Adaptive, 500, 0));
+    assert_eq!(memory(Kind::Adaptive, 500, 10_000), memory(Kind::Adaptive, 500, 20_000));
+    assert_eq!(memory(Kind::SingleUnit, 500, 100), memory(Kind::SingleUnit, 500, 0));
 }
 
 #[test]
