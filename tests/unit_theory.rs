@@ -273,7 +273,7 @@ fn cold_networks_lose_the_single_unit_and_keep_the_adaptive_branch() {
         Err(TheoryError::Unit(UnitError::Below { lost_at, .. })) => lost_at,
         _ => panic!("no instability"),
     };
-    assert!((0.01..0.3).contains(&near), "{near}");
+    assert!((0.01..0.1).contains(&near), "{near}");
 
     let adaptive_chain = ChainParams { chains: 128, warmup: 80, draws: 240 };
     let params = Params { adaptive_chain, ..Params::default() };

@@ -1,6 +1,6 @@
 //! Where the adaptive theory is not to be relied on: where one unit of a network may fit the labels alone, which leaves the others another field than the one that all units share.
 //!
-//! Nothing in a solution at one temperature says so; two things do, and were found to before any observable was off by more than some two per cent (⟨L⟩ of ReLU by five; `docs/theory-errors.md`):
+//! Nothing in a solution at one temperature says so; two things do, and were found to before any observable was off by more than two or three per cent (⟨L⟩ of ReLU by five; `docs/theory-errors.md`):
 //!
 //! * **many effective parameters per hidden unit**, Σ_μ Var f_μ/(T N1): what one unit does to the field of the others is of that order;
 //! * **⟨v⁴⟩/⟨v²⟩² that falls as it cools**: that of networks rises, to its largest where one unit has grown to |v| of about √N1.

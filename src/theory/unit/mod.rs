@@ -118,7 +118,7 @@ pub enum UnitError {
     )]
     Below { kind: Kind, temperature: f64, lost_at: f64 },
     #[error(
-        "the draws of the adaptive theory at T = {temperature:.3e} do not know the measure of a unit: too few of them count"
+        "the draws of the adaptive theory at T = {temperature:.3e} do not know the measure of a unit, as too few of them count: raise the temperature, or widen the network"
     )]
     TooFewDraws { temperature: f64 },
     #[error(
