@@ -2,8 +2,8 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
 
 /// How the files are served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,37 +19,30 @@ pub enum Manner {
 
 pub struct Server {
     pub url: String,
-    thread: JoinHandle<Vec<String>>,
+    seen: Receiver<Vec<String>>,
 }
 
-/// Serves `files` for `requests` requests or 60 seconds.
+/// Serves `files` for `requests` requests.
 pub fn serve(files: Vec<(&'static str, Vec<u8>)>, manner: Manner, requests: usize) -> Server {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.set_nonblocking(true).unwrap();
     let url = format!("http://{}/sets", listener.local_addr().unwrap());
-    let thread = std::thread::spawn(move || {
-        let begun = Instant::now();
-        let mut seen = Vec::new();
-        while seen.len() < requests && begun.elapsed() < Duration::from_secs(60) {
-            match listener.accept() {
-                Ok((stream, _)) => seen.push(answer(stream, &files, manner)),
-                Err(_) => std::thread::sleep(Duration::from_millis(5)),
-            }
-        }
-        seen
+    let (done, seen) = channel();
+    std::thread::spawn(move || {
+        let answers = listener.incoming().take(requests).map(|stream| answer(stream.unwrap(), &files, manner));
+        // Nobody listens where a test asks for nothing.
+        let _ = done.send(answers.collect());
     });
-    Server { url, thread }
+    Server { url, seen }
 }
 
 impl Server {
     /// What was asked, one `PATH RANGE` per request; ends when all requests that were announced have come.
     pub fn requests(self) -> Vec<String> {
-        self.thread.join().unwrap()
+        self.seen.recv_timeout(Duration::from_secs(60)).expect("all announced requests come within a minute")
     }
 }
 
 fn answer(stream: TcpStream, files: &[(&str, Vec<u8>)], manner: Manner) -> String {
-    stream.set_nonblocking(false).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
     let mut lines = BufReader::new(stream.try_clone().unwrap()).lines().map_while(Result::ok);
     let path = lines.next().unwrap_or_default().split(' ').nth(1).unwrap_or_default().to_string();

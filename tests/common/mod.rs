@@ -3,6 +3,8 @@
 
 #[cfg(feature = "gpu")]
 pub mod gpu;
+#[cfg(all(test, feature = "fetch"))]
+pub mod http;
 pub mod joint;
 pub mod linear_network;
 pub mod posterior;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use featherm::noise::{Address, Purpose};
 use serde_json::Value;
@@ -128,6 +128,40 @@ pub fn await_file(path: &Path) {
         std::thread::sleep(Duration::from_millis(10));
     }
     panic!("{} does not appear", path.display());
+}
+
+/// Waits until `path` has been replaced so many times; fails after a minute.
+#[cfg(unix)]
+pub fn await_replacements(path: &Path, times: usize) {
+    use std::os::unix::fs::MetadataExt;
+
+    let identity = || fs::metadata(path).ok().map(|file| (file.ino(), file.mtime(), file.mtime_nsec()));
+    let (begun, mut last, mut seen) = (Instant::now(), identity(), 0);
+    while seen < times {
+        assert!(begun.elapsed() < Duration::from_secs(60), "{} is not replaced", path.display());
+        std::thread::sleep(Duration::from_millis(1));
+        let now = identity();
+        seen += usize::from(now.is_some() && now != last);
+        last = now.or(last);
+    }
+}
+
+/// Runs `arguments` in directories of their own and interrupts them later and later, until one has been interrupted among its draws. What it left
+/// is in `run` of the returned directory.
+pub fn interrupted_among_its_draws(arguments: &[&str], name: &str) -> (tempfile::TempDir, Output) {
+    for delay_ms in (0..12).map(|doubling| 50 << doubling) {
+        let dir = tempfile::TempDir::new().unwrap();
+        let child = featherm(dir.path(), arguments).spawn().unwrap();
+        await_file(&dir.path().join("run/config.toml"));
+        std::thread::sleep(Duration::from_millis(delay_ms));
+        signal(&child, name);
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(3), "{name}: {}", stderr(&output));
+        if dir.path().join("run/report.json").exists() {
+            return (dir, output);
+        }
+    }
+    panic!("{arguments:?} never came to its draws");
 }
 
 /// Runs `arguments`, kills the process after a random while, resumes it, kills it again and so on up to `kills` times; then lets it end. The report

@@ -1,9 +1,8 @@
 //! Bad input of every kind: exit code 2, one line on stderr that names it, nothing on stdout and nothing changed on disk.
 //!
-//! Every row is run by the program itself in a directory of its own. `cargo test --release --test bad_input -- --nocapture` prints
+//! Every row is run by the program itself in a directory of its own. `cargo test --release --test integration bad_input -- --nocapture` prints
 //! every message beside its arguments.
 
-#[path = "bad_input/files.rs"]
 mod files;
 
 use std::fs;

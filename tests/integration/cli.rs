@@ -7,6 +7,9 @@ use std::process::{Command, Output};
 use serde_json::Value;
 use tempfile::TempDir;
 
+#[cfg(unix)]
+use crate::common::resume::interrupted_among_its_draws;
+
 /// A run small enough for a test.
 const TINY: [&str; 16] = [
     "--train",
@@ -365,31 +368,30 @@ fn a_failed_run_removes_exactly_what_it_created() {
 #[cfg(unix)]
 #[test]
 fn a_second_interrupt_keeps_nothing_and_says_so() {
-    use std::time::{Duration, Instant};
+    use std::io::{BufRead, BufReader};
+
+    use crate::common::resume::signal;
 
     let dir = TempDir::new().unwrap();
     // Trajectories long enough for the second signal to come before the first is answered.
-    let slow =
-        ["--backend", "cpu", "--test", "20", "--train", "300", "--width", "3000", "--chains", "8", "--out", "new/slow"];
-    let child = Command::new(assert_cmd::cargo::cargo_bin!("featherm"))
+    let slow = ["--test", "20", "--train", "300", "--width", "3000", "--chains", "8", "--out", "new/slow"];
+    let mut child = Command::new(assert_cmd::cargo::cargo_bin!("featherm"))
         .args(slow)
+        // Without a driver it says on what it runs, when it has begun to listen to signals.
+        .envs([("VK_DRIVER_FILES", "/nonexistent"), ("VK_ICD_FILENAMES", "/nonexistent")])
         .current_dir(dir.path())
-        .stdout(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::null())
         .stderr(std::process::Stdio::piped())
         .spawn()
         .unwrap();
-    let begun = Instant::now();
-    while !dir.path().join("new/slow/config.toml").exists() && begun.elapsed() < Duration::from_secs(60) {
-        std::thread::sleep(Duration::from_millis(20));
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+    for said in ["running on ", "interrupted: ending"] {
+        assert!(lines.any(|line| line.starts_with(said)), "{said}");
+        signal(&child, "-INT");
     }
-    std::thread::sleep(Duration::from_millis(1000));
-    for _ in 0..2 {
-        assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    let output = child.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
-    assert!(stderr(&output).contains("nothing of this run was kept"), "{}", stderr(&output));
+    let said: Vec<String> = lines.collect();
+    assert_eq!(child.wait().unwrap().code(), Some(3), "{said:?}");
+    assert!(said.iter().any(|line| line.contains("nothing of this run was kept")), "{said:?}");
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "created parents go");
 }
 
@@ -397,26 +399,9 @@ fn a_second_interrupt_keeps_nothing_and_says_so() {
 #[cfg(unix)]
 #[test]
 fn an_interrupted_run_keeps_its_draws() {
-    use std::os::unix::process::ExitStatusExt;
-    use std::time::{Duration, Instant};
-
-    let dir = TempDir::new().unwrap();
-    let long = ["--warmup", "10", "--draws", "100000", "--out", "long"];
-    let mut child = Command::new(assert_cmd::cargo::cargo_bin!("featherm"))
-        .args([&TINY[..10], &long].concat())
-        .current_dir(dir.path())
-        .stdout(std::process::Stdio::piped())
-        .spawn()
-        .unwrap();
-    let begun = Instant::now();
-    while !dir.path().join("long/config.toml").exists() && begun.elapsed() < Duration::from_secs(60) {
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    std::thread::sleep(Duration::from_millis(1500));
-    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
-    let status = child.wait().unwrap();
-    assert_eq!((status.code(), status.signal()), (Some(3), None));
-    let report = report(&dir.path().join("long"));
+    let long = ["--warmup", "10", "--draws", "100000", "--out", "run"];
+    let (dir, _) = interrupted_among_its_draws(&[&TINY[..10], &long].concat(), "-INT");
+    let report = report(&dir.path().join("run"));
     assert_eq!(report["interrupted"], true);
     let draws = report["temperatures"][0]["sampler"]["draws"].as_u64().unwrap();
     assert!((4..100_000).contains(&draws), "{draws}");

@@ -1,8 +1,6 @@
 //! Exact properties of the CPU backend: the field's update, gradients, reproducibility.
 
-mod common;
-
-use common::{Setting, ensemble, restore, task};
+use crate::common::{Setting, ensemble, restore, task};
 use featherm::backend::cpu::Cpu;
 use featherm::backend::{Backend, Ensemble, Mass, Move, Observation, Parity, PredictiveBatch, Round, Scheme, Weights};
 use featherm::compare::{densities, readout_weight_vector};
@@ -313,10 +311,10 @@ fn tallies_of_the_prior_are_gaussian() {
     let ensemble = ensemble(&problem, network(Activation::Erf), &setting, &direction);
     let Network { lambda0, lambda1, .. } = ensemble.network;
     let mut backend = Cpu::<f32>::new(ensemble.clone());
-    let (draws, _) = common::run(&mut backend, &ensemble, &setting);
-    let fourth = common::summary(&draws, &setting, 0, |m| m.readout_fourth_moment);
-    assert!(((fourth.mean - 3.0 / lambda1.powi(2)) / fourth.mcse).abs() < common::MAX_Z, "{fourth:?}");
-    assert!(((fourth.mean - 3.0) / fourth.mcse).abs() > common::MAX_Z, "another prior must be seen");
+    let (draws, _) = crate::common::run(&mut backend, &ensemble, &setting);
+    let fourth = crate::common::summary(&draws, &setting, 0, |m| m.readout_fourth_moment);
+    assert!(((fourth.mean - 3.0 / lambda1.powi(2)) / fourth.mcse).abs() < crate::common::MAX_Z, "{fourth:?}");
+    assert!(((fourth.mean - 3.0) / fourth.mcse).abs() > crate::common::MAX_Z, "another prior must be seen");
 
     let tallies = &backend.accumulated().unwrap().units[0];
     let gaussian = |wide: f64| {

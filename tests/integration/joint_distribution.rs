@@ -1,10 +1,8 @@
 //! Samplers judged by the joint law of weights and data: Geweke's alternation and simulation-based calibration, each with controls.
 //! `examples/correctness` has the long versions.
 
-mod common;
-
-use common::MAX_Z;
-use common::joint::{Joint, Sampler, Statistics, distances, uniformity};
+use crate::common::MAX_Z;
+use crate::common::joint::{Joint, Sampler, Statistics, distances, uniformity};
 use featherm::model::Activation;
 
 /// Step length of a trajectory with v sampled.

@@ -1,9 +1,7 @@
 //! The samplers against the exact finite-width posterior of a linear network.
 
-mod common;
-
-use common::linear_network::{TEMPERATURE, exact, log_evidence, network, problem, targets};
-use common::{MAX_Z, Setting, assert_met, assert_missed, ensemble, run};
+use crate::common::linear_network::{TEMPERATURE, exact, log_evidence, network, problem, targets};
+use crate::common::{MAX_Z, Setting, assert_met, assert_missed, ensemble, run};
 use featherm::backend::cpu::Cpu;
 use featherm::backend::{Backend, Ensemble};
 use featherm::compare::{self, LogEvidence, Losses};

@@ -1,9 +1,7 @@
 //! The samplers against NUTS reference posteriors, the prior, and themselves spoiled.
 
-mod common;
-
-use common::posterior::Case;
-use common::{Setting, Target, assert_met, assert_missed, ensemble, run, summary, task};
+use crate::common::posterior::Case;
+use crate::common::{Setting, Target, assert_met, assert_missed, ensemble, run, summary, task};
 use featherm::backend::cpu::Cpu;
 use featherm::backend::{
     Accumulated, Backend, BackendError, Device, Ensemble, Measurement, Moments, Move, Outcome, Round, Scheme,

@@ -1,13 +1,12 @@
 //! Runs that are killed, interrupted, cut off by a full disk or damaged on disk, and taken up again: to the same bits, or refused with one message.
-#![cfg(unix)]
-
-mod common;
 
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
 
-use common::resume::{RUN, await_file, checkpoint, completed, featherm, output, result, signal, stderr, survive, with};
+use crate::common::resume::{
+    RUN, await_file, await_replacements, checkpoint, completed, featherm, interrupted_among_its_draws, output, result,
+    signal, stderr, survive, with,
+};
 use featherm::noise::{Address, Purpose};
 use tempfile::TempDir;
 
@@ -59,8 +58,7 @@ fn checkpoints_change_no_bit() {
 fn killed() -> TempDir {
     let dir = TempDir::new().unwrap();
     let mut child = featherm(dir.path(), &with(&[("--draws", "100000")])).spawn().unwrap();
-    await_file(&checkpoint(dir.path()));
-    std::thread::sleep(Duration::from_millis(200));
+    await_replacements(&checkpoint(dir.path()), 20);
     signal(&child, "-KILL");
     child.wait().unwrap();
     // What a kill in the middle of writing leaves beside it.
@@ -243,15 +241,9 @@ fn a_finished_run_says_so_and_can_be_extended() {
 fn an_interrupted_run_goes_on() {
     let reference = result(completed(&with(&[("--draws", "5000")])).path());
     for name in ["-INT", "-TERM"] {
-        let dir = TempDir::new().unwrap();
         // No checkpoint but the one that the interruption leaves.
-        let child = featherm(dir.path(), &with(&[("--draws", "5000"), ("--checkpoint-every", "0")])).spawn().unwrap();
-        await_file(&dir.path().join("run/config.toml"));
-        std::thread::sleep(Duration::from_millis(400));
-        assert!(!checkpoint(dir.path()).exists());
-        signal(&child, name);
-        let interrupted = child.wait_with_output().unwrap();
-        assert_eq!(interrupted.status.code(), Some(3), "{name}: {}", stderr(&interrupted));
+        let arguments = with(&[("--draws", "5000"), ("--checkpoint-every", "0")]);
+        let (dir, interrupted) = interrupted_among_its_draws(&arguments, name);
         assert!(stderr(&interrupted).contains("featherm resume run"), "{}", stderr(&interrupted));
         let (partial, _) = result(dir.path());
         assert_eq!(partial["interrupted"], true);

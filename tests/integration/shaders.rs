@@ -1,6 +1,5 @@
 //! Every shader, in every variant, is valid WGSL and translates to SPIR-V, MSL and HLSL; its bindings, arguments and workgroup size are those
 //! that the host uses, read from the shader itself. No device is needed.
-#![cfg(feature = "gpu")]
 
 use featherm::backend::gpu::layout::{Call, Layout};
 use featherm::backend::gpu::shader::{Kernel, Source};

@@ -1,12 +1,9 @@
 //! Several runs from one file: each in a directory of its own, bit for bit the run that it would be alone, and resumable as one.
-#![cfg(unix)]
-
-mod common;
 
 use std::fs;
 use std::path::Path;
 
-use common::resume::{await_file, featherm, output, signal, stderr};
+use crate::common::resume::{await_file, featherm, output, signal, stderr};
 use serde_json::Value;
 
 const STUDY: &str = r#"

@@ -11,7 +11,7 @@ const RELATIVE: f64 = 1e-6;
 const ABSOLUTE: f64 = 1e-9;
 
 fn reference() -> Value {
-    serde_json::from_str(include_str!("reference/theory_reference.json")).expect("the reference is JSON")
+    serde_json::from_str(include_str!("../reference/theory_reference.json")).expect("the reference is JSON")
 }
 
 fn numbers(value: &Value) -> Vec<f64> {

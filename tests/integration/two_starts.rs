@@ -1,10 +1,8 @@
 //! Two starts meet: chains from the prior and chains planted in a cold state forget where they came from. `examples/correctness` has the
 //! long version.
 
-mod common;
-
-use common::two_starts::{TwoStarts, hasty, patient};
-use common::{MAX_Z, MIN_ESS};
+use crate::common::two_starts::{TwoStarts, hasty, patient};
+use crate::common::{MAX_Z, MIN_ESS};
 use featherm::config::Readout;
 use featherm::model::Activation;
 

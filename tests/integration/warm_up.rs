@@ -1,10 +1,8 @@
 //! Warm-ups of any length leave a tuning that can be sampled with.
 
-mod common;
-
 use std::ops::ControlFlow;
 
-use common::{Setting, ensemble, task};
+use crate::common::{Setting, ensemble, task};
 use featherm::backend::cpu::Cpu;
 use featherm::config::{Readout, SamplerKind};
 use featherm::model::{Activation, Network, Problem};

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::adapter::{AdapterChoice, AdapterInfo, COOPERATIVE, choose};
+use super::programs::Programs;
 use super::quiet::catch;
 use crate::backend::BackendError;
 
@@ -16,6 +17,7 @@ pub struct Device {
     pub info: AdapterInfo,
     pub device: wgpu::Device,
     pub queue: wgpu::Queue,
+    pub programs: Arc<Programs>,
     /// What went wrong outside of any guarded call.
     fault: Arc<Mutex<Option<String>>>,
 }
@@ -51,8 +53,11 @@ impl Device {
             experimental_features: if cooperative { experimental() } else { wgpu::ExperimentalFeatures::disabled() },
             ..Default::default()
         };
-        let opened = catch(|| pollster::block_on(adapter.request_device(&descriptor)));
-        let (device, queue) = match opened {
+        let opened = catch(|| {
+            let opened = pollster::block_on(adapter.request_device(&descriptor));
+            opened.map(|(device, queue)| (Arc::new(Programs::new(&device)), device, queue))
+        });
+        let (programs, device, queue) = match opened {
             Ok(Ok(opened)) => opened,
             Ok(Err(error)) => return Err(failed(&info.name, &format!("cannot be opened: {error}"))),
             Err(panic) => return Err(failed(&info.name, &format!("cannot be opened: its driver crashed ({panic})"))),
@@ -67,7 +72,7 @@ impl Device {
         let (lost, uncaptured) = (note(&fault), note(&fault));
         device.set_device_lost_callback(move |reason, message| lost(format!("was lost ({reason:?}: {message})")));
         device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| uncaptured(describe(&error))));
-        Ok(Self { info, device, queue, fault })
+        Ok(Self { info, device, queue, programs, fault })
     }
 
     /// Does something in which the driver may fail; `what` completes the sentence "the device failed while …".

@@ -4,7 +4,6 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::time::Instant;
 
-use super::BINDINGS;
 use super::device::Device;
 use super::layout::Call;
 use super::memory::MemoryPlan;
@@ -25,7 +24,6 @@ pub struct Engine {
     pub device: Device,
     pub plan: MemoryPlan,
     edit: Option<Edit>,
-    pipeline_layout: wgpu::PipelineLayout,
     pipelines: RefCell<HashMap<Kernel, wgpu::ComputePipeline>>,
     pub data: wgpu::Buffer,
     /// One per shard.
@@ -61,7 +59,6 @@ impl Engine {
         let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
         let calls = device.buffer("arguments", (CALLS * CALL_STRIDE) as u64, usage)?;
 
-        let layout = device.guarded("laying out its bindings", || bind_group_layout(&device.device))?;
         let call =
             wgpu::BufferBinding { buffer: &calls, offset: 0, size: wgpu::BufferSize::new(size_of::<Call>() as u64) };
         let bind_groups = device.guarded("binding its buffers", || {
@@ -73,26 +70,19 @@ impl Engine {
                     .zip(resources)
                     .map(|(binding, resource)| wgpu::BindGroupEntry { binding, resource })
                     .collect();
-                let descriptor = wgpu::BindGroupDescriptor { label: None, layout: &layout, entries: &entries };
+                let layout = &device.programs.bind_group_layout;
+                let descriptor = wgpu::BindGroupDescriptor { label: None, layout, entries: &entries };
                 device.device.create_bind_group(&descriptor)
             };
             let sums = || gram.iter().chain(&weight_moments);
             let groups = |shard| std::iter::once(&predictions[shard]).chain(sums()).map(move |b| (shard, b));
             (0..plan.shards).map(|s| groups(s).map(|(s, b)| group(s, b)).collect()).collect()
         })?;
-        let pipeline_layout = device.guarded("laying out its programs", || {
-            device.device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
-                label: None,
-                bind_group_layouts: &[Some(&layout)],
-                immediate_size: 0,
-            })
-        })?;
         let (pipelines, pace) = (RefCell::default(), Cell::default());
         Ok(Self {
             device,
             plan,
             edit,
-            pipeline_layout,
             pipelines,
             data,
             state,
@@ -224,56 +214,26 @@ impl Engine {
         if let Some(edit) = self.edit {
             edit(kernel, &mut source.text);
         }
-        let pipeline = self.pipeline(kernel, &source)?;
+        let pipeline = self.pipeline(kernel, source)?;
         self.pipelines.borrow_mut().insert(kernel, pipeline);
         Ok(())
     }
 
-    fn pipeline(&self, kernel: Kernel, source: &Source) -> Result<wgpu::ComputePipeline, BackendError> {
-        let device = &self.device.device;
+    fn pipeline(&self, kernel: Kernel, source: Source) -> Result<wgpu::ComputePipeline, BackendError> {
+        let Device { device, programs, .. } = &self.device;
         let entry = kernel.entry();
+        if let Some(pipeline) = programs.get(entry, &source.text) {
+            return Ok(pipeline);
+        }
         let mut origin = None;
         let built = self.device.guarded(&format!("compiling the kernel `{entry}`"), || {
-            let text = wgpu::ShaderSource::Wgsl(source.text.as_str().into());
-            let module = device.create_shader_module(wgpu::ShaderModuleDescriptor { label: Some(entry), source: text });
-            let messages = pollster::block_on(module.get_compilation_info()).messages;
-            let first = messages.first().and_then(|message| message.location);
-            origin = first.map(|location| source.origin(location.line_number as usize));
-            device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-                label: Some(entry),
-                layout: Some(&self.pipeline_layout),
-                module: &module,
-                entry_point: Some(entry),
-                compilation_options: wgpu::PipelineCompilationOptions {
-                    // Every workgroup variable is written before it is read.
-                    zero_initialize_workgroup_memory: false,
-                    ..Default::default()
-                },
-                cache: None,
-            })
+            programs.compile(device, entry, &source.text, |line| origin = Some(source.origin(line)))
         });
-        built.map_err(|error| match origin {
+        let pipeline = built.map_err(|error| match origin {
             Some(origin) => BackendError(format!("{origin}: {error}")),
             None => error,
-        })
+        })?;
+        programs.keep(entry, source.text, pipeline.clone());
+        Ok(pipeline)
     }
-}
-
-fn bind_group_layout(device: &wgpu::Device) -> wgpu::BindGroupLayout {
-    let entries: Vec<_> = (0..)
-        .zip(&BINDINGS)
-        .map(|(binding, described)| wgpu::BindGroupLayoutEntry {
-            binding,
-            visibility: wgpu::ShaderStages::COMPUTE,
-            ty: wgpu::BindingType::Buffer {
-                ty: described.read_only.map_or(wgpu::BufferBindingType::Uniform, |read_only| {
-                    wgpu::BufferBindingType::Storage { read_only }
-                }),
-                has_dynamic_offset: described.read_only.is_none(),
-                min_binding_size: None,
-            },
-            count: None,
-        })
-        .collect();
-    device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: None, entries: &entries })
 }

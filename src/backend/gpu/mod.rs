@@ -16,6 +16,7 @@ pub mod engine;
 pub mod layout;
 pub mod memory;
 pub mod motion;
+mod programs;
 mod quiet;
 mod results;
 mod saved;
@@ -107,6 +108,14 @@ impl Gpu {
     /// When there is no such device, the ensemble does not fit or the device fails.
     pub fn new(adapter: &AdapterChoice, ensemble: Ensemble, options: GpuOptions) -> Result<Self, BackendError> {
         let device = device::Device::open(adapter, options.core, options.tiling == Some(Tiling::Cooperative))?;
+        Self::on_device(device, ensemble, options)
+    }
+
+    /// The same on a device that is open: ensembles of the same shape then share their compiled kernels.
+    ///
+    /// # Errors
+    /// When the ensemble does not fit or the device fails.
+    pub fn on_device(device: device::Device, ensemble: Ensemble, options: GpuOptions) -> Result<Self, BackendError> {
         let origin = if options.tiling.is_some() { "asked for" } else { "measured" };
         let tiling = options.tiling.or_else(|| Tilings::of_user().known(&device.info, &ensemble, options.half));
         Self::on(device, ensemble, GpuOptions { tiling, ..options }, origin)

@@ -1,5 +1,7 @@
 //! The kernels and their sources: fragments of WGSL strung together, each idea written once, with errors led back to file and line.
 
+use std::collections::HashSet;
+
 use super::layout::{LANES, Layout};
 use super::tiling::Tiling;
 
@@ -261,14 +263,24 @@ impl Kernel {
         if layout.tiling == Tiling::Cooperative && matches!(self, Self::ProductForward | Self::ProductBackward) {
             source.push("extensions", "enable f16;\nenable wgpu_cooperative_matrix;\n");
         }
-        source.push("constants", &layout.constants(matches!(self, Self::ForwardTest | Self::CentroidsTest)));
         let [inner, last] = self.steps(layout);
-        source.push("constants", &format!("const INNER = {inner};\nconst LAST = {last};\n"));
-        for (path, text) in self.fragments(layout) {
+        let mut constants = layout.constants(matches!(self, Self::ForwardTest | Self::CentroidsTest));
+        constants.push_str(&format!("const INNER = {inner};\nconst LAST = {last};\n"));
+        let fragments = self.fragments(layout);
+        source.push("constants", &used(&constants, &fragments));
+        for (path, text) in fragments {
             source.push(path, text);
         }
         source
     }
+}
+
+/// The constants that the fragments name, none of which depends on another: kernels of other shapes that differ in no constant they use are one.
+fn used(constants: &str, fragments: &[Fragment]) -> String {
+    let letter = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let words: HashSet<&str> = fragments.iter().flat_map(|(_, text)| text.split(|c| !letter(c))).collect();
+    let named = |line: &&str| line.split([' ', '=']).nth(1).is_none_or(|name| words.contains(name));
+    constants.split_inclusive('\n').filter(named).collect()
 }
 
 /// A composed shader, with the line at which each fragment starts.

@@ -1,6 +1,6 @@
 //! Which tiling of the matrix products a device is fastest with: timed on trajectories and kept in the user's cache folder.
 //!
-//! Tilings sum in different orders, so the same seed gives other bits with each (`tests/gpu_backend.rs` shows it). Nothing is timed unasked, then, as
+//! Tilings sum in different orders, so the same seed gives other bits with each (`tests/environment/gpu/tuning.rs` shows it). Nothing is timed unasked, then, as
 //! cuDNN's benchmark mode would: like FFTW's wisdom a choice is made once, when asked for (`featherm bench --tune`), and every later run of the shape takes it. How
 //! many chains there are is no part of the shape, for a chain's bits must not depend on how many others run beside it. Checkpoints hold the tiling,
 //! so that a run goes on with the one that it began with, whatever was measured meanwhile.

@@ -37,9 +37,7 @@ const CHECKED: [(f64, [Checked; 3]); 3] = [
     ),
 ];
 
-#[test]
-#[ignore = "needs the Debian package dataset-fashion-mnist"]
-fn samples_meet_the_checked_numbers() {
+pub fn samples_meet_the_checked_numbers() {
     let mut settings = preset("quick").unwrap();
     settings.override_with(Settings {
         data: DataSettings {

@@ -5,12 +5,14 @@ use assert_cmd::Command;
 use featherm::backend::cpu::Cpu;
 use featherm::backend::gpu::shader::Kernel;
 use featherm::backend::gpu::tiling::Tiling;
-use featherm::backend::gpu::{AdapterChoice, Gpu, GpuOptions};
+use featherm::backend::gpu::{Gpu, GpuOptions};
 use featherm::backend::{Backend, Ensemble, Mass, Move, Round, Scheme};
 use featherm::config::{Readout, SamplerKind};
 use libtest_mimic::Failed;
 
-use crate::{BASE, Case, HALF_FORCES, SHARED_8, Test, common};
+use super::{BASE, Case, HALF_FORCES, SHARED_8};
+use crate::common::gpu::{info, on_device};
+use crate::{Group, Test, common};
 
 const INTEGRATED: Scheme = Scheme::Marginal { friction: 0.0 };
 const HMC: Scheme = Scheme::Obabo { friction: 0.0, metropolis: true };
@@ -37,12 +39,28 @@ fn rounds(ensemble: &Ensemble, count: u32, steps: u32) -> Vec<Round> {
     (1..=count).map(round).collect()
 }
 
-fn start(device: &AdapterChoice, ensemble: &Ensemble, options: GpuOptions) -> Result<Gpu, Failed> {
-    Ok(Gpu::new(device, ensemble.clone(), options)?)
+/// Adds the tests of this file.
+pub fn add(group: &mut Group) {
+    group.fast("half_forces::err_by_the_rounding_of_float16", rounding);
+    group.slow("half_forces::cost_hardly_any_acceptance", acceptance);
+    group.fast("half_forces::that_overflow_are_rejected", overflow);
+    group.slow("half_forces::wrong_ones_leave_the_law", wrong_force);
+    group.slow("half_forces::a_wrong_energy_is_seen", wrong_energy);
+    for (case, readout) in common::posterior::Case::all().into_iter().zip([Readout::Sampled, Readout::Integrated]) {
+        let name = format!("half_forces::meet_the_reference_posterior::{}::{readout:?}", case.activation);
+        group.slow(name, move || posterior(&case, readout));
+    }
+    if info().is_some_and(|info| !info.cooperative) {
+        group.fast("half_forces::need_cooperative_matrices", refused);
+    }
+}
+
+fn start(ensemble: &Ensemble, options: GpuOptions) -> Result<Gpu, Failed> {
+    Ok(on_device(ensemble.clone(), options)?)
 }
 
 /// After two steps a position has felt one force of float16 operands: its deviation from float64 is that of the force, relative to what forces move.
-pub fn rounding(device: &AdapterChoice) -> Test {
+fn rounding() -> Test {
     // A step long enough for its rounding in float32 not to matter.
     for scheme in [Scheme::Obabo { friction: 0.0, metropolis: false }, INTEGRATED] {
         let ensemble = HALF_FORCES.ensemble();
@@ -65,7 +83,7 @@ pub fn rounding(device: &AdapterChoice) -> Test {
         };
         let moved = distance(&exact, &still);
         let deviation = |tiling, edit| -> Result<f64, Failed> {
-            let mut gpu = start(device, &ensemble, GpuOptions { tiling, edit, ..GpuOptions::default() })?;
+            let mut gpu = start(&ensemble, GpuOptions { tiling, edit, ..GpuOptions::default() })?;
             Ok(distance(&places(&mut gpu, 1.0)?, &exact) / moved)
         };
         let spoiled: fn(Kernel, &mut String) = |_, text| *text = text.replace("halves(block[", "halves(1.005 * block[");
@@ -82,12 +100,12 @@ pub fn rounding(device: &AdapterChoice) -> Test {
 }
 
 /// The same trajectories with either forces, at three temperatures a factor of ten apart.
-pub fn acceptance(device: &AdapterChoice) -> Test {
+fn acceptance() -> Test {
     let case = Case { replicas: 16, ..HALF_FORCES };
     let ensemble = case.ensemble();
     for (name, scheme, step_size) in [("sampled", HMC, 0.15), ("integrated", INTEGRATED, 0.2)] {
         let accepted = |tiling| -> Result<Vec<[f64; 2]>, Failed> {
-            let mut gpu = start(device, &ensemble, GpuOptions { tiling, ..GpuOptions::default() })?;
+            let mut gpu = start(&ensemble, GpuOptions { tiling, ..GpuOptions::default() })?;
             let moves = moves(&ensemble, scheme, 1.0, step_size);
             gpu.run(&moves, &rounds(&ensemble, 10, 8))?;
             let mut rounds = rounds(&ensemble, 30, 8);
@@ -114,13 +132,13 @@ pub fn acceptance(device: &AdapterChoice) -> Test {
 }
 
 /// Labels of 10⁵ leave residuals that float16 does not hold: every trajectory with such a force is rejected as diverged, and none in float32.
-pub fn overflow(device: &AdapterChoice) -> Test {
+fn overflow() -> Test {
     let mut ensemble = Case { temperatures: 1, ..BASE }.ensemble();
     let mut problem = (*ensemble.problem).clone();
     problem.y_train = vec![1e5; problem.points()];
     ensemble.problem = problem.into();
     let diverged = |tiling| -> Result<Vec<bool>, Failed> {
-        let mut gpu = start(device, &ensemble, GpuOptions { tiling, ..GpuOptions::default() })?;
+        let mut gpu = start(&ensemble, GpuOptions { tiling, ..GpuOptions::default() })?;
         let before = gpu.weights()?;
         let outcomes = gpu.run(&moves(&ensemble, HMC, 1e-12, 0.1), &rounds(&ensemble, 1, 3))?;
         let diverged: Vec<_> = outcomes[0].transitions.iter().map(|t| t.diverged).collect();
@@ -133,21 +151,20 @@ pub fn overflow(device: &AdapterChoice) -> Test {
 }
 
 fn sampled(
-    device: &AdapterChoice,
     case: &common::posterior::Case,
     readout: Readout,
     edit: Option<fn(Kernel, &mut String)>,
 ) -> Vec<common::Target> {
     let setting = common::Setting { readout, ..common::Setting::new(SamplerKind::Malt, &[case.temperature]) };
     let options = GpuOptions { tiling: Some(Tiling::Emulated), edit, ..GpuOptions::default() };
-    case.sample(&setting, |ensemble| match Gpu::new(device, ensemble, options) {
+    case.sample(&setting, |ensemble| match on_device(ensemble, options) {
         Ok(gpu) => Box::new(gpu),
         Err(error) => panic!("{error}"),
     })
 }
 
-pub fn posterior(device: &AdapterChoice, case: &common::posterior::Case, readout: Readout) -> Test {
-    let targets = sampled(device, case, readout, None);
+fn posterior(case: &common::posterior::Case, readout: Readout) -> Test {
+    let targets = sampled(case, readout, None);
     for target in &targets {
         println!("{} {readout:?} {:32} z = {:+.2}", case.activation, target.name, target.z());
     }
@@ -156,28 +173,28 @@ pub fn posterior(device: &AdapterChoice, case: &common::posterior::Case, readout
 }
 
 /// Forces that are a tenth too large are forces of no energy, but those of a function of position: what is accepted has the same law.
-pub fn wrong_force(device: &AdapterChoice) -> Test {
+fn wrong_force() -> Test {
     let case = &common::posterior::Case::all()[0];
     let spoiled: fn(Kernel, &mut String) = |_, text| *text = text.replace("halves(block[b])", "halves(1.1 * block[b])");
-    common::assert_met("forces a tenth too large", &sampled(device, case, Readout::Sampled, Some(spoiled)));
+    common::assert_met("forces a tenth too large", &sampled(case, Readout::Sampled, Some(spoiled)));
     Ok(())
 }
 
 /// Labels a fifth too large, in forces and energies alike, are another law.
-pub fn wrong_energy(device: &AdapterChoice) -> Test {
+fn wrong_energy() -> Test {
     let case = &common::posterior::Case::all()[0];
     let spoiled: fn(Kernel, &mut String) =
         |_, text| *text = text.replace("- scalar(DATA_LABELS", "- 1.2 * scalar(DATA_LABELS");
-    common::assert_missed("labels a fifth too large", &sampled(device, case, Readout::Sampled, Some(spoiled)));
+    common::assert_missed("labels a fifth too large", &sampled(case, Readout::Sampled, Some(spoiled)));
     Ok(())
 }
 
 /// A device without cooperative matrices says so: the library with an error, the program with one line and exit code 2.
-pub fn refused(device: &AdapterChoice) -> Test {
+fn refused() -> Test {
     let options = GpuOptions { tiling: Some(Tiling::Cooperative), ..GpuOptions::default() };
-    let error = Gpu::new(device, BASE.ensemble(), options).err().ok_or("cooperative matrices were used")?.to_string();
+    let error = on_device(BASE.ensemble(), options).err().ok_or("cooperative matrices were used")?.to_string();
     assert!(error.contains("no cooperative matrices"), "{error}");
-    let AdapterChoice::Index(index) = device else { return Err("the tests choose their device by its number".into()) };
+    let index = info().ok_or("no device")?.index;
     for command in [vec!["run", "--out", "/nonexistent/run"], vec!["bench"]] {
         let arguments = ["--precision", "f16-matrix", "--adapter", &index.to_string()].map(String::from);
         let output = Command::new(assert_cmd::cargo::cargo_bin!("featherm")).args(command).args(arguments).output()?;

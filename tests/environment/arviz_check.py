@@ -1,6 +1,6 @@
 """Opens the draws of a run as a user of ArviZ does, and holds ArviZ's diagnostics against those that featherm reports.
 
-    python tests/arviz/check.py RUN_DIR
+    python tests/environment/arviz_check.py RUN_DIR
 
 Any warning is an error. Needs Python 3.12 with arviz >= 1.3, zarr and pandas.
 """

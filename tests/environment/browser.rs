@@ -1,17 +1,15 @@
 //! The report as a browser shows it: without an error in the console, without overflow at the width of a phone, with every figure and every label
 //! of it inside its frame.
-//!
-//! Needs Chromium; without it the checks are reported as ignored, unless `FEATHERM_REQUIRE_CHROMIUM=1` makes that a failure.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::Failed;
 use serde_json::Value;
 use tempfile::TempDir;
 
-type Test = Result<(), Failed>;
+use crate::{Need, Test, Trials};
 
 /// Width of the narrowest phone that the page is made for.
 const PHONE: u32 = 360;
@@ -22,14 +20,11 @@ fn browser() -> Option<PathBuf> {
     std::env::split_paths(&path).flat_map(|dir| names.map(|name| dir.join(name))).find(|file| file.is_file())
 }
 
-fn main() {
-    let arguments = Arguments::from_args();
+/// Adds the tests of the page.
+pub fn add(trials: &mut Trials) {
     let browser = browser();
-    let required = std::env::var("FEATHERM_REQUIRE_CHROMIUM").is_ok_and(|value| value == "1");
-    let missing = browser.is_none() && !required;
-    if missing {
-        eprintln!("no Chromium: the report page is not looked at (FEATHERM_REQUIRE_CHROMIUM=1 makes this a failure)");
-    }
+    let need = Need { what: "Chromium", variable: "FEATHERM_REQUIRE_CHROMIUM", there: browser.is_some() };
+    let mut group = trials.group("browser", &need);
     type Body = fn(&Path) -> Test;
     let tests: [(&str, Body); 4] = [
         ("a_report_is_sound_at_every_width", a_report_is_sound_at_every_width),
@@ -37,15 +32,10 @@ fn main() {
         ("a_descent_is_sound_on_a_phone", a_descent_is_sound_on_a_phone),
         ("broken_pages_are_caught", broken_pages_are_caught),
     ];
-    let trials = tests.map(|(name, test)| {
+    for (name, test) in tests {
         let browser = browser.clone();
-        let body = move || match browser {
-            Some(browser) => test(&browser),
-            None => Err("no Chromium, and FEATHERM_REQUIRE_CHROMIUM is set".into()),
-        };
-        Trial::test(name, body).with_ignored_flag(missing)
-    });
-    libtest_mimic::run(&arguments, trials.into()).exit();
+        group.slow(name, move || test(&browser.ok_or("no browser")?));
+    }
 }
 
 /// What a browser finds in a page.

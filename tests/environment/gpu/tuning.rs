@@ -1,7 +1,5 @@
 //! Tilings of the matrix products: that they decide on bits and are kept with a run, how one is measured and found again, and the clock by which
-//! gaps are told. Devices are chosen as in gpu_backend.rs.
-
-mod common;
+//! gaps are told.
 
 use std::fs;
 use std::path::Path;
@@ -15,18 +13,17 @@ use featherm::backend::gpu::{AdapterChoice, AdapterInfo, Gpu, GpuOptions};
 use featherm::backend::{Backend, Ensemble, Mass, Move, Observation, Round, Scheme};
 use featherm::config::{Experiment, TemperatureSettings, preset};
 use featherm::run::{Job, prepare};
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::Failed;
 use serde_json::Value;
 use tempfile::TempDir;
 
-type Test = Result<(), Failed>;
+use crate::common::gpu::{info, on_device};
+use crate::{Group, Test, common};
+
 type Named = (&'static str, fn(&AdapterInfo) -> Test);
 
-fn main() {
-    let arguments = Arguments::from_args();
-    let device = common::gpu::device();
-    let required = std::env::var("FEATHERM_REQUIRE_GPU").is_ok_and(|value| value == "1");
-    let missing = device.is_none() && !required;
+/// Adds the tests of this file.
+pub fn add(group: &mut Group) {
     let tests: [Named; 5] = [
         ("a_restored_ensemble_keeps_the_tiling_that_its_bits_follow_from", restored),
         ("the_measured_tiling_is_found_again", measured),
@@ -34,15 +31,9 @@ fn main() {
         ("busy_time_is_that_of_the_commands", busy),
         ("gram_matrices_leave_out_tiles_above_the_diagonal", one_triangle),
     ];
-    let trials = tests.map(|(name, test)| {
-        let device = device.clone();
-        let run = move || match device {
-            Some(info) => test(&info),
-            None => Err("no graphics device, and FEATHERM_REQUIRE_GPU is set".into()),
-        };
-        Trial::test(name, run).with_ignored_flag(missing)
-    });
-    libtest_mimic::run(&arguments, trials.into()).exit();
+    for (name, test) in tests {
+        group.fast(format!("tuning::{name}"), move || test(info().ok_or("no device")?));
+    }
 }
 
 /// Digits 3 and 8 at one temperature.
@@ -55,9 +46,9 @@ fn ensemble(points: usize, width: usize, chains: usize) -> Result<Ensemble, Fail
     Ok(Job::new(&experiment, &prepare(&experiment)?).ensemble().clone())
 }
 
-fn new(device: &AdapterInfo, ensemble: &Ensemble, tiling: Option<Tiling>) -> Result<Gpu, Failed> {
+fn new(ensemble: &Ensemble, tiling: Option<Tiling>) -> Result<Gpu, Failed> {
     let options = GpuOptions { tiling, ..GpuOptions::default() };
-    Ok(Gpu::new(&AdapterChoice::Index(device.index), ensemble.clone(), options)?)
+    Ok(on_device(ensemble.clone(), options)?)
 }
 
 const MALT: Scheme = Scheme::Obabo { friction: 0.5, metropolis: true };
@@ -92,14 +83,14 @@ fn restored(device: &AdapterInfo) -> Test {
         // One scheme with all of them: software devices take seconds to compile each.
         let most = if scheme == MALT { TILINGS.len() } else { 2 };
         for tiling in possible(device, &ensemble).into_iter().take(most) {
-            let mut gpu = new(device, &ensemble, Some(tiling))?;
+            let mut gpu = new(&ensemble, Some(tiling))?;
             gpu.run(&moves(&ensemble, scheme), &[round(1, 3)])?;
             let mut saved = Vec::new();
             gpu.save(&mut saved)?;
             let end = second_round(&mut gpu, scheme, &ensemble)?;
             // Into an ensemble that is divided otherwise, as one is where another tiling was measured since.
             let other = if tiling == Tiling::Register(4) { Tiling::Register(8) } else { Tiling::Register(4) };
-            let mut later = new(device, &ensemble, Some(other))?;
+            let mut later = new(&ensemble, Some(other))?;
             assert!(later.restore(&saved)?);
             assert_eq!(later.plan().layout.tiling, tiling);
             let named = later.device().tiling.unwrap_or_default();
@@ -194,7 +185,7 @@ fn program(device: &AdapterInfo) -> Test {
 
 fn busy(device: &AdapterInfo) -> Test {
     let ensemble = ensemble(60, 60, 4)?;
-    let mut gpu = new(device, &ensemble, None)?;
+    let mut gpu = new(&ensemble, None)?;
     for scheme in [MALT, INTEGRATED] {
         let moves = moves(&ensemble, scheme);
         // Compiles.
@@ -227,7 +218,7 @@ fn one_triangle(device: &AdapterInfo) -> Test {
     for tiling in possible(device, &ensemble) {
         let written = |edit| -> Result<_, Failed> {
             let options = GpuOptions { tiling: Some(tiling), edit, ..GpuOptions::default() };
-            let mut gpu = Gpu::new(&AdapterChoice::Index(device.index), ensemble.clone(), options)?;
+            let mut gpu = on_device(ensemble.clone(), options)?;
             gpu.run(&moves(&ensemble, MALT), &[round(1, 1)])?;
             let engine = gpu.engine();
             let sums = engine.device.read(&engine.gram[0], engine.gram[0].size())?;

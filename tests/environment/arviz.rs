@@ -1,47 +1,35 @@
 //! The draws of a run in ArviZ: opened without a warning, its diagnostics equal to ours, and the README's lines of Python as they stand there.
-//!
-//! Needs a Python with ArviZ 1.3 and zarr, `FEATHERM_PYTHON` or `python3`; without it the checks are reported as ignored, unless
-//! `FEATHERM_REQUIRE_ARVIZ=1` makes that a failure.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::Failed;
 use serde_json::Value;
 use tempfile::TempDir;
 
-type Test = Result<(), Failed>;
+use crate::{Need, Test, Trials};
 
 /// What the checks import.
 const PROBE: &str =
     "import arviz, matplotlib, pandas, zarr; assert tuple(map(int, arviz.__version__.split('.')[:2])) >= (1, 3)";
 
-fn main() {
-    let arguments = Arguments::from_args();
+/// Adds the tests of the draws.
+pub fn add(trials: &mut Trials) {
     let python = std::env::var_os("FEATHERM_PYTHON").map_or_else(|| PathBuf::from("python3"), PathBuf::from);
     let there = Command::new(&python).args(["-c", PROBE]).output().is_ok_and(|output| output.status.success());
-    let required = std::env::var("FEATHERM_REQUIRE_ARVIZ").is_ok_and(|value| value == "1");
-    if !there && !required {
-        eprintln!(
-            "{} has no ArviZ 1.3 with zarr, pandas and matplotlib: draws.zarr is not opened (FEATHERM_PYTHON names another, \
-             FEATHERM_REQUIRE_ARVIZ=1 makes this a failure)",
-            python.display()
-        );
-    }
+    let what = "Python with ArviZ 1.3, zarr, pandas and matplotlib (FEATHERM_PYTHON names one)";
+    let mut group = trials.group("arviz", &Need { what, variable: "FEATHERM_REQUIRE_ARVIZ", there });
     type Body = fn(&Path) -> Test;
     let tests: [(&str, Body); 3] = [
         ("a_run_opens_in_arviz_with_the_diagnostics_that_it_reports", agrees),
         ("numbers_that_are_not_those_of_the_draws_are_caught", perturbed_numbers_are_caught),
         ("the_lines_in_the_readme_plot_a_run", readme),
     ];
-    let trials = tests.map(|(name, test)| {
+    for (name, test) in tests {
         let python = python.clone();
-        let body =
-            move || if there { test(&python) } else { Err("no ArviZ, and FEATHERM_REQUIRE_ARVIZ is set".into()) };
-        Trial::test(name, body).with_ignored_flag(!there && !required)
-    });
-    libtest_mimic::run(&arguments, trials.into()).exit();
+        group.slow(name, move || test(&python));
+    }
 }
 
 /// A directory with a small run in `runs/quick-1`, and that.
@@ -68,7 +56,7 @@ fn demand(output: &Output) -> Test {
 }
 
 fn check(python: &Path, dir: &Path) -> Result<Output, Failed> {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/arviz/check.py");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/environment/arviz_check.py");
     Ok(Command::new(python).arg(script).arg(dir).output()?)
 }
 

@@ -1,0 +1,197 @@
+//! Every stage of both backends from the same states and the same noise, on shapes that are no multiples of anything; and each kernel spoiled, which must show.
+
+use featherm::backend::gpu::GpuOptions;
+use featherm::backend::gpu::shader::Kernel;
+use featherm::backend::gpu::tiling::SUBGROUP_LANES;
+use featherm::model::Activation;
+
+use super::{
+    BASE, COOPERATIVE, Case, EMULATED, HALF_FORCES, REGISTER_8, SHARED_4, SHARED_8, SUBGROUP, all_pass, checks,
+};
+use crate::common::gpu::info;
+use crate::{Group, Test};
+
+/// Adds the tests of this file.
+pub fn add(group: &mut Group) {
+    let subgroups = info().is_none_or(|info| info.subgroup as usize >= SUBGROUP_LANES);
+    let matrices = info().is_some_and(|info| info.cooperative);
+    for case in CASES {
+        if case.tiling == SUBGROUP && !subgroups || case.tiling == COOPERATIVE && !matrices {
+            continue;
+        }
+        group.fast(format!("parity::{}", case.name), move || parity(case));
+    }
+    if subgroups {
+        let case = Case { tiling: SUBGROUP, ..BASE };
+        group.fast("control::rows_handed_on", move || control_is_seen(HANDED_ON, case));
+    }
+    for control in CONTROLS {
+        group.fast(format!("control::{}", control.name), move || control_is_seen(control, BASE));
+    }
+    for control in HALF_CONTROLS {
+        let name = format!("control::half_forces::{}", control.name);
+        group.fast(name, move || control_is_seen(control, HALF_FORCES));
+    }
+}
+
+/// Shapes that are no multiples of anything, the smallest ones, many chains, every activation, every tiling and storage.
+const CASES: [Case; 21] = [
+    BASE,
+    Case { name: "relu", activation: Activation::Relu, ..BASE },
+    Case { name: "tanh", activation: Activation::Tanh, ..BASE },
+    Case { name: "identity", activation: Activation::Identity, ..BASE },
+    Case { name: "gelu", activation: Activation::Gelu, ..BASE },
+    Case { name: "width_1", units: 1, ..BASE },
+    Case { name: "one_point", points: 1, classes: 1, ..BASE },
+    Case { name: "rank_1", dimension: 1, ..BASE },
+    Case { name: "one_chain_without_test_points", temperatures: 1, replicas: 1, test: 0, ..BASE },
+    Case { name: "hundreds_of_chains", units: 5, points: 6, temperatures: 2, replicas: 300, ..BASE },
+    Case { name: "register_8", units: 41, points: 67, dimension: 90, classes: 3, tiling: REGISTER_8, ..BASE },
+    Case { name: "shared_8", units: 75, points: 67, dimension: 90, tiling: SHARED_8, ..BASE },
+    Case { name: "shared_4", units: 64, points: 32, dimension: 30, classes: 3, tiling: SHARED_4, ..BASE },
+    Case { name: "subgroup", units: 75, points: 67, dimension: 90, classes: 3, tiling: SUBGROUP, ..BASE },
+    Case { name: "more_points", units: 37, points: 67, dimension: 30, tiling: SHARED_8, ..BASE },
+    Case { name: "subgroup_more_points", units: 37, points: 67, dimension: 30, tiling: SUBGROUP, ..BASE },
+    Case { name: "half", units: 41, points: 37, dimension: 50, half: true, ..BASE },
+    HALF_FORCES,
+    Case { name: "half_forces_more_points", units: 37, points: 67, dimension: 30, tiling: EMULATED, ..BASE },
+    Case { name: "cooperative", tiling: COOPERATIVE, ..HALF_FORCES },
+    Case { name: "cooperative_more_points", units: 37, points: 67, dimension: 30, tiling: COOPERATIVE, ..BASE },
+];
+
+fn parity(case: Case) -> Test {
+    let checks = checks(case, case.options())?;
+    for check in &checks {
+        println!("{:30} {:24} {:9.2e} of {:9.2e}", case.name, check.stage, check.deviation, check.tolerance);
+    }
+    all_pass(&checks)
+}
+
+/// A kernel spoiled on purpose, and the stage in which that must show.
+#[derive(Clone, Copy)]
+struct Control {
+    name: &'static str,
+    kernel: Kernel,
+    from: &'static str,
+    to: &'static str,
+    stage: &'static str,
+}
+
+macro_rules! controls {
+    ($list:ident: $($name:ident: $kernel:ident, $from:literal => $to:literal, $stage:literal;)*) => {
+        const $list: [Control; [$(stringify!($name)),*].len()] = [$(Control {
+            name: stringify!($name), kernel: Kernel::$kernel, from: $from, to: $to, stage: $stage,
+        }),*];
+    };
+}
+
+// Relative errors of 1e-4, signs, bounds and bits.
+controls! {
+    CONTROLS:
+    philox: Prior, "0x9E3779B9u" => "0x9E3779BAu", "prior";
+    box_muller: Prior, "1.0 / 5.0" => "1.0 / 4.0", "prior";
+    prior_scale: Prior, "* PRIOR_DEVIATION" => "* 1.0001 * PRIOR_DEVIATION", "prior";
+    outputs: Forward, "sum += dot(" => "sum += 1.0001 * dot(", "loss";
+    activation: Forward, "0.19040523" => "0.19060523", "loss";
+    slope: Forward, "1.1283791670955126" => "1.1285791670955126", "gradient";
+    labels: Residual, "- scalar(DATA_LABELS" => "- 1.0001 * scalar(DATA_LABELS", "loss";
+    weight_gradient: Backward, "OUTPUT_SCALE * v" => "1.0001 * OUTPUT_SCALE * v", "gradient";
+    readout_gradient: BackwardReadout, "sum * OUTPUT_SCALE" => "1.0001 * sum * OUTPUT_SCALE", "gradient";
+    momentum: Launch, "p = place.root" => "p = 1.0001 * place.root", "hmc";
+    starting_energy: Launch, "vec2<f32>(0.5 *" => "vec2<f32>(0.501 *", "energy";
+    kick: Backward, "halves * motion.force" => "1.001 * halves * motion.force", "hmc";
+    drift: Backward, "motion.time *" => "1.0001 * motion.time *", "hmc";
+    friction: Backward, "motion.fresh *" => "1.0001 * motion.fresh *", "obabo";
+    middle_friction: Launch, "motion.fresh *" => "1.0001 * motion.fresh *", "baoab";
+    langevin_noise: Launch, "motion.amplitude *" => "1.001 * motion.amplitude *", "ula";
+    work: Backward, "0.5 * LAMBDA" => "0.499 * LAMBDA", "energy";
+    metropolis: Accept, "u < acceptance" => "u < 0.5 * acceptance", "accepted states";
+    settle: Settle, "offset < CHAIN_BODY" => "offset + 1u < CHAIN_BODY", "ula";
+    exchange: Exchange, "exponent >= 0.0 ||" => "exponent < 0.0 ||", "exchange";
+    swap: Swap, "offset >= CHAIN_STATE" => "offset + 1u >= CHAIN_STATE", "losses after exchange";
+    centroids: Centroids, "mean += share" => "mean += 1.0001 * share", "observables";
+    measure: Measure, "v * w_u_rounded" => "1.0001 * v * w_u_rounded", "observables";
+    signs: Measure, "normal < 0.0" => "normal > 0.0", "observables";
+    fourth_moment: Measure, "v * v * v * v" => "1.0001 * v * v * v * v", "observables";
+    correlation: Correlate, "sum.high / f32(UNITS)" => "1.001 * sum.high / f32(UNITS)", "readout–weight vector";
+    cells: Count, "+ 1.5" => "+ 1.45", "counts of units";
+    gram: Gram, "1.0 / f32(UNITS)" => "1.0001 / f32(UNITS)", "gram";
+    complement: Complement, "* PRIOR_DEVIATION" => "* 1.001 * PRIOR_DEVIATION", "predictions";
+    test_outputs: ForwardTest, "sum += dot(" => "sum += 1.0001 * dot(", "predictions";
+    test_error: Predict, "- scalar(DATA_TEST" => "- 1.001 * scalar(DATA_TEST", "observables";
+    test_features: ForwardTest, "UNITS) * activated.value" => "UNITS) * 1.001 * activated.value", "observables";
+    test_centroids: CentroidsTest, "mean += share" => "mean += 1.001 * share", "observables";
+    weight_moment: WeightMoment, "1.0 / f32(UNITS)" => "1.0001 / f32(UNITS)", "second moment of the weights";
+    padded_units: WeightMoment, "w, unit < UNITS" => "w, true", "second moment of the weights";
+    test_manifolds: MeasureTest, "norm, units" => "1.001 * norm, units", "observables";
+    moments: Moments, "w * w)" => "1.0001 * w * w)", "moments";
+    system: Assemble, "coupling * block" => "1.001 * coupling * block", "integrated energy";
+    factor: Factorize, "c[3].w - l0.z" => "1.01 * c[3].w - l0.z", "beside the readout";
+    factor_below: Factorize, "k < column" => "k + 1u < column", "integrated energy";
+    solution: Solve, "solve_upper(factor" => "1.001 * solve_upper(factor", "beside the readout";
+    mean: Evaluate, "* project(" => "* 1.001 * project(", "beside the readout";
+    mean_energy: Evaluate, "0.5 * LAMBDA" => "0.499 * LAMBDA", "integrated energy";
+    volume: Evaluate, "let rest = ln(" => "let rest = 1.01 * ln(", "integrated energy";
+    force: BackwardMarginal, "READOUT_SCALE * solved" => "1.001 * READOUT_SCALE * solved", "beside the readout";
+    residual_force: BackwardMarginal, "let mean = four" => "let mean = 1.001 * four", "beside the readout";
+    rotation: BackwardMarginal, "data[place.turn + RV]" => "1.0001 * data[place.turn + RV]", "beside the readout";
+    rotation_back: Launch, "data[place.turn + 2u * RV]" => "1.001 * data[place.turn + 2u * RV]", "beside the readout";
+    drawn_prior: DrawReadout, "PRIOR_DEVIATION[1]" => "1.0001 * PRIOR_DEVIATION[1]", "drawn readout";
+    drawn_noise: DrawReadout, "sqrt(beta) * noise" => "1.001 * sqrt(beta) * noise", "drawn readout";
+    drawn_loss: DrawReadout, "0.5 * e * e" => "0.5001 * e * e", "loss of the drawn readout";
+    marginal_energy: Accept, "note.xy, note.zw" => "note.xy, note.xy", "integrated energy";
+    refitted: Solve, "all(state" => "any(state", "beside the readout";
+}
+
+// What only forces within a trajectory feel.
+controls! {
+    HALF_CONTROLS:
+    packed_inputs: PackInputs, "halves(select" => "halves(1.01 * select", "hmc";
+    packed_weights: PackWeights, "halves(block" => "halves(1.01 * block", "hmc";
+    packed_force: PackForce, "halves(block" => "halves(1.01 * block", "hmc";
+    packed_marginal_force: PackForceMarginal, "halves(block" => "halves(1.1 * block", "beside the readout";
+    edge: ProductBackward, "found < ROWS && column" => "found + 16u < ROWS && column", "hmc";
+    staged: ForwardStaged, "staged(first + COLUMNS)" => "staged(first)", "hmc";
+    ends: Backward, "const LAST = true" => "const LAST = false", "gradient";
+}
+
+/// One group of rows gets another's values.
+const HANDED_ON: Control = Control {
+    name: "rows_handed_on",
+    kernel: Kernel::Backward,
+    from: "subgroupBroadcast(rows, 1u)",
+    to: "subgroupBroadcast(rows, 2u)",
+    stage: "gradient",
+};
+
+/// The control that the kernels are to be spoiled with: edits are plain functions, and every control runs in a thread of its own.
+mod spoil {
+    use std::cell::Cell;
+
+    use super::{Control, Kernel};
+
+    thread_local! {
+        static CONTROL: Cell<Option<Control>> = const { Cell::new(None) };
+    }
+
+    pub fn set(control: Option<Control>) {
+        CONTROL.set(control);
+    }
+
+    pub fn edit(kernel: Kernel, text: &mut String) {
+        if let Some(control) = CONTROL.get().filter(|control| control.kernel == kernel) {
+            assert!(text.contains(control.from), "{}: `{}` is not in the shader", control.name, control.from);
+            *text = text.replace(control.from, control.to);
+        }
+    }
+}
+
+fn control_is_seen(control: Control, case: Case) -> Test {
+    spoil::set(Some(control));
+    let checks = checks(case, GpuOptions { edit: Some(spoil::edit), ..case.options() });
+    spoil::set(None);
+    if checks?.iter().any(|check| check.stage == control.stage && !check.passed()) {
+        return Ok(());
+    }
+    Err(format!("stage `{}` did not notice", control.stage).into())
+}
