@@ -1,6 +1,5 @@
 //! The device that tests of the GPU backend run on, opened once in a process.
 
-use std::collections::HashMap;
 use std::sync::{LazyLock, Mutex, PoisonError};
 
 use featherm::backend::gpu::device::Device;
@@ -35,16 +34,17 @@ pub fn choice() -> AdapterChoice {
 
 /// An ensemble on the device that all tests share, which compiles every kernel of a shape once.
 pub fn on_device(ensemble: Ensemble, options: GpuOptions) -> Result<Gpu, BackendError> {
-    /// One with each set of optional features.
-    static OPEN: LazyLock<Mutex<HashMap<[bool; 2], Device>>> = LazyLock::new(Mutex::default);
-    let cooperative = options.tiling == Some(Tiling::Cooperative);
+    /// One for each tiling: software devices compile in a thread of the device.
+    static OPEN: Mutex<Vec<((bool, Option<Tiling>), Device)>> = Mutex::new(Vec::new());
+    let key = (options.core, options.tiling);
     let device = {
         let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
-        match open.get(&[options.core, cooperative]) {
-            Some(device) => device.clone(),
+        match open.iter().find(|(of, _)| *of == key) {
+            Some((_, device)) => device.clone(),
             None => {
-                let device = Device::open(&choice(), options.core, cooperative)?;
-                open.entry([options.core, cooperative]).or_insert(device).clone()
+                let device = Device::open(&choice(), options.core, options.tiling == Some(Tiling::Cooperative))?;
+                open.push((key, device.clone()));
+                device
             }
         }
     };

@@ -11,7 +11,7 @@ use featherm::model::{Activation, Network, Problem};
 use featherm::noise::{Address, Purpose};
 use rayon::prelude::*;
 
-use super::task;
+use super::{rotation, task};
 
 /// Σv, ‖v‖², ‖W′‖², f(x₁), ‖f‖², f·y.
 pub type Statistics = [f64; 6];
@@ -181,7 +181,8 @@ impl Replicate {
         let ensemble = Ensemble {
             problem: Arc::new(joint.problem.clone()),
             network: joint.network,
-            seed,
+            // Seeds of a call are below 2³².
+            seed: seed + (rotation() << 32),
             temperatures: 1,
             replicas: 1,
             directions: vec![vec![0.0; joint.problem.rank()]],

@@ -15,7 +15,7 @@ pub mod resume;
 pub mod two_starts;
 
 use std::ops::ControlFlow;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use featherm::backend::{Backend, Ensemble, Measurement};
 use featherm::config::{Readout, SamplerKind};
@@ -27,6 +27,15 @@ use ndarray::{Array1, Array2};
 
 /// Seed of every ensemble that is sampled by [`run`].
 pub const SEED: u64 = 20_261_124;
+
+/// The number of other seeds that the statistical tests are to use, from `FEATHERM_TEST_SEED`; 0 without it.
+pub fn rotation() -> u64 {
+    static ROTATION: LazyLock<u64> = LazyLock::new(|| {
+        let asked = std::env::var("FEATHERM_TEST_SEED").ok();
+        asked.map_or(0, |text| text.parse().expect("FEATHERM_TEST_SEED is a whole number"))
+    });
+    *ROTATION
+}
 
 /// A task from rows of inputs, with two classes by the sign of the label.
 pub fn task(x_train: &[Vec<f64>], y_train: &[f64], x_test: &[Vec<f64>]) -> Task {
@@ -82,7 +91,7 @@ pub fn ensemble(problem: &Problem, network: Network, setting: &Setting, directio
     Ensemble {
         problem: Arc::new(problem.clone()),
         network,
-        seed: SEED,
+        seed: SEED + rotation(),
         temperatures: setting.temperatures.len(),
         replicas: setting.replicas,
         directions: vec![rotated; setting.temperatures.len()],

@@ -9,7 +9,7 @@ use featherm::model::{Activation, Network, Problem};
 use featherm::sampler::sample;
 use featherm::stats::Summary;
 
-use super::{Setting, ensemble, plan, summary};
+use super::{Setting, ensemble, plan, rotation, summary};
 
 pub const TEMPERATURE: f64 = 0.05;
 
@@ -85,7 +85,7 @@ fn sampled(
     seed: u64,
     start: Option<&[Weights]>,
 ) -> (Vec<Vec<Measurement>>, Vec<Weights>) {
-    let ensemble = Ensemble { seed, ..base.clone() };
+    let ensemble = Ensemble { seed: seed + (rotation() << 8), ..base.clone() };
     let mut backend = Cpu::<f32>::new(ensemble.clone());
     if let Some(weights) = start {
         backend.set_weights(weights).unwrap();

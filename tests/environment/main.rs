@@ -11,6 +11,8 @@ mod fashion_mnist;
 #[cfg(feature = "gpu")]
 mod gpu;
 
+use std::time::Instant;
+
 use libtest_mimic::{Arguments, Failed, Trial};
 
 type Test = Result<(), Failed>;
@@ -84,6 +86,7 @@ impl Group<'_> {
 
     fn add(&mut self, name: &str, slow: bool, test: impl FnOnce() -> Test + Send + 'static) {
         let name = format!("{}::{name}", self.name);
+        let test = timed(name.clone(), test);
         let trial = match self.there.clone() {
             Presence::There => Trial::test(name, test).with_ignored_flag(slow),
             Presence::Required(missing) => Trial::test(name, move || Err(missing.into())),
@@ -91,5 +94,17 @@ impl Group<'_> {
             Presence::Missing => Trial::test(name, test).with_ignored_flag(true),
         };
         self.trials.push(trial);
+    }
+}
+
+/// Tells the seconds of a test where `FEATHERM_TEST_TIMES` is set, as `--report-time` does for other tests.
+fn timed(name: String, test: impl FnOnce() -> Test + Send + 'static) -> impl FnOnce() -> Test + Send + 'static {
+    move || {
+        let begun = Instant::now();
+        let outcome = test();
+        if std::env::var_os("FEATHERM_TEST_TIMES").is_some() {
+            eprintln!("{:8.2} s {name}", begun.elapsed().as_secs_f64());
+        }
+        outcome
     }
 }

@@ -12,54 +12,85 @@ fn cpu(ensemble: Ensemble) -> Box<dyn Backend> {
     Box::new(Cpu::<f32>::new(ensemble))
 }
 
-#[test]
-fn every_observable_of_a_linear_network_is_exact() {
+/// Every observable of a network of this width.
+fn assert_exact(width: usize, kind: SamplerKind, readout: Readout) {
     let problem = problem();
     assert_eq!(problem.rank(), 4);
+    let mut setting = Setting { readout, ..Setting::new(kind, &[TEMPERATURE]) };
+    if kind == SamplerKind::Mala {
+        (setting.replicas, setting.draws) = (128, 3000);
+    }
+    let found = targets(&problem, network(width), &setting, 0, &exact(&problem, width), cpu);
+    assert_met(&format!("{kind:?}, readout {readout:?}, N1 = {width}"), &found);
+}
+
+#[test]
+fn every_observable_of_a_linear_network_is_exact() {
+    for (kind, readout) in [(SamplerKind::Malt, Readout::Integrated), (SamplerKind::Hmc, Readout::Sampled)] {
+        assert_exact(10, kind, readout);
+    }
+}
+
+#[test]
+#[ignore = "slow: statistical"]
+fn every_observable_of_a_linear_network_is_exact_by_every_sampler_at_every_width() {
     for width in [3, 10, 50] {
-        let exact = exact(&problem, width);
         for readout in [Readout::Integrated, Readout::Sampled] {
             for kind in [SamplerKind::Malt, SamplerKind::Hmc, SamplerKind::Mala] {
-                let mut setting = Setting { readout, ..Setting::new(kind, &[TEMPERATURE]) };
-                if kind == SamplerKind::Mala {
-                    (setting.replicas, setting.draws) = (128, 3000);
-                }
-                let found = targets(&problem, network(width), &setting, 0, &exact, cpu);
-                assert_met(&format!("{kind:?}, readout {readout:?}, N1 = {width}"), &found);
+                assert_exact(width, kind, readout);
             }
         }
     }
+}
+
+/// Every observable at the coldest of three temperatures that exchange states.
+fn assert_tempered(kind: SamplerKind, readout: Readout) {
+    let problem = problem();
+    let mut setting = Setting { tempering: true, readout, ..Setting::new(kind, &[3.0, 1.0, TEMPERATURE]) };
+    if kind == SamplerKind::Mala {
+        (setting.replicas, setting.draws) = (128, 2000);
+    }
+    let found = targets(&problem, network(10), &setting, 2, &exact(&problem, 10), cpu);
+    assert_met(&format!("tempered {kind:?}, readout {readout:?}"), &found);
 }
 
 #[test]
 fn replica_exchange_leaves_a_linear_network_exact() {
-    let problem = problem();
+    assert_tempered(SamplerKind::Malt, Readout::Integrated);
+}
+
+#[test]
+#[ignore = "slow: statistical"]
+fn replica_exchange_leaves_a_linear_network_exact_by_every_sampler() {
     for readout in [Readout::Integrated, Readout::Sampled] {
         for kind in [SamplerKind::Malt, SamplerKind::Hmc, SamplerKind::Mala] {
-            let mut setting = Setting { tempering: true, readout, ..Setting::new(kind, &[3.0, 1.0, TEMPERATURE]) };
-            if kind == SamplerKind::Mala {
-                (setting.replicas, setting.draws) = (128, 2000);
-            }
-            let found = targets(&problem, network(10), &setting, 2, &exact(&problem, 10), cpu);
-            assert_met(&format!("tempered {kind:?}, readout {readout:?}"), &found);
+            assert_tempered(kind, readout);
         }
     }
 }
 
-/// At a short step the biases of the unadjusted samplers are below the errors; at a long one they are not.
-#[test]
-fn unadjusted_samplers_meet_a_linear_network_at_short_steps_only() {
+/// At a short step the bias of an unadjusted sampler is below the errors; at a long one it is not.
+fn assert_biased_at_long_steps(kind: SamplerKind, short: f64, long: f64, draws: usize) {
     let problem = problem();
     let exact = exact(&problem, 10);
-    let sampled = |kind: SamplerKind, step_size: f64, draws: usize| {
+    let sampled = |step_size: f64| {
         let setting =
             Setting { step_size: Some(step_size), draws, replicas: 128, ..Setting::new(kind, &[TEMPERATURE]) };
         targets(&problem, network(10), &setting, 0, &exact, cpu)
     };
-    for (kind, short, long, draws) in [(SamplerKind::Baoab, 0.05, 0.28, 400), (SamplerKind::Ula, 1.5e-3, 0.05, 3000)] {
-        assert_met(&format!("{kind:?} at {short}"), &sampled(kind, short, draws));
-        assert_missed(&format!("{kind:?} at {long}"), &sampled(kind, long, draws));
-    }
+    assert_met(&format!("{kind:?} at {short}"), &sampled(short));
+    assert_missed(&format!("{kind:?} at {long}"), &sampled(long));
+}
+
+#[test]
+fn baoab_meets_a_linear_network_at_short_steps_only() {
+    assert_biased_at_long_steps(SamplerKind::Baoab, 0.05, 0.28, 400);
+}
+
+#[test]
+#[ignore = "slow: statistical, with short steps"]
+fn ula_meets_a_linear_network_at_short_steps_only() {
+    assert_biased_at_long_steps(SamplerKind::Ula, 1.5e-3, 0.05, 3000);
 }
 
 /// The large-N1 theory is not the exact answer at N1 = 3, and the test can tell.
@@ -95,6 +126,7 @@ fn sampled_evidence(width: usize, setting: &Setting, scale: f64) -> Vec<LogEvide
 
 /// ln p(y) at every temperature against the quadrature over q, with errors small enough to mean something.
 #[test]
+#[ignore = "slow: statistical, four ladders"]
 fn the_evidence_of_a_linear_network_is_exact() {
     let problem = problem();
     let ladder = [30.0, 10.0, 3.0, 1.0, 0.3, 0.1, 0.03];

@@ -80,7 +80,7 @@ fn every_case_is_the_run_that_it_would_be_alone() {
 #[test]
 fn an_interrupted_study_goes_on_where_it_was() {
     let dir = prepared();
-    let arguments = ["run", "--config", "study.toml", "--out", "all", "--draws", "3000"];
+    let arguments = ["run", "--config", "study.toml", "--out", "all", "--draws", "1200"];
     let mut child = featherm(dir.path(), &arguments).spawn().unwrap();
     await_file(&dir.path().join("all/relu-wide/config.toml"));
     signal(&child, "-INT");
@@ -91,7 +91,7 @@ fn an_interrupted_study_goes_on_where_it_was() {
     assert!(resumed.status.success(), "{}", stderr(&resumed));
     assert!(first == result(&dir.path().join("all/erf")), "a finished case is left alone");
 
-    let reference = output(dir.path(), &["run", "--config", "study.toml", "--out", "whole", "--draws", "3000"]);
+    let reference = output(dir.path(), &["run", "--config", "study.toml", "--out", "whole", "--draws", "1200"]);
     assert!(reference.status.success(), "{}", stderr(&reference));
     for case in ["erf", "relu-wide"] {
         assert!(result(&dir.path().join("all").join(case)) == result(&dir.path().join("whole").join(case)), "{case}");
@@ -99,7 +99,7 @@ fn an_interrupted_study_goes_on_where_it_was() {
     let more = output(dir.path(), &["resume", "all", "--draws", "+10"]);
     assert!(more.status.success(), "{}", stderr(&more));
     let (report, _) = result(&dir.path().join("all/relu-wide"));
-    assert_eq!(report["config"]["sampler"]["draws"], 3010);
+    assert_eq!(report["config"]["sampler"]["draws"], 1210);
 }
 
 #[test]

@@ -7,6 +7,7 @@ use featherm::config::Readout;
 use featherm::model::Activation;
 
 #[test]
+#[ignore = "slow: statistical"]
 fn chains_from_the_prior_and_from_a_cold_state_agree() {
     let starts = TwoStarts::new(Activation::Erf, 20, 40);
     for readout in [Readout::Integrated, Readout::Sampled] {

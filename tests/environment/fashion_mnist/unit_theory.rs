@@ -11,8 +11,14 @@ pub const TESTS: [(&str, fn()); 5] = [
     ("single_unit_meets_the_checked_numbers", single_unit_meets_the_checked_numbers),
     ("adaptive_meets_the_checked_numbers", adaptive_meets_the_checked_numbers),
     ("adaptive_meets_the_samples_of_whole_networks", adaptive_meets_the_samples_of_whole_networks),
-    ("adaptive_follows_whole_networks_where_units_exclude_each_other", adaptive_follows_whole_networks_where_units_exclude_each_other),
-    ("cold_networks_lose_the_single_unit_and_keep_the_adaptive_branch", cold_networks_lose_the_single_unit_and_keep_the_adaptive_branch),
+    (
+        "adaptive_follows_whole_networks_where_units_exclude_each_other",
+        adaptive_follows_whole_networks_where_units_exclude_each_other,
+    ),
+    (
+        "cold_networks_lose_the_single_unit_and_keep_the_adaptive_branch",
+        cold_networks_lose_the_single_unit_and_keep_the_adaptive_branch,
+    ),
 ];
 
 /// Standard errors by which a number may miss.

@@ -23,13 +23,13 @@ pub fn add(group: &mut Group) {
     group.fast("a_diverged_trajectory_is_rejected_and_forgotten", diverged);
     group.fast("lost_chains_stay_and_are_left_out", lost_chains);
     group.fast("chains_that_run_away_are_lost_as_on_the_cpu", runaway_chains);
-    group.fast("too_large_systems_leave_the_readout_sampled", too_large_systems);
+    group.slow("too_large_systems_leave_the_readout_sampled", too_large_systems);
     group.fast("broken_shaders_name_file_and_line", broken_shader);
     group.fast("too_large_ensembles_are_refused_with_numbers", refusal);
     group.fast("a_buffer_beyond_the_device_is_one_message", large_buffer);
     group.fast("a_panic_of_the_driver_is_one_message", driver_panic);
     group.fast("a_lost_device_is_one_message", lost_device);
-    group.fast("a_device_lost_in_a_run_leaves_its_checkpoint", lost_in_a_run);
+    group.slow("a_device_lost_in_a_run_leaves_its_checkpoint", lost_in_a_run);
 }
 
 /// What a run kept on its way, and how it ended.
@@ -150,8 +150,7 @@ fn broken_shader() -> Test {
 
 fn refusal() -> Test {
     let options = GpuOptions { binding_bytes: Some(1 << 12), ..BASE.options() };
-    let error =
-        on_device(BASE.ensemble(), options).err().ok_or("too large an ensemble was accepted")?.to_string();
+    let error = on_device(BASE.ensemble(), options).err().ok_or("too large an ensemble was accepted")?.to_string();
     assert!(error.contains("MiB") && error.contains("--width"), "{error}");
     let error = Gpu::new(&AdapterChoice::Name("no such device".into()), BASE.ensemble(), BASE.options());
     let error = error.err().ok_or("a device that does not exist was opened")?.to_string();

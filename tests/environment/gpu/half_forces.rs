@@ -10,7 +10,7 @@ use featherm::backend::{Backend, Ensemble, Mass, Move, Round, Scheme};
 use featherm::config::{Readout, SamplerKind};
 use libtest_mimic::Failed;
 
-use super::{BASE, Case, HALF_FORCES, SHARED_8};
+use super::{BASE, Case, HALF_FORCES_LARGE, SHARED_8};
 use crate::common::gpu::{info, on_device};
 use crate::{Group, Test, common};
 
@@ -41,9 +41,9 @@ fn rounds(ensemble: &Ensemble, count: u32, steps: u32) -> Vec<Round> {
 
 /// Adds the tests of this file.
 pub fn add(group: &mut Group) {
-    group.fast("half_forces::err_by_the_rounding_of_float16", rounding);
+    group.slow("half_forces::err_by_the_rounding_of_float16", rounding);
     group.slow("half_forces::cost_hardly_any_acceptance", acceptance);
-    group.fast("half_forces::that_overflow_are_rejected", overflow);
+    group.slow("half_forces::that_overflow_are_rejected", overflow);
     group.slow("half_forces::wrong_ones_leave_the_law", wrong_force);
     group.slow("half_forces::a_wrong_energy_is_seen", wrong_energy);
     for (case, readout) in common::posterior::Case::all().into_iter().zip([Readout::Sampled, Readout::Integrated]) {
@@ -63,7 +63,7 @@ fn start(ensemble: &Ensemble, options: GpuOptions) -> Result<Gpu, Failed> {
 fn rounding() -> Test {
     // A step long enough for its rounding in float32 not to matter.
     for scheme in [Scheme::Obabo { friction: 0.0, metropolis: false }, INTEGRATED] {
-        let ensemble = HALF_FORCES.ensemble();
+        let ensemble = HALF_FORCES_LARGE.ensemble();
         let places = |backend: &mut dyn Backend, beta: f64| -> Result<Vec<Vec<f64>>, Failed> {
             backend.run(&moves(&ensemble, scheme, beta, 0.3), &rounds(&ensemble, 1, 2))?;
             Ok(backend.weights()?.into_iter().map(|w| w.rotated).collect())
@@ -101,7 +101,7 @@ fn rounding() -> Test {
 
 /// The same trajectories with either forces, at three temperatures a factor of ten apart.
 fn acceptance() -> Test {
-    let case = Case { replicas: 16, ..HALF_FORCES };
+    let case = Case { replicas: 16, ..HALF_FORCES_LARGE };
     let ensemble = case.ensemble();
     for (name, scheme, step_size) in [("sampled", HMC, 0.15), ("integrated", INTEGRATED, 0.2)] {
         let accepted = |tiling| -> Result<Vec<[f64; 2]>, Failed> {

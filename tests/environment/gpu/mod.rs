@@ -15,7 +15,7 @@ use featherm::backend::cpu::Cpu;
 use featherm::backend::doctor::{Check, Tolerances, compare, doctor};
 use featherm::backend::gpu::tiling::Tiling;
 use featherm::backend::gpu::{Gpu, GpuOptions};
-use featherm::backend::{Ensemble, Mass, Move, Observation, Outcome, Parity, Round, Scheme};
+use featherm::backend::{Backend, Ensemble, Mass, Move, Observation, Outcome, Parity, Round, Scheme};
 use featherm::data::Task;
 use featherm::model::{Activation, Network, Problem};
 use featherm::noise::{Address, Purpose};
@@ -29,7 +29,7 @@ use crate::{Need, Test, Trials};
 pub fn add(trials: &mut Trials) {
     let need = Need { what: "graphics device", variable: "FEATHERM_REQUIRE_GPU", there: info().is_some() };
     let mut group = trials.group("gpu", &need);
-    group.fast("doctor_finds_nothing", || {
+    group.slow("doctor_finds_nothing", || {
         all_pass(&doctor(|ensemble| Ok(Box::new(on_device(ensemble, GpuOptions::default())?)))?)
     });
     parity::add(&mut group);
@@ -79,8 +79,21 @@ pub const BASE: Case = Case {
     half: false,
 };
 
-/// More than one tile along every side.
-pub const HALF_FORCES: Case = Case { name: "half_forces", units: 75, points: 67, dimension: 90, tiling: EMULATED, ..BASE };
+/// More than one tile of 16 along every side, and fewer units than points.
+pub const HALF_FORCES: Case = Case {
+    name: "half_forces",
+    units: 18,
+    points: 21,
+    dimension: 35,
+    temperatures: 2,
+    replicas: 2,
+    tiling: EMULATED,
+    ..BASE
+};
+
+/// More than one tile along every side of every product.
+pub const HALF_FORCES_LARGE: Case =
+    Case { name: "half_forces_large", units: 75, points: 67, dimension: 90, tiling: EMULATED, ..BASE };
 
 impl Case {
     pub fn ensemble(&self) -> Ensemble {
@@ -178,11 +191,7 @@ pub fn bits(gpu: &Gpu, outcomes: &[Outcome]) -> Result<Vec<Vec<u64>>, Failed> {
         .collect())
 }
 
-pub fn played(
-    case: Case,
-    scheme: Scheme,
-    options: GpuOptions,
-) -> Result<(Gpu, Vec<Vec<u64>>), Failed> {
+pub fn played(case: Case, scheme: Scheme, options: GpuOptions) -> Result<(Gpu, Vec<Vec<u64>>), Failed> {
     let ensemble = case.ensemble();
     let mut gpu = on_device(ensemble.clone(), options)?;
     let outcomes = gpu.run(&moves(&ensemble, scheme, 0.4), &rounds(&ensemble, 4, true))?;
@@ -198,4 +207,3 @@ pub fn exchanging(ensemble: &Ensemble) -> Vec<Round> {
         .for_each(|round| round.exchange = Some(if round.trajectory % 2 == 0 { Parity::Even } else { Parity::Odd }));
     rounds
 }
-

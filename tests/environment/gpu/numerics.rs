@@ -14,11 +14,11 @@ use crate::{Group, Test};
 
 /// Adds the tests of this file.
 pub fn add(group: &mut Group) {
-    group.fast("loops_stay_below_the_devices_limit", long_loops);
-    group.fast("a_million_gram_matrices_keep_full_precision", gram_precision);
+    group.slow("loops_stay_below_the_devices_limit", long_loops);
+    group.slow("a_million_gram_matrices_keep_full_precision", gram_precision);
     group.fast("the_energy_can_change_from_run_to_run", switched);
     group.fast("a_cold_system_has_the_cpus_energy", cold_system);
-    group.fast("the_largest_system_is_solved", largest_system);
+    group.slow("the_largest_system_is_solved", largest_system);
 }
 
 /// Moves by V and by L, at changing temperatures, one after another from where the last one ended.

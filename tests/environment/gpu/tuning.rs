@@ -32,7 +32,7 @@ pub fn add(group: &mut Group) {
         ("gram_matrices_leave_out_tiles_above_the_diagonal", one_triangle),
     ];
     for (name, test) in tests {
-        group.fast(format!("tuning::{name}"), move || test(info().ok_or("no device")?));
+        group.slow(format!("tuning::{name}"), move || test(info().ok_or("no device")?));
     }
 }
 
