@@ -37,6 +37,11 @@ pub fn rotation() -> u64 {
     *ROTATION
 }
 
+/// Whether the longest versions of tests are asked for, by `FEATHERM_TEST_LONG=1`.
+pub fn long() -> bool {
+    std::env::var("FEATHERM_TEST_LONG").is_ok_and(|value| value == "1")
+}
+
 /// A task from rows of inputs, with two classes by the sign of the label.
 pub fn task(x_train: &[Vec<f64>], y_train: &[f64], x_test: &[Vec<f64>]) -> Task {
     let matrix = |rows: &[Vec<f64>]| Array2::from_shape_fn((rows.len(), x_train[0].len()), |(i, j)| rows[i][j]);

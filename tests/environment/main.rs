@@ -84,6 +84,13 @@ impl Group<'_> {
         self.add(name.as_ref(), true, test);
     }
 
+    /// A test that runs only with `FEATHERM_TEST_LONG=1` too.
+    fn long(&mut self, name: impl AsRef<str>, test: impl FnOnce() -> Test + Send + 'static) {
+        if common::long() {
+            self.slow(name, test);
+        }
+    }
+
     fn add(&mut self, name: &str, slow: bool, test: impl FnOnce() -> Test + Send + 'static) {
         let name = format!("{}::{name}", self.name);
         let test = timed(name.clone(), test);

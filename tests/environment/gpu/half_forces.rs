@@ -10,7 +10,7 @@ use featherm::backend::{Backend, Ensemble, Mass, Move, Round, Scheme};
 use featherm::config::{Readout, SamplerKind};
 use libtest_mimic::Failed;
 
-use super::{BASE, Case, HALF_FORCES_LARGE, SHARED_8};
+use super::{BASE, Case, HALF_FORCES, HALF_FORCES_LARGE, SHARED_8};
 use crate::common::gpu::{info, on_device};
 use crate::{Group, Test, common};
 
@@ -42,13 +42,14 @@ fn rounds(ensemble: &Ensemble, count: u32, steps: u32) -> Vec<Round> {
 /// Adds the tests of this file.
 pub fn add(group: &mut Group) {
     group.slow("half_forces::err_by_the_rounding_of_float16", rounding);
-    group.slow("half_forces::cost_hardly_any_acceptance", acceptance);
+    group.slow("half_forces::cost_hardly_any_acceptance", || acceptance(Case { temperatures: 3, ..HALF_FORCES }));
+    group.long("half_forces::cost_hardly_any_acceptance_on_many_tiles", || acceptance(HALF_FORCES_LARGE));
     group.slow("half_forces::that_overflow_are_rejected", overflow);
     group.slow("half_forces::wrong_ones_leave_the_law", wrong_force);
     group.slow("half_forces::a_wrong_energy_is_seen", wrong_energy);
     for (case, readout) in common::posterior::Case::all().into_iter().zip([Readout::Sampled, Readout::Integrated]) {
         let name = format!("half_forces::meet_the_reference_posterior::{}::{readout:?}", case.activation);
-        group.slow(name, move || posterior(&case, readout));
+        group.long(name, move || posterior(&case, readout));
     }
     if info().is_some_and(|info| !info.cooperative) {
         group.fast("half_forces::need_cooperative_matrices", refused);
@@ -100,8 +101,8 @@ fn rounding() -> Test {
 }
 
 /// The same trajectories with either forces, at three temperatures a factor of ten apart.
-fn acceptance() -> Test {
-    let case = Case { replicas: 16, ..HALF_FORCES_LARGE };
+fn acceptance(case: Case) -> Test {
+    let case = Case { replicas: 16, ..case };
     let ensemble = case.ensemble();
     for (name, scheme, step_size) in [("sampled", HMC, 0.15), ("integrated", INTEGRATED, 0.2)] {
         let accepted = |tiling| -> Result<Vec<[f64; 2]>, Failed> {

@@ -25,7 +25,12 @@ pub fn add(group: &mut Group) {
         if case.tiling == SUBGROUP && !subgroups || case.tiling == COOPERATIVE && !matrices {
             continue;
         }
-        group.slow(format!("parity::{}", case.name), move || parity(case));
+        let name = format!("parity::{}", case.name);
+        if case.name == "subgroup_more_points" {
+            group.long(name, move || parity(case));
+        } else {
+            group.slow(name, move || parity(case));
+        }
     }
     if subgroups {
         let case = Case { tiling: SUBGROUP, ..BASE };
