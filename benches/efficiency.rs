@@ -8,11 +8,11 @@ mod common;
 use std::ops::ControlFlow;
 
 use common::measuring;
-use featherm::config::{
-    BackendChoice, DataSettings, Experiment, NetworkSettings, Order, Readout, SamplerKind, SamplerSettings, Settings,
-    TemperatureSettings,
-};
-use featherm::run::{RunError, run};
+use featherm::backend::BackendChoice;
+use featherm::config::{DataSettings, Experiment, NetworkSettings, SamplerSettings, Settings, TemperatureSettings};
+use featherm::data::Order;
+use featherm::sampler::{Readout, SamplerKind};
+use featherm::session::{RunError, run};
 
 const ROUNDS: u64 = 3;
 

@@ -13,9 +13,8 @@ use featherm::backend::gpu::tiling::Tiling;
 use featherm::backend::gpu::tuning::TILINGS;
 use featherm::backend::gpu::{AdapterChoice, Gpu, GpuOptions, adapters};
 use featherm::backend::{Backend, BackendError, Ensemble, Mass, Move, Round, Scheme};
-use featherm::data::Task;
-use featherm::model::{Activation, Network, Problem};
-use featherm::noise::{Address, Purpose};
+use featherm::model::{Activation, Network, Problem, Task};
+use featherm::numerics::noise::{Address, Purpose};
 use ndarray::{Array1, Array2};
 use serde_json::{Value, json};
 

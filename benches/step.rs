@@ -15,8 +15,8 @@ use criterion::{BenchmarkId, Criterion, Throughput};
 use featherm::backend::cpu::Cpu;
 use featherm::backend::{Backend, Ensemble, Mass, Move, Round, Scheme};
 use featherm::model::{Activation, Network, Problem};
-use featherm::noise::{Address, Purpose};
-use featherm::speed::Products;
+use featherm::numerics::noise::{Address, Purpose};
+use featherm::studies::speed::Products;
 
 /// Steps of one trajectory: with ten of them the full refreshment at its start is shared as in a run.
 const STEPS: u32 = 10;

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use featherm::config::{Experiment, preset};
-use featherm::run::run;
+use featherm::session::run;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut settings = preset("quick")?;

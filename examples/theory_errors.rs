@@ -13,15 +13,17 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::ops::ControlFlow;
 
+use featherm::backend::BackendChoice;
 use featherm::config::{
-    BackendChoice, DataSettings, Experiment, NetworkSettings, SamplerKind, SamplerSettings, Settings,
-    TemperatureSettings, TheorySettings,
+    DataSettings, Experiment, NetworkSettings, SamplerSettings, Settings, TemperatureSettings, TheorySettings,
 };
 use featherm::model::Activation;
-use featherm::report::{Document, Field};
-use featherm::run::{prepare, run};
+use featherm::numerics::estimate::Estimate;
+use featherm::results::{Document, Field};
+use featherm::sampler::SamplerKind;
+use featherm::session::{prepare, run};
 use featherm::theory::Kind;
-use featherm::theory::unit::{Estimate, Params, UnitPrediction};
+use featherm::theory::unit::{Params, UnitPrediction};
 
 const DATA: [(&str, &str); 3] = [("fashion-mnist", "2,4"), ("fashion-mnist", "0,6"), ("digits", "3,8")];
 const ACTIVATIONS: [Activation; 3] = [Activation::Erf, Activation::Relu, Activation::Tanh];

@@ -1,7 +1,7 @@
-// Counter-based noise, twin of src/noise.rs: Philox4x32-10 and Box–Muller. The words are the CPU's bit for bit, the normals agree
+// Counter-based noise, twin of src/numerics/noise.rs: Philox4x32-10 and Box–Muller. The words are the CPU's bit for bit, the normals agree
 // to rounding.
 
-// What a number is for: `Purpose` in src/noise.rs.
+// What a number is for: `Purpose` in src/numerics/noise.rs.
 const PRIOR = 0u;
 const REFRESH = 1u;
 const FRICTION = 2u;

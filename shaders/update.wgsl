@@ -7,7 +7,7 @@ const ULA = 2u;
 // Stays where it is: the gradient there is all that is wanted.
 const REST = 3u;
 
-// How the chains of one temperature move, as the host packs it (`layout::Motion`), followed by the inverse masses of W′, their inverse
+// How the chains of one temperature move, as the host packs it (`Motion` of src/backend/gpu/motion.rs), followed by the inverse masses of W′, their inverse
 // roots' reciprocals and the rotation of one step under the prior, 1 − cos ωh, sin(ωh)/(mω) and mω sin(ωh) (RV vectors each).
 struct Motion {
     scheme: u32,

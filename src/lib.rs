@@ -1,54 +1,48 @@
 //! featherm, the feature-learning thermometer: samples the Gibbs posterior of one-hidden-layer networks at temperature T and holds the
 //! samples against the statistical-mechanics theory of the proportional limit (Corti, Pacelli, Rotondo & Gherardi, arXiv 2508.20989).
 //!
-//! Data flows one way:
+//! Types and results lie at the bottom, settings, files and flags at the top, and imports go up this list never:
 //!
 //! ```text
-//! config ─▶ data ─▶ model::Problem ─┬─▶ theory ───────────────┐
-//!                                   └─▶ sampler ─▶ observables ┴─▶ compare ─▶ report, store
-//!                                         │ drives
-//!                                       backend
+//! host, numerics, stats ─▶ model ─┬─▶ data
+//!                                 ├─▶ theory ─▶ backend ─▶ sampler ─▶ config
+//!                                 └─▶ observables ─▶ compare ─▶ results ─▶ session ─▶ studies ─▶ report, store ─▶ cli
 //! ```
 //!
 //! | module | room for | knows nothing of |
 //! |---|---|---|
-//! | [`config`] | `Experiment`: the validated, resolved description of a run | files, devices |
-//! | [`data`] | sources, class selection, standardisation, split | networks |
-//! | [`model`] | activations with their Gaussian averages; `Problem`, the rotated, rank-reduced data | sampling, GPUs |
-//! | [`theory`] | order parameters and what follows from them, the measure of one unit, in float64 | samples |
-//! | [`sampler`] | warm-up, adaptation, draws, replica exchange | the device it drives |
-//! | [`backend`] | `trait Backend` and the devices that implement it, stage by stage | experiments, files (but for measured tilings) |
-//! | [`memory`] | what this machine can give | what it is for |
-//! | [`noise`] | counter-based random numbers, the same on every device | what they are for |
-//! | [`observables`] | the table of observables: name, measurement, theory value | devices |
+//! | [`host`] | this machine: its memory | what it is for |
+//! | [`numerics`] | wide loops, linear algebra, counter-based noise, histograms, numbers with errors | networks |
 //! | [`stats`] | ESS, R̂, nested R̂, MCSE, E-BFMI, drift | networks |
+//! | [`model`] | activations with their Gaussian averages; `Problem`, the rotated, rank-reduced data; classes | where data come from |
+//! | [`data`] | sources, class selection, standardisation, split | networks' training |
+//! | [`theory`] | order parameters and what follows from them, the measure of one unit, in float64 | samples |
+//! | [`backend`] | `trait Backend` and the devices that implement it, stage by stage | experiments, files (but for measured tilings) |
+//! | [`sampler`] | warm-up, adaptation, draws, replica exchange | the device it drives |
+//! | [`config`] | settings and `Experiment`, the validated, resolved description of a run | what becomes of it |
+//! | [`observables`] | the table of observables: name, measurement, theory value | devices |
 //! | [`compare`] | sampled ± MCSE beside each theory; the sampled evidence; the signatures and their confidence | plots |
-//! | [`report`] | the document of a run, the verdict on its temperatures, its table, its figures and its page | devices |
-//! | [`store`] | the run directory, its lock, its checkpoint | plots |
-//! | [`run`] | the whole job, from `Experiment` to `Document` | the command line |
-//! | [`bias`] | unadjusted samplers against an adjusted one | devices |
-//! | [`descent`] | noiseless gradient descent from prior draws, beside equilibrium | devices |
-//! | [`scaling`] | one experiment at many widths, and what is left of each theory's error | devices |
+//! | [`results`] | the document of a run, and the verdict on its temperatures | figures, files |
+//! | [`session`] | the whole job, from `Experiment` to `Document` | the command line |
+//! | [`studies`] | several runs that answer one question: scaling, descent, bias, speed | drawing |
+//! | [`report`] | the table, the figures and the page of a run | devices |
+//! | [`store`] | the run directory, its lock, its checkpoint | the loop |
 //! | [`cli`] | raw arguments, messages, exit codes | formulas |
 
 pub mod backend;
-pub mod bias;
 pub mod cli;
 pub mod compare;
 pub mod config;
 pub mod data;
-mod decompose;
-pub mod descent;
-pub mod memory;
+pub mod host;
 pub mod model;
-pub mod noise;
+pub mod numerics;
 pub mod observables;
 pub mod report;
-pub mod run;
+pub mod results;
 pub mod sampler;
-pub mod scaling;
-mod simd;
-pub mod speed;
+pub mod session;
 pub mod stats;
 pub mod store;
+pub mod studies;
 pub mod theory;

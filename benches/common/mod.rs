@@ -3,9 +3,8 @@
 
 use std::time::Instant;
 
-use featherm::data::Task;
-use featherm::model::Problem;
-use featherm::noise::{Address, Purpose};
+use featherm::model::{Problem, Task};
+use featherm::numerics::noise::{Address, Purpose};
 use ndarray::{Array1, Array2};
 
 /// Standard Gaussian inputs in `rank` dimensions, `points` ≥ `rank` of them, labelled by the sign of their first coordinate, with

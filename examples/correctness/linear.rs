@@ -1,8 +1,8 @@
 //! The exact finite-width posterior of a linear network under every sampler, precision and backend.
 
-use featherm::backend::{self, Backend, BackendError, Ensemble};
-use featherm::config::{BackendChoice, Precision, Readout, SamplerKind};
+use featherm::backend::{self, Backend, BackendChoice, BackendError, Ensemble, Precision};
 use featherm::model::Problem;
+use featherm::sampler::{Readout, SamplerKind};
 
 use crate::common::linear_network::{Exact, TEMPERATURE, exact, network, problem, targets};
 use crate::common::{MIN_ESS, SEED, Setting, Target, ensemble};

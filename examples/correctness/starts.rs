@@ -1,7 +1,7 @@
 //! Chains from the prior and chains planted in a cold state end in the same posterior.
 
-use featherm::config::Readout;
 use featherm::model::Activation;
+use featherm::sampler::Readout;
 
 use crate::common::MIN_ESS;
 use crate::common::two_starts::{OBSERVABLES, TEMPERATURE, TwoStarts, hasty, patient};

@@ -9,9 +9,8 @@ use super::{
     Backend, BackendError, Ensemble, Mass, Measurement, Move, Observation, Outcome, Parity, Round, Scheme, UnitTally,
     Weights,
 };
-use crate::data::Task;
-use crate::model::{Activation, Network, Problem};
-use crate::noise::{Address, Purpose};
+use crate::model::{Activation, Network, Problem, Task};
+use crate::numerics::noise::{Address, Purpose};
 
 /// How two backends compare in one stage.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]

@@ -1,7 +1,7 @@
-//! Where an ensemble of chains lives and moves: the interface that every device implements, and the CPU's implementation.
+//! Where an ensemble of chains lives and moves: the interface that every device implements, and the devices.
 //!
 //! Noise is shared by all backends. A normal is named by seed, [`Ensemble::chain_id`], trajectory, purpose, step and index
-//! ([`crate::noise::Address`]); blocks of weights take two steps, 2·slot for v (N1 normals) and 2·slot + 1 for W′ (N1·r, row-major):
+//! ([`crate::numerics::noise::Address`]); blocks of weights take two steps, 2·slot for v (N1 normals) and 2·slot + 1 for W′ (N1·r, row-major):
 //!
 //! | purpose | trajectory | slot |
 //! |---|---|---|
@@ -13,6 +13,7 @@
 //! | `Readout` | its number | step 0 for the prior draw of v (N1), step 1 for the noise of the labels (P): see [`Scheme::Marginal`] |
 //! | `Accept`, `Exchange` | its number | step 0, one uniform; an exchange is named by the chain at the lower index |
 
+mod choice;
 pub mod cpu;
 pub mod doctor;
 #[cfg(feature = "gpu")]
@@ -29,6 +30,7 @@ use thiserror::Error;
 
 use crate::model::{Network, Problem};
 
+pub use self::choice::{BackendChoice, Precision};
 pub use self::open::{Opened, lacking, memory_plan, open, tune};
 pub use self::tally::{CELLS, UnitTally};
 

@@ -5,8 +5,8 @@ mod footprint;
 use self::footprint::CpuMemory;
 use super::cpu::Cpu;
 use super::{Backend, BackendError, Ensemble};
-use crate::config::{BackendChoice, Precision};
-use crate::memory::NotEnough;
+use crate::backend::{BackendChoice, Precision};
+use crate::host::memory::NotEnough;
 
 /// An ensemble on its device.
 pub struct Opened {

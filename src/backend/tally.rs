@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 /// Cells of equal width in which a variable is counted, the middle one about zero: the grid of
-/// [`Density`](crate::theory::unit::Density).
-pub const CELLS: usize = crate::theory::unit::GRID;
+/// [`Density`](crate::numerics::histogram::Density).
+pub const CELLS: usize = crate::numerics::histogram::GRID;
 
 /// Sums over the units of one chain and over its observed draws.
 ///

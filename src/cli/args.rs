@@ -6,14 +6,16 @@ use clap::{Args, Parser, Subcommand};
 
 use super::Failure;
 use super::progress::Style;
+use crate::backend::{BackendChoice, Precision};
 use crate::config::{
-    BackendChoice, DataSettings, Experiment, NetworkSettings, Order, OutputSettings, Precision, Readout, SamplerKind,
-    SamplerSettings, Settings, Standardize, TemperatureSettings, TheorySettings, preset,
+    DataSettings, Experiment, NetworkSettings, OutputSettings, SamplerSettings, Settings, TemperatureSettings,
+    TheorySettings, preset,
 };
-use crate::data::recognise;
-use crate::descent;
+use crate::data::{Order, Standardize, recognise};
 use crate::model::Activation;
-use crate::scaling::Hold;
+use crate::sampler::{Readout, SamplerKind};
+use crate::studies::descent;
+use crate::studies::scaling::Hold;
 use crate::theory::Kind;
 
 /// The feature-learning thermometer: samples the Gibbs posterior of one-hidden-layer networks at temperature T and holds the samples

@@ -9,10 +9,10 @@ use super::args::{BenchArgs, BenchCommand, BiasArgs, SpeedArgs};
 use super::progress::Display;
 use super::{Failure, print, print_json};
 use crate::backend::StageTime;
-use crate::bias::{BiasRow, measure};
-use crate::config::Readout;
-use crate::run::tune;
-use crate::speed::{StepSpeed, add_run, steps_of};
+use crate::sampler::Readout;
+use crate::session::tune;
+use crate::studies::bias::{BiasRow, measure};
+use crate::studies::speed::{StepSpeed, add_run, steps_of};
 
 pub fn bench(arguments: &BenchArgs) -> Result<(), Failure> {
     match &arguments.command {

@@ -8,11 +8,11 @@ use super::args::DescendArgs;
 use super::progress::{Display, Style};
 use super::{Failure, json, print};
 use crate::config::{Experiment, Settings};
-use crate::descent::{Descent, DescentError, Spread, Track, descend as follow};
 use crate::report::inversion::sentences;
 use crate::report::page::descent_page;
-use crate::report::{Document, with_error};
+use crate::results::{Document, with_error};
 use crate::store::{RunDir, read_report, write_descent};
+use crate::studies::descent::{Descent, DescentError, Spread, Track, descend as follow};
 
 const SCHEMA: &str = "featherm.descent/1";
 

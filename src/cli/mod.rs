@@ -22,7 +22,7 @@ use serde::Serialize;
 
 use self::args::{Cli, Command};
 use crate::config::ConfigError;
-use crate::run::RunError;
+use crate::session::RunError;
 use crate::store::StoreError;
 
 /// Why a command did not end well; each has its exit code.

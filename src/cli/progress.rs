@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 
 use super::interrupt;
 use crate::observables::Recorder;
-use crate::report::short;
-use crate::run::{Live, live};
+use crate::results::short;
 use crate::sampler::{Phase, Progress};
+use crate::session::{Live, live};
 use crate::store::Claim;
 
 const SCHEMA: &str = "featherm.progress/1";

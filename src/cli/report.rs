@@ -6,7 +6,8 @@ use super::args::ReportArgs;
 use super::{Failure, print, study};
 use crate::report::figure::shown_temperature;
 use crate::report::page::{Named, overlay, page};
-use crate::report::{Document, plots, table};
+use crate::report::{plots, table};
+use crate::results::Document;
 use crate::store::{PAGE, StoreError, read_gram, read_report, read_vector, write_overlay, write_page};
 
 /// Where the page that compares runs goes without `--out`.

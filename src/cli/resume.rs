@@ -5,7 +5,7 @@ use super::progress::Style;
 use super::run::{admit, carry_out, record};
 use super::{Failure, print, study};
 use crate::config::{Experiment, Settings};
-use crate::run::Prepared;
+use crate::session::Prepared;
 use crate::store::{Checkpoint, RunDir};
 
 pub fn resume(arguments: &ResumeArgs) -> Result<(), Failure> {

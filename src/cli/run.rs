@@ -12,8 +12,8 @@ use crate::config::{Experiment, Settings};
 use crate::model::Problem;
 use crate::observables::Recorder;
 use crate::report::{plots, table};
-use crate::run::{Checkpoints, Job, Prepared, Run, RunError, load, memory_need};
 use crate::sampler::SamplerError;
+use crate::session::{Checkpoints, Job, Prepared, Run, RunError, load, memory_need};
 use crate::store::{
     Checkpoint, Origin, PAGE, RunDir, StoreError, read_report, write_arrays, write_draws, write_table, write_weights,
 };
@@ -74,11 +74,13 @@ pub fn carry_out(
     from: Option<Checkpoint>,
     style: Style,
 ) -> Result<(), Failure> {
-    let run = sample(experiment, prepared, dir, from, style).map_err(|error| abandon(dir, error))?;
+    let run = sample(experiment, prepared, dir, from, style).map_err(|stopped| abandon(dir, stopped))?;
     let written = write_results(dir, prepared, &run);
     print(&table(&run.document));
     print(&plots(&run.document));
-    written.and(run.kept).map_err(|error| Failure::Failed(error.to_string()))?;
+    let failed = |error: &dyn std::fmt::Display| Failure::Failed(error.to_string());
+    written.map_err(|error| failed(&error))?;
+    run.kept.map_err(|error| failed(&error))?;
     print(&format!("report: {}\n", dir.path().join(written_page(dir.path(), style)).display()));
     if run.document.interrupted {
         let dir = dir.path().display();
@@ -97,8 +99,22 @@ fn write_results(dir: &RunDir, prepared: &Prepared, run: &Run) -> Result<(), Sto
     dir.write_report(&run.document)
 }
 
+/// Why a run did not come to its end.
+enum Stopped {
+    /// Its checkpoint is not of this run.
+    Refused(StoreError),
+    Failed(RunError),
+}
+
 /// Clears away what came to nothing, and says where there is something to go on from.
-fn abandon(dir: &RunDir, error: RunError) -> Failure {
+fn abandon(dir: &RunDir, stopped: Stopped) -> Failure {
+    let error = match stopped {
+        Stopped::Failed(error) => error,
+        Stopped::Refused(error) => {
+            dir.claim().abandon();
+            return error.into();
+        }
+    };
     if matches!(error, RunError::Sampler(SamplerError::Diverged { .. })) {
         // It would come to the same end again.
         dir.claim().forget_checkpoint();
@@ -136,25 +152,25 @@ fn sample(
     dir: &RunDir,
     from: Option<Checkpoint>,
     style: Style,
-) -> Result<Run, RunError> {
+) -> Result<Run, Stopped> {
     // Before the theory, which may take its time: a Ctrl-C there is answered too.
     let mut display = Display::new(Some(dir.claim().clone()), style);
     let job = Job::new(experiment, prepared);
-    let mut opened = job.open()?;
+    let mut opened = job.open().map_err(Stopped::Failed)?;
     let origin = Origin::new(experiment, &prepared.problem, &opened.backend.device());
-    let from = from.map(|checkpoint| checkpoint.into_state(&origin)).transpose()?;
+    let from = from.map(|checkpoint| checkpoint.into_state(&origin)).transpose().map_err(Stopped::Refused)?;
     if let Some(note) = &opened.note {
         style.say(note);
     }
     let every = Duration::from_secs_f64(experiment.checkpoint_every);
-    let mut keep = |state: &[u8]| Checkpoint::write(dir, &origin, state);
+    let mut keep = |state: &[u8]| Ok(Checkpoint::write(dir, &origin, state)?);
     let checkpoints = Checkpoints { from, every, keep: &mut keep };
     let watch = |state, recorder: &Recorder| display.watch(state, recorder, &experiment.temperatures);
     let result = job.sample(opened.backend.as_mut(), watch, Some(checkpoints));
     display.finish();
     result.map_err(|error| match error {
-        RunError::Saved(reason) => Checkpoint::refusal(dir, &reason).into(),
-        error => error,
+        RunError::Saved(reason) => Stopped::Refused(Checkpoint::refusal(dir, &reason)),
+        error => Stopped::Failed(error),
     })
 }
 

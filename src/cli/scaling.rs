@@ -6,8 +6,8 @@ use std::fmt::Write;
 use super::args::ScalingArgs;
 use super::progress::Display;
 use super::{Failure, print, print_json};
-use crate::report::short;
-use crate::scaling::{Scaling, ScalingRow, Verdict, measure};
+use crate::results::short;
+use crate::studies::scaling::{Scaling, ScalingRow, Verdict, measure};
 
 pub fn scaling(arguments: &ScalingArgs) -> Result<(), Failure> {
     let experiment = arguments.experiment.experiment()?;
@@ -97,7 +97,7 @@ fn per_cent(value: Option<(f64, f64)>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scaling::{Hold, Judged, Line, Size};
+    use crate::studies::scaling::{Hold, Judged, Line, Size};
 
     fn scaling(converged: bool, verdict: Verdict) -> Scaling {
         let size = |width, converged| Size {

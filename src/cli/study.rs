@@ -8,9 +8,10 @@ use super::resume::{draws, go_on};
 use super::run::{admit, begin, carry_out, create};
 use super::{Failure, print};
 use crate::config::{Case, Experiment, Settings};
+use crate::report::findings;
 use crate::report::page::{Named, overlay};
-use crate::report::{Document, findings};
-use crate::run::Prepared;
+use crate::results::Document;
+use crate::session::Prepared;
 use crate::store::{PAGE, RunDir, read_report, write_page};
 
 /// Runs every case of `settings`, one after the other. Bad input in any of them is found before anything is written.

@@ -4,11 +4,13 @@ use serde_json::{Map, Value, json};
 
 use super::args::TheoryArgs;
 use super::{Failure, print, print_json};
+use crate::numerics::estimate::Estimate;
 use crate::observables::{Entry, Observable, TestSet, entries, suffix};
+use crate::report::aligned;
 use crate::report::figure::Numbers;
-use crate::report::{UnitReport, aligned, short, with_error};
-use crate::run::prepare;
-use crate::theory::unit::{Estimate, Params, UnitPrediction, doubt};
+use crate::results::{UnitReport, short, with_error};
+use crate::session::prepare;
+use crate::theory::unit::{Params, UnitPrediction, doubt};
 use crate::theory::{Kind, Prediction, failure_messages};
 
 pub fn theory(arguments: &TheoryArgs) -> Result<(), Failure> {

@@ -8,9 +8,9 @@ use super::densities::whole;
 use super::measured::{Measured, finite};
 use crate::backend::UnitTally;
 use crate::model::Problem;
+use crate::numerics::estimate::Estimate;
 use crate::stats::jackknife;
 use crate::theory::Kind;
-use crate::theory::unit::Estimate;
 
 /// ⟨v w⟩ of one temperature.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -137,7 +137,7 @@ fn chain_vectors(tallies: &[UnitTally]) -> Vec<Vec<f64>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::noise::{Address, Purpose};
+    use crate::numerics::noise::{Address, Purpose};
 
     /// Chains that scatter by `noise` about `mean`.
     fn tallies(mean: &[f64], noise: f64, seed: u64) -> Vec<UnitTally> {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::measured::finite;
 use crate::backend::{CELLS, UnitTally};
-use crate::theory::unit::Density;
+use crate::numerics::histogram::Density;
 
 /// Densities of v and w·û over all units, chains and draws of one temperature.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -172,7 +172,7 @@ impl Counted {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::noise::{Address, Purpose};
+    use crate::numerics::noise::{Address, Purpose};
 
     /// Standard normals of `chains` chains, counted as a backend does, shifted and scaled.
     fn tallies(chains: u32, shift: f64, scale: f64) -> Vec<UnitTally> {

@@ -156,7 +156,7 @@ impl<'a> Displaced<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::noise::{Address, Purpose};
+    use crate::numerics::noise::{Address, Purpose};
 
     const POINTS: usize = 12;
 

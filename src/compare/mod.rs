@@ -12,9 +12,10 @@ mod spectrum;
 use rayon::prelude::*;
 
 use crate::backend::PredictiveBatch;
+use crate::numerics::estimate::Estimate;
 use crate::observables::{Entry, SampledTemperature};
 use crate::stats::{Chains, ShapeError, Summary, nested_rhat};
-use crate::theory::unit::{Estimate, UnitPrediction};
+use crate::theory::unit::UnitPrediction;
 use crate::theory::{Kind, Prediction};
 
 pub use correlation::{ReadoutWeightVector, VectorAgreement, in_input_space, readout_weight_vector};
@@ -230,9 +231,15 @@ mod tests {
         // 20 planned batches of 10 draws, 24 chains; batch means scatter by one about zero, except a last, cut-short one.
         let noise = |chain: usize, index: usize| {
             let mut z = [0.0f64; 4];
-            let purpose = crate::noise::Purpose::Prior;
-            crate::noise::Address { seed: 3, chain: chain as u32, trajectory: index as u32, step: 0, purpose }
-                .normals(&mut z);
+            let purpose = crate::numerics::noise::Purpose::Prior;
+            crate::numerics::noise::Address {
+                seed: 3,
+                chain: chain as u32,
+                trajectory: index as u32,
+                step: 0,
+                purpose,
+            }
+            .normals(&mut z);
             z[0]
         };
         let run = |full: usize, rest: usize| -> Summary {

@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::measured::{Measured, finite};
 use crate::backend::PredictiveBatch;
+use crate::numerics::estimate::Estimate;
 use crate::stats::jackknife;
-use crate::theory::unit::{Estimate, UnitPrediction};
+use crate::theory::unit::UnitPrediction;
 use crate::theory::{Kind, Prediction};
 
 /// Probabilities of the predictive intervals, and the standard deviations that a Gaussian's reach.
@@ -187,7 +188,7 @@ fn agreement(sampled: &[Point], errors: &[f64], theory: &[Estimate]) -> Predicto
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::noise::{Address, Purpose};
+    use crate::numerics::noise::{Address, Purpose};
 
     const POINTS: usize = 400;
 

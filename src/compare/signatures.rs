@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::noise::{Address, Purpose};
+use crate::numerics::noise::{Address, Purpose};
 
 /// D² of one pair of classes along the ladder.
 #[derive(Debug)]
@@ -60,7 +60,7 @@ pub struct TheoryMaximum {
     pub value: f64,
     /// Whether it lies strictly inside the temperatures at which the theory has a solution.
     pub interior: bool,
-    /// At which end it lies where it is not inside; `None` also in reports of earlier versions.
+    /// At which end it lies where it is not inside; `None` inside.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end: Option<End>,
 }
@@ -281,7 +281,6 @@ mod tests {
         assert_eq!(end(&[1.0, 2.0, 1.0], 0), None, "inside");
     }
 
-    /// Reports of earlier versions do not say which end.
     #[test]
     fn a_maximum_without_its_end_is_read() {
         let old: TheoryMaximum = serde_json::from_str(r#"{"temperature":3.0,"value":0.5,"interior":false}"#).unwrap();

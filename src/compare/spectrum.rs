@@ -17,7 +17,7 @@ use faer::Mat;
 use serde::{Deserialize, Serialize};
 
 use super::measured::{Measured, finite};
-use crate::decompose::eigen;
+use crate::numerics::linalg::eigen;
 use crate::stats::jackknife;
 
 /// Eigenvalues of which more is said.
@@ -141,7 +141,7 @@ fn prior_band(rank: f64, samples: f64, lambda0: f64) -> [f64; 2] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::noise::{Address, Purpose};
+    use crate::numerics::noise::{Address, Purpose};
 
     const RANK: usize = 30;
     const BLOCKS: usize = 8;

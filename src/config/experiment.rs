@@ -1,78 +1,12 @@
 //! From [`Settings`] to the validated [`Experiment`], and back for the record.
 
-use serde::{Deserialize, Serialize};
-
 use super::parse::{self, MAX_TEMPERATURES};
-use super::{ClassGroup, ConfigError, DataConfig, Order, Settings, Standardize, Teacher, TeacherKind};
+use super::{ConfigError, Settings};
+use crate::backend::{BackendChoice, Precision};
+use crate::data::{ClassGroup, DataConfig, Order, Standardize, Teacher, TeacherKind};
 use crate::model::{Activation, Network};
+use crate::sampler::{Readout, SamplerKind};
 use crate::theory::Kind;
-
-/// The sampler: a named case of one family of trajectories.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub enum SamplerKind {
-    /// Metropolis-adjusted Langevin trajectories (Riou-Durand & Vogrinc 2022).
-    Malt,
-    /// Hamiltonian Monte Carlo: no friction, jittered trajectory length.
-    Hmc,
-    /// Metropolis-adjusted Langevin algorithm: one step per trajectory.
-    Mala,
-    /// Unadjusted underdamped Langevin, BAOAB splitting; biased at order h².
-    Baoab,
-    /// Unadjusted overdamped Langevin, the update of the field's scripts; biased at order h.
-    Ula,
-}
-
-impl SamplerKind {
-    /// Whether trajectories are accepted or rejected, so that draws are exact.
-    pub fn adjusted(self) -> bool {
-        matches!(self, Self::Malt | Self::Hmc | Self::Mala)
-    }
-
-    /// Whether warm-up chooses the number of steps of a trajectory: `mala` has one by definition, and for `ula` steps between draws
-    /// are mere thinning.
-    pub fn tunes_steps(self) -> bool {
-        matches!(self, Self::Malt | Self::Hmc | Self::Baoab)
-    }
-}
-
-/// What an adjusted sampler does with the readout.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub enum Readout {
-    /// v is integrated out of the energy that moves W, and drawn from its exact law given W after every trajectory.
-    Integrated,
-    /// v moves beside W.
-    Sampled,
-}
-
-/// Which device runs the chains.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub enum BackendChoice {
-    /// A hardware GPU if there is one, else the CPU.
-    #[default]
-    Auto,
-    /// A graphics device, software ones included if named or if there is no other.
-    Gpu,
-    Cpu,
-}
-
-/// Precision of the chains.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub enum Precision {
-    /// float32 state and products, float64 energies and sums.
-    #[default]
-    F32,
-    /// float64 throughout, to check float32 against; CPU only.
-    F64,
-    /// float32 with activations and slopes stored in float16, half the memory and traffic of the largest buffers; GPU only.
-    F16,
-    /// float32 with forces within a trajectory from products of float16 inputs on cooperative matrices (tensor cores); energies and the last force of a
-    /// trajectory stay float32, so that the law stays exact. GPU only, where wgpu's experimental feature is there.
-    F16Matrix,
-}
 
 /// The `[sampler]` part of an experiment.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,6 +1,5 @@
 //! `Experiment`: the validated, fully resolved description of a run; knows nothing of files or devices.
 
-mod data;
 mod error;
 mod experiment;
 mod parse;
@@ -8,9 +7,8 @@ mod presets;
 mod settings;
 mod study;
 
-pub use data::{ClassGroup, DataConfig, Order, Standardize, Teacher, TeacherKind};
 pub use error::ConfigError;
-pub use experiment::{BackendChoice, Experiment, Precision, Readout, SamplerConfig, SamplerKind};
+pub use experiment::{Experiment, SamplerConfig};
 pub use presets::preset;
 pub use settings::{
     CaseSettings, DataSettings, NetworkSettings, OutputSettings, SamplerSettings, Settings, TemperatureSettings,

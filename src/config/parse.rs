@@ -1,6 +1,7 @@
 //! The small notations inside settings: groups of classes and ranges of temperatures.
 
-use super::{ClassGroup, ConfigError};
+use super::ConfigError;
+use crate::data::ClassGroup;
 
 /// `a,b` (one label for +1, one for −1) or `a,b/c,d` (labels of the first group +1, of the second −1).
 pub fn classes(text: &str) -> Result<Vec<ClassGroup>, ConfigError> {

@@ -2,8 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{BackendChoice, Order, Precision, Readout, SamplerKind, Standardize};
+use crate::backend::{BackendChoice, Precision};
+use crate::data::{Order, Standardize};
 use crate::model::Activation;
+use crate::sampler::{Readout, SamplerKind};
 use crate::theory::Kind;
 
 /// One source of settings, in the shape of the TOML file. What is `None` is left to the source below.

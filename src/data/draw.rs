@@ -1,4 +1,4 @@
-//! Which random number of the data room lives at which address of [`crate::noise`].
+//! Which random number of the data room lives at which address of [`crate::numerics::noise`].
 //!
 //! All carry [`Purpose::Data`]. The `trajectory` word is the [`Stream`], the `step` word the [`Part`], and the `chain` word counts
 //! rows: the point, the hidden unit of a teacher, or the position in a shuffle. So point i is the same whatever P is, and training
@@ -6,8 +6,8 @@
 
 use ndarray::Array1;
 
-use crate::config::Order;
-use crate::noise::{Address, Purpose};
+use crate::data::Order;
+use crate::numerics::noise::{Address, Purpose};
 
 /// What is drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,7 +72,7 @@ pub(super) fn choose(n: usize, count: usize, order: Order, seed: u64, part: Part
         let draws = Draws { seed, stream: Stream::Shuffle, part };
         for i in 0..count {
             let remaining = n - i;
-            // A 53-bit uniform may round up to 1.
+            // The product may round up to `remaining`.
             let offset = ((draws.uniform(i) * remaining as f64) as usize).min(remaining - 1);
             indices.swap(i, i + offset);
         }

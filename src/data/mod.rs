@@ -13,6 +13,7 @@
 
 pub mod catalog;
 mod cifar;
+mod config;
 mod digits;
 mod draw;
 mod error;
@@ -31,33 +32,13 @@ mod teacher;
 
 use std::path::{Path, PathBuf};
 
-use ndarray::{Array, Array1, Array2, Dimension};
+use ndarray::{Array, Dimension};
 
+pub use config::{ClassGroup, DataConfig, Order, Standardize, Teacher, TeacherKind};
 pub use error::DataError;
 
-use crate::config::DataConfig;
+use crate::model::Task;
 use locate::{Environment, Named};
-
-/// Labelled points ready for a network.
-#[derive(Debug, Clone)]
-pub struct Task {
-    /// Where the data came from, for reports.
-    pub name: String,
-    /// Training inputs, shape (P, N0).
-    pub x_train: Array2<f64>,
-    /// Training labels, length P.
-    pub y_train: Array1<f64>,
-    /// Index into `class_names` of every training point.
-    pub class_train: Vec<usize>,
-    /// Test inputs, shape (P*, N0); P* may be 0.
-    pub x_test: Array2<f64>,
-    /// Test labels, length P*.
-    pub y_test: Array1<f64>,
-    /// Index into `class_names` of every test point.
-    pub class_test: Vec<usize>,
-    /// Original label of every class, in the order the classes were named.
-    pub class_names: Vec<String>,
-}
 
 /// Loads, selects, splits and standardises the data of a run. The same configuration, seed and files give the same task.
 ///

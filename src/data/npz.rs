@@ -19,10 +19,11 @@ use ndarray_npy::npy::header::Header;
 use ndarray_npy::{ReadNpyExt, ReadableElement};
 use zip::ZipArchive;
 
+use super::DataError;
 use super::draw::{Part, choose};
 use super::labels::{Classes, Signs, check_filled, sign_classes};
-use super::{DataError, Task};
-use crate::config::{DataConfig, Order};
+use crate::data::{DataConfig, Order};
+use crate::model::Task;
 
 const NO_TRAINING_POINT: &str = "give it one, raise --train, or change --order or --seed";
 

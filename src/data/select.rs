@@ -2,10 +2,11 @@
 
 use ndarray::{Array1, Array2};
 
+use super::DataError;
 use super::draw::{Part, choose};
 use super::labels::check_filled;
-use super::{DataError, Task};
-use crate::config::{ClassGroup, DataConfig};
+use crate::data::{ClassGroup, DataConfig};
+use crate::model::Task;
 
 /// Images as a file holds them, one byte per pixel, row after row.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -182,7 +183,7 @@ mod tests {
 
     #[test]
     fn a_seeded_split_is_disjoint_reproducible_and_depends_on_the_seed() {
-        let config = DataConfig { order: crate::config::Order::Seeded, ..file_order(5, 3, &[&[0], &[1]]) };
+        let config = DataConfig { order: crate::data::Order::Seeded, ..file_order(5, 3, &[&[0], &[1]]) };
         let of = |seed| split(&source(false), &config, seed).unwrap();
         let first = of(1);
         let points: Vec<f64> = first.x_train.iter().chain(&first.x_test).copied().collect();

@@ -2,8 +2,9 @@
 
 use ndarray::{ArrayView, Axis, Dimension};
 
-use super::{DataError, Task};
-use crate::config::Standardize;
+use super::DataError;
+use crate::data::Standardize;
+use crate::model::Task;
 
 /// x ← (x − mean)/sd with the population standard deviation, as [`Standardize`] says.
 ///

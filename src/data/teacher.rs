@@ -6,10 +6,11 @@
 
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
 
+use super::DataError;
 use super::draw::{Draws, Part, Stream};
 use super::labels::{Signs, sign_classes};
-use super::{DataError, Task};
-use crate::config::{DataConfig, Teacher, TeacherKind};
+use crate::data::{DataConfig, Teacher, TeacherKind};
+use crate::model::Task;
 
 /// The most numbers one array of a teacher may hold (16 GiB).
 const LARGEST: usize = 1 << 31;
@@ -293,7 +294,7 @@ mod tests {
             (refuse(Linear, &|c| c.train = None), "--train 100"),
             (refuse(Linear, &|c| c.train = Some(0)), "at least 1"),
             (refuse(Linear, &|c| c.train = Some(1)), "has no training point among the 1"),
-            (refuse(Linear, &|c| c.classes = vec![crate::config::ClassGroup(vec![1])]), "leave --classes out"),
+            (refuse(Linear, &|c| c.classes = vec![crate::data::ClassGroup(vec![1])]), "leave --classes out"),
         ] {
             assert!(message.contains(told) && !message.contains('\n'), "{message:?} does not say {told:?}");
         }

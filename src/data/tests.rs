@@ -4,7 +4,7 @@ use ndarray::array;
 use ndarray_npy::NpzWriter;
 
 use super::*;
-use crate::config::{ClassGroup, Order, Standardize, Teacher, TeacherKind};
+use crate::data::{ClassGroup, Order, Standardize, Teacher, TeacherKind};
 
 /// A configuration without classes, points or standardisation.
 pub(super) fn config(source: &str) -> DataConfig {

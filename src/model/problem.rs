@@ -4,8 +4,8 @@ use faer::Mat;
 use thiserror::Error;
 
 use super::Activation;
-use crate::data::Task;
-use crate::decompose::{Svd, singular_values};
+use crate::model::Task;
+use crate::numerics::linalg::{Svd, singular_values};
 
 /// The one-hidden-layer network f(x) = (1/√N1) Σ_i v_i σ(w_i·x/√N0) with Gaussian priors w ~ N(0, 1/λ0), v ~ N(0, 1/λ1).
 #[derive(Debug, Clone, Copy, PartialEq)]

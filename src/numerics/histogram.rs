@@ -2,8 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::theory::Prediction;
-
 /// Points of a grid, odd to have one at zero.
 pub const GRID: usize = 61;
 
@@ -13,13 +11,6 @@ const REACH: f64 = 4.5;
 /// How far the grid of a density reaches from zero, for a weight of this second moment.
 pub fn reach(second_moment: f64) -> f64 {
     REACH * second_moment.max(0.0).sqrt()
-}
-
-impl Prediction {
-    /// Reaches of the grids of v and w·û, on which all densities at this temperature are given.
-    pub fn density_reaches(&self) -> [f64; 2] {
-        [self.readout_second_moment, self.weight_second_moment_along_u].map(reach)
-    }
 }
 
 /// A density on a grid, with its Monte Carlo error at every point. Where draws were counted it is the mean density over the cell about a

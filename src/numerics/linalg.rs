@@ -8,7 +8,9 @@ use faer::linalg::cholesky::llt::factor::{cholesky_in_place, cholesky_in_place_s
 use faer::linalg::cholesky::llt::inverse::{inverse, inverse_scratch};
 use faer::linalg::evd::{ComputeEigenvectors, self_adjoint_evd, self_adjoint_evd_scratch};
 use faer::linalg::svd::{ComputeSvdVectors, svd, svd_scratch};
-use faer::{Mat, MatRef, Par};
+use faer::{ColRef, Mat, MatRef, Par};
+
+use super::simd::vectorize;
 
 /// Entries below which work is not split.
 const SMALL: usize = 1 << 20;
@@ -70,10 +72,39 @@ pub(crate) fn inverse_of_positive(matrix: MatRef<'_, f64>) -> Option<Mat<f64>> {
     Some(result)
 }
 
+/// xᵀy.
+pub(crate) fn dot(x: &[f64], y: &[f64]) -> f64 {
+    sum_of([x, y], |[x, y]| x * y)
+}
+
+/// Σ_i f(a_i, b_i, …) over vectors of equal length in eight partial sums: a fixed order that vectorises.
+pub(crate) fn sum_of<const K: usize>(vectors: [&[f64]; K], f: impl Fn([f64; K]) -> f64) -> f64 {
+    const LANES: usize = 8;
+    vectorize!({
+        let split = vectors.map(|vector| vector.as_chunks::<LANES>());
+        let length = split.iter().map(|(chunks, _)| chunks.len()).min().unwrap_or(0);
+        let mut sums = [0.0; LANES];
+        for c in 0..length {
+            let chunk: [[f64; LANES]; K] = std::array::from_fn(|k| split[k].0[c]);
+            for l in 0..LANES {
+                sums[l] += f(std::array::from_fn(|k| chunk[k][l]));
+            }
+        }
+        let rest = split.iter().map(|(_, rest)| rest.len()).min().unwrap_or(0);
+        let tail: f64 = (0..rest).map(|l| f(std::array::from_fn(|k| split[k].1[l]))).sum();
+        sums.iter().sum::<f64>() + tail
+    })
+}
+
+/// The product of a matrix and a vector.
+pub(crate) fn multiply(matrix: MatRef<'_, f64>, x: &[f64]) -> Vec<f64> {
+    (matrix * ColRef::from_slice(x)).iter().copied().collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::noise::{Address, Purpose};
+    use crate::numerics::noise::{Address, Purpose};
 
     fn random(rows: usize, columns: usize) -> Mat<f64> {
         let mut noise = vec![0.0; rows * columns];

@@ -3,7 +3,7 @@
 //! Philox4x32-10 (Salmon, Moraes, Dror, Shaw, SC 2011, the Random123 generator) keyed by the seed. Because nothing is carried from
 //! draw to draw, a chain sees the same noise whether it runs alone or with a thousand others, on any number of threads.
 
-use crate::simd::{fused, mul_add, polynomial};
+use crate::numerics::simd::{fused, mul_add, polynomial};
 
 /// What a random number is for: distinct purposes never share a counter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,8 +19,6 @@ pub enum Purpose {
     Accept = 3,
     /// The part of the test points outside the span of the training inputs.
     Complement = 4,
-    /// Jitter of the trajectory length.
-    Length = 5,
     /// Bootstrap resampling of chains.
     Bootstrap = 6,
     /// Synthetic data and the random choice of points.

@@ -7,7 +7,7 @@ use pulp::{Arch, NullaryFnOnce, Simd, WithSimd};
 /// What it calls must be `#[inline(always)]`: code that stays a function of its own is compiled for the oldest processor.
 macro_rules! vectorize {
     ($body:expr) => {
-        $crate::simd::run(
+        $crate::numerics::simd::run(
             #[inline(always)]
             || $body,
         )
@@ -18,12 +18,12 @@ pub(crate) use vectorize;
 /// As [`vectorize!`], of an expression with a constant that says whether [`mul_add`] may round once: `fused!(FMA => f::<FMA>(x))`.
 macro_rules! fused {
     ($fma:ident => $body:expr) => {
-        if $crate::simd::has_fma() {
+        if $crate::numerics::simd::has_fma() {
             const $fma: bool = true;
-            $crate::simd::vectorize!($body)
+            $crate::numerics::simd::vectorize!($body)
         } else {
             const $fma: bool = false;
-            $crate::simd::vectorize!($body)
+            $crate::numerics::simd::vectorize!($body)
         }
     };
 }

@@ -4,8 +4,9 @@
 mod recorder;
 
 use crate::backend::Measurement;
-use crate::model::Problem;
-use crate::theory::unit::{Estimate, UnitPrediction};
+use crate::model::{Problem, class_pairs};
+use crate::numerics::estimate::Estimate;
+use crate::theory::unit::UnitPrediction;
 use crate::theory::{Kind, Prediction};
 
 pub use recorder::{ChainSeries, Recorded, Recorder, SampledTemperature, Series};
@@ -99,7 +100,7 @@ impl Observable {
         }
     }
 
-    /// The symbol of THEORY and of the tables.
+    /// The symbol in formulas and tables.
     pub fn symbol(self) -> &'static str {
         match self {
             Self::TrainLoss => "⟨L⟩/P",
@@ -244,11 +245,6 @@ pub fn entries(class_names: &[String], test: TestSet) -> Vec<Entry> {
 pub fn suffix(class_names: &[String], classes: &[usize]) -> String {
     let labels: Vec<&str> = classes.iter().map(|&class| class_names[class].as_str()).collect();
     if class_names.len() > 2 && !labels.is_empty() { format!("[{}]", labels.join(",")) } else { String::new() }
-}
-
-/// Pairs a < b in the order (0,1), (0,2), …, (1,2), ….
-pub fn class_pairs(classes: usize) -> impl Iterator<Item = (usize, usize)> {
-    (0..classes).flat_map(move |a| (a + 1..classes).map(move |b| (a, b)))
 }
 
 #[cfg(test)]

@@ -4,9 +4,9 @@
 use super::figure::ladder::{Quantity, element};
 use super::figure::{Numbers, distance_quantities};
 use super::page::Named;
-use super::table::{aligned, short, with_error};
-use super::{Document, TemperatureReport};
+use super::table::aligned;
 use crate::compare::End;
+use crate::results::{Document, Field, TemperatureReport, short, with_error};
 use crate::theory::Kind;
 
 /// The theories that finite width is held against.
@@ -122,7 +122,7 @@ fn mean_deviation(at: &TemperatureReport, kind: Kind) -> Option<f64> {
 fn mean_noise(at: &TemperatureReport) -> Option<f64> {
     let report = at.observables.get("predictive_mean")?;
     let square =
-        |field: &super::Field| (0..field.values().len()).map(|k| element(field, k).map(|x| x * x)).sum::<Option<f64>>();
+        |field: &Field| (0..field.values().len()).map(|k| element(field, k).map(|x| x * x)).sum::<Option<f64>>();
     let size = square(&report.mean).filter(|size| *size > 0.0)?;
     Some((square(&report.mcse)? / size).sqrt())
 }
@@ -131,7 +131,7 @@ fn mean_noise(at: &TemperatureReport) -> Option<f64> {
 fn variance_ratio(at: &TemperatureReport, kind: Kind) -> Option<f64> {
     let report = at.observables.get("predictive_variance")?;
     let theory = report.theory.get(kind.name())?;
-    let sum = |field: &super::Field| (0..field.values().len()).map(|k| element(field, k)).sum::<Option<f64>>();
+    let sum = |field: &Field| (0..field.values().len()).map(|k| element(field, k)).sum::<Option<f64>>();
     let total = sum(theory).filter(|total| *total > 0.0)?;
     Some(sum(&report.mean)? / total)
 }

@@ -1,7 +1,7 @@
 //! The inversion of class manifolds along descent in words.
 
-use super::table::{short, with_error};
-use crate::descent::{Inversion, Spread};
+use crate::results::{short, with_error};
+use crate::studies::descent::{Inversion, Spread};
 
 /// The symbol of a D², from the name of its track.
 fn symbol(observable: &str) -> String {
@@ -49,7 +49,7 @@ pub fn sentences(found: &Inversion) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::descent::{MeanPeak, Peak};
+    use crate::studies::descent::{MeanPeak, Peak};
 
     fn found(interior: bool, inverts: Option<bool>) -> Inversion {
         let spread = |mean, error| Spread { mean, sd: Some(2.0 * error), error: Some(error) };

@@ -3,9 +3,9 @@
 use std::fmt::Write;
 
 use super::figure::Numbers;
-use super::verdict::{LEAST_BFMI, LEAST_ESS, MOST_DIVERGENCES, MOST_RHAT};
-use super::{Document, ObservableReport, RhatKind, TemperatureReport};
 use crate::compare::End;
+use crate::results::verdict::{LEAST_BFMI, LEAST_ESS, MOST_DIVERGENCES, MOST_RHAT};
+use crate::results::{Document, ObservableReport, RhatKind, TemperatureReport, short, with_error};
 use crate::theory::Kind;
 
 /// The result of a run as text: for Q̄ and every D² a block of columns, then the loss, the class manifolds at the test points, the evidence, the sampler, the
@@ -75,24 +75,6 @@ pub fn header(document: &Document) -> String {
         document.config.sampler.kind.map_or_else(String::new, |k| format!("{k:?}").to_lowercase()),
         document.device.name,
     )
-}
-
-/// `value ± error` with the error in two significant digits.
-pub fn with_error(value: Option<f64>, error: Option<f64>) -> String {
-    match (value, error) {
-        (Some(value), Some(error)) if error > 0.0 => {
-            let decimals = (1 - error.log10().floor() as i32).clamp(0, 12) as usize;
-            format!("{value:.decimals$} ± {error:.decimals$}")
-        }
-        (Some(value), _) => format!("{value:.5}"),
-        (None, _) => "-".into(),
-    }
-}
-
-/// A temperature in four significant digits.
-pub fn short(temperature: f64) -> String {
-    let rounded = format!("{temperature:.3e}").parse().unwrap_or(temperature);
-    if (1e-4..1e6).contains(&rounded) { format!("{rounded}") } else { format!("{rounded:e}") }
 }
 
 fn number(value: Option<f64>) -> String {

@@ -1,11 +1,10 @@
 //! D²(T) as a small plot in characters, below the table.
 
-use super::Document;
 use super::figure::ladder::Quantity;
 use super::figure::ladder::vertical;
 use super::figure::scale::Scale;
 use super::figure::{distance_quantities, plot::Series};
-use super::table::short;
+use crate::results::{Document, short};
 use crate::theory::Kind;
 
 /// Columns and rows inside the axes: with the labels no line is longer than 80.

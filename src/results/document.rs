@@ -9,11 +9,13 @@ use crate::compare::{
     Cell, CentroidDistanceMaximum, Densities, GramDisplacement, LogEvidence, PredictorReport, ReadoutWeightVector, Row,
     WeightSpectrum,
 };
-use crate::config::{Readout, Settings};
+use crate::config::Settings;
+use crate::numerics::estimate::Estimate;
+use crate::numerics::histogram::Density;
 use crate::observables::ChainSeries;
-use crate::sampler::{ChainReport, ExchangeReport, Plan};
+use crate::sampler::{ChainReport, ExchangeReport, Plan, Readout};
 use crate::stats::{Chains, QUANTILES, bfmi, bfmi_pooled};
-use crate::theory::unit::{Density, Estimate, Method, UnitPrediction};
+use crate::theory::unit::{Method, UnitPrediction};
 use crate::theory::{Kind, Prediction};
 
 /// Version of the document's shape.
@@ -88,7 +90,7 @@ pub struct TemperatureReport {
     pub signatures: Signatures,
 }
 
-/// What is sampled of one temperature that is no scalar of a draw; a report of an earlier version has none of it.
+/// What is sampled of one temperature that is no scalar of a draw.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Signatures {
@@ -231,7 +233,7 @@ fn energy_diagnostics(series: &[ChainSeries]) -> (Option<f64>, Option<f64>) {
     (finite(bfmi_pooled(chains)), least)
 }
 
-/// The sampled log evidence beside the theories' (THEORY: thermodynamic integration of ⟨L⟩ over β).
+/// The sampled log evidence beside the theories' (thermodynamic integration of ⟨L⟩ over β).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LogEvidenceReport {
     pub mean: Option<f64>,

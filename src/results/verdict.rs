@@ -163,8 +163,9 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::config::{Experiment, Readout, preset};
-    use crate::report::{Field, ObservableReport, SamplerReport};
+    use crate::config::{Experiment, preset};
+    use crate::results::{Field, ObservableReport, SamplerReport};
+    use crate::sampler::Readout;
 
     fn asked() -> SamplerConfig {
         Experiment::resolve(preset("quick").unwrap()).unwrap().sampler

@@ -10,7 +10,7 @@ use super::schedule::{self, Tuning};
 use super::tempering::Ladder;
 use super::{Plan, SamplerError};
 use crate::backend::{Backend, Measurement, Move, Observation, Outcome, Round, Transition};
-use crate::config::{Readout, SamplerKind};
+use crate::sampler::{Readout, SamplerKind};
 
 /// Ends of the stages as fractions of the warm-up.
 const SETTLED: f64 = 0.35;

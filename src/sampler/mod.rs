@@ -2,6 +2,7 @@
 
 mod adapt;
 mod batches;
+mod kind;
 mod mass;
 mod schedule;
 pub mod snapshots;
@@ -15,8 +16,8 @@ use thiserror::Error;
 use self::adapt::WarmUp;
 use self::tempering::Ladder;
 use crate::backend::{Backend, BackendError, Measurement, Move, Observation, Outcome, Round, Transition};
-use crate::config::{Readout, SamplerKind};
 
+pub use self::kind::{Readout, SamplerKind};
 pub use self::mass::informed_mass;
 pub use self::schedule::Tuning;
 pub use self::snapshots::{Snapshot, Snapshots};

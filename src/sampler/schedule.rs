@@ -2,7 +2,7 @@
 
 use super::tempering::Ladder;
 use crate::backend::{Mass, Move, Observation, Round, Scheme};
-use crate::config::{Readout, SamplerKind};
+use crate::sampler::{Readout, SamplerKind};
 
 /// How the chains of one temperature move, frozen after warm-up.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]

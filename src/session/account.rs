@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use super::{Job, RunError};
 use crate::backend::{Accumulated, Backend};
 use crate::compare::{self, DistanceCurve, LogEvidence, Losses, Row};
-use crate::observables::{self, Observable, Recorded, SampledTemperature, TestSet, class_pairs};
-use crate::report::verdict::{judge, warnings};
-use crate::report::{
+use crate::model::class_pairs;
+use crate::observables;
+use crate::observables::{Observable, Recorded, SampledTemperature, TestSet};
+use crate::results::verdict::{judge, warnings};
+use crate::results::{
     DataSummary, Document, LogEvidenceReport, SCHEMA, SamplerReport, Signatures, TemperatureReport, Timing,
 };
 use crate::sampler::{Plan, RunReport, superchains};

@@ -3,8 +3,8 @@
 use std::cell::RefCell;
 
 use super::{Job, prepare, resume};
-use crate::backend::Opened;
-use crate::config::{BackendChoice, Experiment, preset};
+use crate::backend::{BackendChoice, Opened};
+use crate::config::{Experiment, preset};
 use crate::model::Network;
 use crate::observables::{self, Recorder, TestSet};
 use crate::sampler::Plan;

@@ -6,26 +6,27 @@ pub mod fuzz;
 mod live;
 mod signatures;
 
+use std::error::Error;
 use std::fmt::Write;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
 
 use crate::backend::{self, Accumulated, Backend, BackendError, Ensemble, Opened, lacking, memory_plan, open};
-use crate::config::{ConfigError, Experiment, Readout, SamplerConfig, SamplerKind};
+use crate::config::{ConfigError, Experiment, SamplerConfig};
 use crate::data::{self, DataError};
-use crate::memory::{self, NotEnough};
+use crate::host::memory::{self, NotEnough};
 use crate::model::{Problem, ProblemError};
+use crate::numerics::histogram::reach;
 use crate::observables::{self, Recorded, Recorder, TestSet};
-use crate::report::{Document, Signatures, Timing};
+use crate::results::{Document, Signatures, Timing};
 use crate::sampler::{
-    Course, Phase, Plan, Progress, SamplerError, Snapshots, Tuning, informed_mass, snapshots, superchains,
+    Course, Phase, Plan, Progress, Readout, SamplerError, SamplerKind, Snapshots, Tuning, informed_mass, snapshots,
+    superchains,
 };
 use crate::stats::ShapeError;
-use crate::store::StoreError;
 use crate::theory::unit::{self, UnitPrediction};
 use crate::theory::{self, Kind, Prediction, Theory, TheoryError, failure_messages};
 
@@ -38,10 +39,13 @@ const BATCHES: usize = 40;
 const FIRST_STEP_SIZE: f64 = 0.3;
 
 /// Updates of `ula` between draws without `--steps`.
-const ULA_STEPS: usize = 10;
+pub(crate) const ULA_STEPS: usize = 10;
+
+/// Why a state could not be kept, in the words of whoever keeps it.
+pub type KeepError = Box<dyn Error + Send + Sync>;
 
 /// Why there is no result.
-#[derive(Debug, Error)]
+#[derive(Debug, thiserror::Error)]
 pub enum RunError {
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -59,8 +63,8 @@ pub enum RunError {
     Shape(#[from] ShapeError),
     #[error(transparent)]
     Memory(#[from] NotEnough),
-    #[error(transparent)]
-    Store(#[from] StoreError),
+    #[error("{0}")]
+    Checkpoint(#[source] KeepError),
     #[error("{0}")]
     Saved(String),
     #[error("interrupted before four draws were taken")]
@@ -76,7 +80,7 @@ impl RunError {
         match self {
             Self::Config(_) | Self::Data(_) | Self::Problem(_) | Self::Memory(_) => true,
             Self::Theory(error) => theory(error),
-            Self::Saved(_) | Self::Store(StoreError::Refused { .. }) => true,
+            Self::Saved(_) => true,
             _ => false,
         }
     }
@@ -182,7 +186,7 @@ fn snapshots_need(experiment: &Experiment, problem: &Problem) -> u64 {
 /// The chains of an experiment, measuring weights as the theories' `predictions` at every temperature say.
 fn ensemble(experiment: &Experiment, problem: &Arc<Problem>, predictions: &[Vec<Prediction>]) -> Ensemble {
     let network = &experiment.network;
-    let prior = [network.lambda1, network.lambda0].map(|lambda| unit::reach(1.0 / lambda));
+    let prior = [network.lambda1, network.lambda0].map(|lambda| reach(1.0 / lambda));
     Ensemble {
         problem: Arc::clone(problem),
         network: experiment.network,
@@ -209,7 +213,7 @@ pub struct Run {
     pub predictions: Vec<Vec<Prediction>>,
     pub units: Vec<Vec<UnitPrediction>>,
     /// Whether the last checkpoint could be written: if not, the result is whole nevertheless.
-    pub kept: Result<(), StoreError>,
+    pub kept: Result<(), KeepError>,
 }
 
 /// Samples an experiment and compares it with the theory.
@@ -237,7 +241,7 @@ pub struct Checkpoints<'a> {
     pub from: Option<Vec<u8>>,
     /// Time between two; zero keeps only the one at the end or at an interruption.
     pub every: Duration,
-    pub keep: &'a mut dyn FnMut(&[u8]) -> Result<(), StoreError>,
+    pub keep: &'a mut dyn FnMut(&[u8]) -> Result<(), KeepError>,
 }
 
 /// A run between two trajectories, beside the state of its backend.
@@ -417,7 +421,8 @@ impl<'a> Job<'a> {
             }
             let due = |c: &&mut Checkpoints| !c.every.is_zero() && last.elapsed() >= c.every;
             if let Some(checkpoints) = checkpoints.as_mut().filter(due).filter(|_| !course.finished(&plan)) {
-                (checkpoints.keep)(&save(backend, &course, (&recorder, &snapshots), seconds)?)?;
+                let state = save(backend, &course, (&recorder, &snapshots), seconds)?;
+                (checkpoints.keep)(&state).map_err(RunError::Checkpoint)?;
                 last = Instant::now();
             }
         }
@@ -426,7 +431,7 @@ impl<'a> Job<'a> {
             None => Ok(()),
         };
         if course.draws() < 4 {
-            kept?;
+            kept.map_err(RunError::Checkpoint)?;
             return Err(RunError::Interrupted);
         }
         let report = course.report(&plan);
@@ -499,7 +504,8 @@ fn rotated_direction(problem: &Problem, predictions: &[Prediction]) -> Vec<f64> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{BackendChoice, preset};
+    use crate::backend::BackendChoice;
+    use crate::config::preset;
 
     /// Where no theory names û, what is measured along it is left out with a warning; elsewhere it stays.
     #[test]

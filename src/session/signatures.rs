@@ -3,11 +3,14 @@
 use super::Job;
 use crate::backend::Accumulated;
 use crate::compare::{self, Cell, Displaced, GramTheory, PredictedOutputs, PredictorReport, Row};
-use crate::observables::{self, Observable, SampledTemperature, TestSet, class_pairs};
-use crate::report::Signatures;
+use crate::model::class_pairs;
+use crate::numerics::estimate::Estimate;
+use crate::numerics::histogram::Density;
+use crate::observables;
+use crate::observables::{Observable, SampledTemperature, TestSet};
+use crate::results::Signatures;
 use crate::stats::{Summary, jackknife};
 use crate::theory::Kind;
-use crate::theory::unit::{Density, Estimate};
 
 impl Job<'_> {
     /// The signatures of one temperature.

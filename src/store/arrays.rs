@@ -7,10 +7,12 @@ use ndarray_npy::{NpzWriter, WriteNpzError};
 
 use super::{ARRAYS, RunDir, StoreError};
 use crate::compare::{Densities, in_input_space};
-use crate::report::{Document, Field, ObservableReport, TemperatureReport, UnitReport};
-use crate::run::{Prepared, Run};
+use crate::numerics::estimate::Estimate;
+use crate::numerics::histogram::Density;
+use crate::results::{Document, Field, ObservableReport, TemperatureReport, UnitReport};
+use crate::session::{Prepared, Run};
 use crate::theory::Kind;
-use crate::theory::unit::{Density, Estimate, UnitPrediction};
+use crate::theory::unit::UnitPrediction;
 
 /// Writes `temperature` (n), `gram` and `gram_mcse` (n, P, P), `gram_nngp` (P, P) and `gram_saddle` (n, P, P): the sampled ⟨G⟩ with
 /// its error from independent blocks of chains, and the theories' Gram matrices on the training points; `gram_single_unit` and `gram_adaptive` (n, P, P)

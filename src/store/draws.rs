@@ -16,12 +16,12 @@ use serde_json::json;
 
 use super::zarr::{Attributes, Values, Variable, Writer};
 use super::{DRAWS, RunDir, StoreError, partial, replaced, sync_directory};
-use crate::config::{OutputSettings, SamplerKind, Settings};
+use crate::config::{OutputSettings, Settings};
 use crate::model::Problem;
 use crate::observables::{self, ChainSeries, Entry, Series};
-use crate::report::{Document, Field};
-use crate::run::{Prepared, Run};
-use crate::sampler::superchains;
+use crate::results::{Document, Field};
+use crate::sampler::{SamplerKind, superchains};
+use crate::session::{Prepared, Run};
 use crate::theory::Kind;
 
 const CHAIN: &str = "chain";

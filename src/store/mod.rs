@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use crate::report::{Document, SCHEMA};
+use crate::results::{Document, SCHEMA};
 
 pub use arrays::write_arrays;
 #[cfg(fuzzing)]
@@ -26,7 +26,7 @@ pub use checkpoint::{Checkpoint, Origin};
 pub use claim::{Claim, Remains};
 pub use draws::write_draws;
 pub use page::{write_descent, write_overlay, write_page};
-pub use stored::{GramAt, VectorAt, read_gram, read_vector};
+pub use stored::{read_gram, read_vector};
 pub use table::write_table;
 pub use weights::write_weights;
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 
 use super::{RunDir, StoreError, TABLE};
-use crate::report::{Document, Field, ObservableReport};
+use crate::results::{Document, Field, ObservableReport};
 use crate::theory::Kind;
 
 /// Columns before those of the theories.

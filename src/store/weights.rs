@@ -9,9 +9,9 @@ use zip::{CompressionMethod, DateTime, ZipWriter};
 use super::{RunDir, StoreError, WEIGHTS};
 use crate::backend::Ensemble;
 use crate::model::Problem;
-use crate::noise::{Address, Purpose};
-use crate::run::{Prepared, Run};
+use crate::numerics::noise::{Address, Purpose};
 use crate::sampler::Snapshot;
+use crate::session::{Prepared, Run};
 
 /// Writes the snapshots that were asked for; nothing where none were. At n temperatures, C chains and S snapshots: `v` (n, C, S, N1) and `w` (n, C, S, N1, N0)
 /// in float32; `temperature` (n), `chain` (C) and `draw` (S) as in `draws.zarr`; `lost` (n, C), 1 for chains that must not be used; the inputs on

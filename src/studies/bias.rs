@@ -4,16 +4,13 @@ use std::ops::ControlFlow;
 
 use serde::Serialize;
 
-use crate::config::{Experiment, Readout, SamplerKind};
-use crate::report::{Document, TemperatureReport};
-use crate::run::{RunError, whole};
-use crate::sampler::Progress;
+use crate::config::Experiment;
+use crate::results::{Document, TemperatureReport};
+use crate::sampler::{Progress, Readout, SamplerKind};
+use crate::session::{RunError, ULA_STEPS, whole};
 
 /// The steps at which each sampler runs are the first, divided by these.
 const DIVISORS: [usize; 3] = [1, 2, 4];
-
-/// Updates of `ula` between draws at its longest step.
-const ULA_STEPS: usize = 10;
 
 /// Biases below this many standard errors say nothing of the order.
 const SIGNIFICANT: f64 = 3.0;
@@ -49,7 +46,7 @@ pub struct BiasAtStep {
 /// to be rejected. Twice that, BAOAB is hardly ever stable. The bias of BAOAB is of order h² (Leimkuhler & Matthews 2013), that of Euler–Maruyama of order η.
 ///
 /// # Errors
-/// As [`crate::run::run`].
+/// As [`crate::session::run`].
 pub fn measure(
     experiment: &Experiment,
     mut progress: impl FnMut(Progress) -> ControlFlow<()>,

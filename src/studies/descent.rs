@@ -11,11 +11,12 @@ use thiserror::Error;
 use crate::backend::{Backend, Ensemble, Mass, Move, Observation, Round, Scheme, open};
 use crate::config::Experiment;
 use crate::model::{Network, Problem};
+use crate::numerics::estimate::Estimate;
 use crate::observables::{Entry, Observable, TestSet, entries};
-use crate::run::{Prepared, RunError, load};
+use crate::session::{Prepared, RunError, load};
 use crate::theory::kernels::Kernels;
-use crate::theory::unit::{self, Estimate, Params, UnitPrediction};
-use crate::theory::{Kind, TheoryError, failure_messages};
+use crate::theory::unit::{Params, UnitPrediction};
+use crate::theory::{Kind, TheoryError, failure_messages, unit};
 use inversion::Watch;
 pub use inversion::{Inversion, MeanPeak, Peak};
 

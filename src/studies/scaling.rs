@@ -7,10 +7,10 @@ use std::ops::ControlFlow;
 use serde::Serialize;
 
 use crate::config::{ConfigError, Experiment};
-use crate::report::verdict::unconverged;
-use crate::report::{Document, Field, ObservableReport};
-use crate::run::{RunError, load, whole};
+use crate::results::verdict::unconverged;
+use crate::results::{Document, Field, ObservableReport};
 use crate::sampler::Progress;
+use crate::session::{RunError, load, whole};
 use crate::theory::Kind;
 
 pub use fit::{Line, Verdict, fit};
@@ -311,7 +311,7 @@ mod tests {
         let mut experiment = teacher();
         (experiment.temperatures, experiment.sampler.chains) = (vec![1.0], 4);
         (experiment.sampler.warmup, experiment.sampler.draws) = (20, 20);
-        experiment.sampler.backend = crate::config::BackendChoice::Cpu;
+        experiment.sampler.backend = crate::backend::BackendChoice::Cpu;
         experiment.theories = vec![Kind::Nngp, Kind::Saddle];
         let document = whole(&experiment, |_| ControlFlow::Continue(())).unwrap();
         let documents = std::array::from_fn(|_| document.clone());

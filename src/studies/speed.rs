@@ -9,12 +9,12 @@ use std::time::Instant;
 use serde::Serialize;
 
 pub use self::products::Products;
-use crate::backend::{Backend, BackendError, Device, Mass, Move, Round, Scheme, StageTime};
-use crate::config::{Experiment, Precision, Readout};
-use crate::memory;
+use crate::backend::{Backend, BackendError, Device, Mass, Move, Precision, Round, Scheme, StageTime};
+use crate::config::Experiment;
+use crate::host::memory;
 use crate::model::Activation;
-use crate::run::{Job, RunError, prepare, whole};
-use crate::sampler::Progress;
+use crate::sampler::{Progress, Readout};
+use crate::session::{Job, RunError, prepare, whole};
 
 /// Steps of a timed trajectory: with ten of them the full refreshment at its start is shared as in a run.
 const STEPS: u32 = 10;
@@ -71,7 +71,7 @@ pub struct RunSpeed {
 /// Times steps with the readout sampled and, where the device can, integrated out: medians of `rounds` rounds, at least one, in turn.
 ///
 /// # Errors
-/// As [`crate::run::run`].
+/// As [`crate::session::run`].
 pub fn steps_of(experiment: &Experiment, rounds: usize) -> Result<(Device, Vec<StepSpeed>), RunError> {
     let rounds = rounds.max(1);
     memory::reset_peak();
@@ -89,7 +89,7 @@ pub fn steps_of(experiment: &Experiment, rounds: usize) -> Result<(Device, Vec<S
 /// Runs what the experiment asks for, which is told by `progress`, and adds what its draws are worth to the speed of the steps that it plays.
 ///
 /// # Errors
-/// As [`crate::run::run`].
+/// As [`crate::session::run`].
 pub fn add_run(
     speeds: &mut [StepSpeed],
     experiment: &Experiment,

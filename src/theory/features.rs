@@ -13,9 +13,10 @@ use faer::Mat;
 
 use super::kernels::Kernels;
 use super::projections::Projected;
-use super::spectrum::{Resolvent, Spectrum, dot, multiply};
+use super::spectrum::{Resolvent, Spectrum};
 use super::{Prediction, Theory, TheoryError};
 use crate::model::Problem;
+use crate::numerics::linalg::{dot, multiply};
 
 /// The class manifolds, in the eigenbasis of K̃.
 pub(super) struct Manifolds {

@@ -36,15 +36,16 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::decompose;
 use crate::model::{Network, Problem};
+use crate::numerics::histogram::reach;
+use crate::numerics::linalg::{self, multiply};
 pub use failures::messages as failure_messages;
 use features::{Manifolds, TestManifolds};
 use kernels::Kernels;
 pub use prior::PriorLoss;
 use projections::{Projected, Projections};
 use saddle::{SaddleError, Solution};
-use spectrum::{Resolvent, Spectrum, multiply};
+use spectrum::{Resolvent, Spectrum};
 use unit::UnitError;
 
 /// Which theory a prediction comes from; the names are those of the JSON output.
@@ -171,6 +172,13 @@ pub struct Prediction {
     pub solution: Solution,
 }
 
+impl Prediction {
+    /// Reaches of the grids of v and w·û, on which all densities at this temperature are given.
+    pub fn density_reaches(&self) -> [f64; 2] {
+        [self.readout_second_moment, self.weight_second_moment_along_u].map(reach)
+    }
+}
+
 impl Theory {
     /// Kernels of the problem and the eigendecomposition of K̃: O(P³).
     ///
@@ -189,7 +197,7 @@ impl Theory {
         }
         let points = problem.points();
         let (eigenvalues, eigenvectors) =
-            decompose::eigen(kernels.centred_train().as_ref()).ok_or(TheoryError::Eigen { points })?;
+            linalg::eigen(kernels.centred_train().as_ref()).ok_or(TheoryError::Eigen { points })?;
         let spectrum = Spectrum::new(
             eigenvalues,
             multiply(eigenvectors.transpose(), &problem.y_train),

@@ -6,7 +6,8 @@
 //! ```
 
 use super::Theory;
-use super::spectrum::{Resolvent, dot};
+use super::spectrum::Resolvent;
+use crate::numerics::linalg::dot;
 
 /// ⟨f*⟩ and Var f* of every test point.
 pub(super) fn predictive(theory: &Theory, resolvent: &Resolvent) -> (Vec<f64>, Vec<f64>) {

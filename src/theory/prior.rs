@@ -12,8 +12,8 @@
 use faer::Mat;
 
 use super::Theory;
-use super::spectrum::{dot, multiply};
-use crate::noise::{Address, Purpose};
+use crate::numerics::linalg::{dot, multiply};
+use crate::numerics::noise::{Address, Purpose};
 
 /// Mean and variance of L = ½ Σ (y − f)² under the prior.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -24,7 +24,8 @@
 
 use thiserror::Error;
 
-use super::spectrum::{Bare, Resolvent, Spectrum, sum_of};
+use super::spectrum::{Bare, Resolvent, Spectrum};
+use crate::numerics::linalg::sum_of;
 
 /// How the saddle point is sought; the defaults suit every problem met so far.
 #[derive(Debug, Clone, Copy, PartialEq)]

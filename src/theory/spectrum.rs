@@ -8,10 +8,8 @@
 //!
 //! so that every trace, determinant and quadratic form costs O(P). Vectors here are in the eigenbasis.
 
-use faer::{ColRef, MatRef};
-
 use crate::model::Network;
-use crate::simd::vectorize;
+use crate::numerics::linalg::{dot, sum_of};
 
 /// The problem as the order parameters see it.
 #[derive(Debug, Clone)]
@@ -177,34 +175,6 @@ impl<'a> Resolvent<'a> {
     }
 }
 
-pub(super) fn dot(x: &[f64], y: &[f64]) -> f64 {
-    sum_of([x, y], |[x, y]| x * y)
-}
-
 fn weighted(weights: &[f64], x: &[f64], y: &[f64]) -> f64 {
     sum_of([weights, x, y], |[w, x, y]| w * x * y)
-}
-
-/// Σ_i f(a_i, b_i, …) over vectors of equal length in eight partial sums: a fixed order that vectorises.
-pub(super) fn sum_of<const K: usize>(vectors: [&[f64]; K], f: impl Fn([f64; K]) -> f64) -> f64 {
-    const LANES: usize = 8;
-    vectorize!({
-        let split = vectors.map(|vector| vector.as_chunks::<LANES>());
-        let length = split.iter().map(|(chunks, _)| chunks.len()).min().unwrap_or(0);
-        let mut sums = [0.0; LANES];
-        for c in 0..length {
-            let chunk: [[f64; LANES]; K] = std::array::from_fn(|k| split[k].0[c]);
-            for l in 0..LANES {
-                sums[l] += f(std::array::from_fn(|k| chunk[k][l]));
-            }
-        }
-        let rest = split.iter().map(|(_, rest)| rest.len()).min().unwrap_or(0);
-        let tail: f64 = (0..rest).map(|l| f(std::array::from_fn(|k| split[k].1[l]))).sum();
-        sums.iter().sum::<f64>() + tail
-    })
-}
-
-/// The product of a matrix and a vector.
-pub(super) fn multiply(matrix: MatRef<'_, f64>, x: &[f64]) -> Vec<f64> {
-    (matrix * ColRef::from_slice(x)).iter().copied().collect()
 }

@@ -2,9 +2,8 @@ use faer::Mat;
 use ndarray::{Array1, Array2};
 
 use super::*;
-use crate::data::Task;
-use crate::model::Activation;
-use crate::noise::{Address, Purpose};
+use crate::model::{Activation, Task};
+use crate::numerics::noise::{Address, Purpose};
 
 pub(super) const ALL: [Activation; 5] =
     [Activation::Erf, Activation::Relu, Activation::Tanh, Activation::Identity, Activation::Gelu];
@@ -75,7 +74,7 @@ enum Formula {
     WithoutDualTerm,
 }
 
-/// ⟨G⟩ of train–train, train–test and test–test as THEORY §5 states it, with dense matrices.
+/// ⟨G⟩ of train–train, train–test and test–test as arXiv 2508.20989 states it, with dense matrices.
 fn dense_grams(theory: &Theory, prediction: &Prediction, formula: Formula) -> [Mat<f64>; 3] {
     let Kernels { train, cross, mean_train, mean_test, .. } = &theory.kernels;
     let lambda1 = theory.network.lambda1;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use featherm::backend::cpu::Cpu;
 use featherm::backend::{Backend, Ensemble, Mass, Move, Round, Scheme, Weights};
 use featherm::model::{Activation, Network, Problem};
-use featherm::noise::{Address, Purpose};
+use featherm::numerics::noise::{Address, Purpose};
 use rayon::prelude::*;
 
 use super::{rotation, task};

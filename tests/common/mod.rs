@@ -18,10 +18,8 @@ use std::ops::ControlFlow;
 use std::sync::{Arc, LazyLock};
 
 use featherm::backend::{Backend, Ensemble, Measurement};
-use featherm::config::{Readout, SamplerKind};
-use featherm::data::Task;
-use featherm::model::{Network, Problem};
-use featherm::sampler::{Plan, RunReport, Tuning, informed_mass, sample};
+use featherm::model::{Network, Problem, Task};
+use featherm::sampler::{Plan, Readout, RunReport, SamplerKind, Tuning, informed_mass, sample};
 use featherm::stats::{Chains, Summary};
 use ndarray::{Array1, Array2};
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use featherm::noise::{Address, Purpose};
+use featherm::numerics::noise::{Address, Purpose};
 use serde_json::Value;
 
 /// A run small enough for a test that writes its checkpoint at every opportunity.

@@ -4,9 +4,9 @@ use std::ops::ControlFlow;
 
 use featherm::backend::cpu::Cpu;
 use featherm::backend::{Backend, Ensemble, Measurement, Weights};
-use featherm::config::{Experiment, Readout, SamplerKind, preset};
+use featherm::config::{Experiment, preset};
 use featherm::model::{Activation, Network, Problem};
-use featherm::sampler::sample;
+use featherm::sampler::{Readout, SamplerKind, sample};
 use featherm::stats::Summary;
 
 use super::{Setting, ensemble, plan, rotation, summary};

@@ -4,10 +4,10 @@ use crate::common::{Setting, ensemble, restore, task};
 use featherm::backend::cpu::Cpu;
 use featherm::backend::{Backend, Ensemble, Mass, Move, Observation, Parity, PredictiveBatch, Round, Scheme, Weights};
 use featherm::compare::{densities, readout_weight_vector};
-use featherm::config::SamplerKind;
 use featherm::model::{Activation, Network, Problem};
-use featherm::noise::{Address, Purpose};
-use featherm::theory::unit::Density;
+use featherm::numerics::histogram::Density;
+use featherm::numerics::noise::{Address, Purpose};
+use featherm::sampler::SamplerKind;
 
 const ACTIVATIONS: [Activation; 5] =
     [Activation::Erf, Activation::Relu, Activation::Tanh, Activation::Identity, Activation::Gelu];

@@ -4,11 +4,11 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use featherm::backend::cpu::Cpu;
-use featherm::backend::{Backend, Ensemble, Mass, Move, Round, Scheme, Weights};
-use featherm::config::{BackendChoice, Experiment, preset};
-use featherm::descent::{Descent, DescentError, Inversion, Plan, descend};
+use featherm::backend::{Backend, BackendChoice, Ensemble, Mass, Move, Round, Scheme, Weights};
+use featherm::config::{Experiment, preset};
 use featherm::model::Activation;
-use featherm::run::load;
+use featherm::session::load;
+use featherm::studies::descent::{Descent, DescentError, Inversion, Plan, descend};
 use featherm::theory::Kind;
 
 fn experiment(activation: Activation) -> Experiment {

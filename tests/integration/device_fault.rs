@@ -8,7 +8,7 @@ use featherm::backend::{
     Accumulated, Backend, BackendError, Device, Ensemble, Moments, Move, Outcome, Round, StageTime, Weights,
 };
 use featherm::config::{Experiment, preset};
-use featherm::run::{Checkpoints, Job, Run, RunError, prepare};
+use featherm::session::{Checkpoints, Job, Run, RunError, prepare};
 
 /// The processor's ensemble, whose device is lost after some calls.
 struct Failing {
@@ -105,7 +105,7 @@ fn sample(from: Option<Vec<u8>>, device: impl FnOnce(&Ensemble) -> Failing) -> (
 
 /// Every number of a run, as bits.
 fn bits(run: &Run) -> Vec<u64> {
-    let series = |at: &featherm::report::TemperatureReport| {
+    let series = |at: &featherm::results::TemperatureReport| {
         let all = at.observables.values();
         all.flat_map(|o| [o.mean.scalar(), o.mcse.scalar(), o.ess.scalar()]).flatten().map(f64::to_bits).collect()
     };

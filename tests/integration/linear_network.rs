@@ -5,7 +5,7 @@ use crate::common::{MAX_Z, Setting, assert_met, assert_missed, ensemble, run};
 use featherm::backend::cpu::Cpu;
 use featherm::backend::{Backend, Ensemble};
 use featherm::compare::{self, LogEvidence, Losses};
-use featherm::config::{Readout, SamplerKind};
+use featherm::sampler::{Readout, SamplerKind};
 use featherm::theory::Theory;
 
 fn cpu(ensemble: Ensemble) -> Box<dyn Backend> {

@@ -13,6 +13,7 @@ mod data_fetch;
 mod descent;
 mod device_fault;
 mod joint_distribution;
+mod layers;
 mod linear_network;
 mod mutated_input;
 mod page;

@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use featherm::config::{DataConfig, Experiment, Settings, preset};
+use featherm::config::{Experiment, Settings, preset};
+use featherm::data::DataConfig;
 use featherm::report::{plots, table};
 use featherm::store::{Checkpoint, RunDir, parse_report};
 use tempfile::TempDir;

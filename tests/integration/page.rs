@@ -8,13 +8,13 @@ use std::process::{Command, Output};
 use std::sync::LazyLock;
 
 use featherm::config::{Experiment, preset};
+use featherm::numerics::histogram::Density;
 use featherm::report::figure::{Figure, png, sections};
 use featherm::report::page::page;
-use featherm::report::{Document, Field, plots, table};
-use featherm::run::run;
-use featherm::store::{GramAt, VectorAt};
+use featherm::report::{plots, table};
+use featherm::results::{Document, Field, GramAt, VectorAt};
+use featherm::session::run;
 use featherm::theory::Kind;
-use featherm::theory::unit::Density;
 use tempfile::TempDir;
 
 /// A small run on five temperatures, to be spoilt in many ways.
@@ -220,7 +220,7 @@ fn what_is_missing_or_absurd_is_left_out() {
 fn each(
     document: &mut Document,
     spoil: impl Fn(&mut Field),
-    field: impl Fn(&mut featherm::report::ObservableReport) -> &mut Field,
+    field: impl Fn(&mut featherm::results::ObservableReport) -> &mut Field,
 ) {
     document.temperatures.iter_mut().flat_map(|at| at.observables.values_mut()).for_each(|o| spoil(field(o)));
 }

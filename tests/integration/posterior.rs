@@ -7,8 +7,8 @@ use featherm::backend::{
     Accumulated, Backend, BackendError, Device, Ensemble, Measurement, Moments, Move, Outcome, Round, Scheme,
     StageTime, Weights,
 };
-use featherm::config::{Readout, SamplerKind};
 use featherm::model::{Network, Problem};
+use featherm::sampler::{Readout, SamplerKind};
 use featherm::stats::ks_p_value;
 
 fn cpu(ensemble: Ensemble) -> Box<dyn Backend> {

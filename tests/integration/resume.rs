@@ -9,7 +9,7 @@ use crate::common::resume::{
     RUN, await_file, await_replacements, checkpoint, completed, featherm, interrupted_among_its_draws, output, result,
     signal, stderr, survive, with,
 };
-use featherm::noise::{Address, Purpose};
+use featherm::numerics::noise::{Address, Purpose};
 use serde_json::Value;
 use tempfile::TempDir;
 

@@ -2,8 +2,9 @@
 
 use std::ops::ControlFlow;
 
-use featherm::config::{BackendChoice, DataSettings, Experiment, Settings, preset};
-use featherm::scaling::{Hold, Line, Scaling, Verdict, measure};
+use featherm::backend::BackendChoice;
+use featherm::config::{DataSettings, Experiment, Settings, preset};
+use featherm::studies::scaling::{Hold, Line, Scaling, Verdict, measure};
 
 use crate::common::rotation;
 

@@ -6,9 +6,11 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use featherm::config::{BackendChoice, Experiment, SamplerKind, preset};
-use featherm::report::Field;
-use featherm::run::{Prepared, Run, prepare, run};
+use featherm::backend::BackendChoice;
+use featherm::config::{Experiment, preset};
+use featherm::results::Field;
+use featherm::sampler::SamplerKind;
+use featherm::session::{Prepared, Run, prepare, run};
 use featherm::store::{RunDir, write_draws, write_table, write_weights};
 use ndarray::{Array1, Array2, Array4, Array5, s};
 use ndarray_npy::NpzReader;
@@ -308,7 +310,7 @@ fn saved_networks_are_those_of_their_draws() {
         }
     }
     assert!(moved > 0.5 * n, "the control sees {moved} of {n}");
-    let reported = |at: &featherm::report::TemperatureReport| at.observables["test_mse"].mean.scalar().unwrap();
+    let reported = |at: &featherm::results::TemperatureReport| at.observables["test_mse"].mean.scalar().unwrap();
     let reported = run.document.temperatures.iter().map(reported).sum::<f64>() / 3.0;
     let ratio = on_test / n / reported;
     assert!((0.75..1.33).contains(&ratio), "test error {} for {reported}", on_test / n);

@@ -1,7 +1,6 @@
 //! Every number of `reference/theory_reference.json`, an independent float64 implementation of the theory, field by field.
 
-use featherm::data::Task;
-use featherm::model::{Activation, Network, Problem};
+use featherm::model::{Activation, Network, Problem, Task};
 use featherm::theory::{Prediction, Theory};
 use ndarray::{Array1, Array2};
 use serde_json::Value;

@@ -3,8 +3,8 @@
 
 use crate::common::two_starts::{TwoStarts, hasty, patient};
 use crate::common::{MAX_Z, MIN_ESS};
-use featherm::config::Readout;
 use featherm::model::Activation;
+use featherm::sampler::Readout;
 
 #[test]
 #[ignore = "slow: statistical"]

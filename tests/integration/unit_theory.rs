@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use featherm::config::{Experiment, preset};
 use featherm::model::Activation;
-use featherm::run::run;
+use featherm::session::run;
 use featherm::theory::Kind;
 
 use crate::common::rotation;

@@ -4,9 +4,8 @@ use std::ops::ControlFlow;
 
 use crate::common::{Setting, ensemble, task};
 use featherm::backend::cpu::Cpu;
-use featherm::config::{Readout, SamplerKind};
 use featherm::model::{Activation, Network, Problem};
-use featherm::sampler::{Phase, Plan, Tuning, informed_mass, sample};
+use featherm::sampler::{Phase, Plan, Readout, SamplerKind, Tuning, informed_mass, sample};
 
 const TEMPERATURES: [f64; 2] = [1.0, 0.1];
 

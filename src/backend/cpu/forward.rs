@@ -4,7 +4,7 @@ use faer::{Accum, Mat};
 
 use super::product::RightFactor;
 use super::scalar::Scalar;
-use crate::simd::vectorize;
+use crate::numerics::simd::vectorize;
 
 /// Inputs in the rotated basis, `count` points of `rank` coordinates, as the factor of products from either side.
 #[derive(Debug, Clone)]

@@ -32,7 +32,7 @@ use super::{
     Accumulated, Backend, BackendError, Device, Ensemble, Measurement, Moments, Move, Observation, Outcome, Parity,
     PredictiveBatch, Round, Scheme, StageTime, UnitTally, Weights, saved,
 };
-use crate::noise::{Address, Purpose};
+use crate::numerics::noise::{Address, Purpose};
 
 pub use self::scalar::Scalar;
 

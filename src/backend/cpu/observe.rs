@@ -9,7 +9,7 @@ use super::trajectory::{Chain, Target};
 use super::update::sum_of_squares;
 use crate::backend::tally::{cell, cells_per_unit};
 use crate::backend::{Ensemble, Measurement, PredictiveBatch, UnitTally};
-use crate::noise::{Address, Purpose};
+use crate::numerics::noise::{Address, Purpose};
 
 /// What is needed to measure any chain.
 #[derive(Debug)]

@@ -8,7 +8,7 @@ use faer::{Accum, MatMut, MatRef, Par};
 use pulp::{Arch, Simd, WithSimd, bytemuck};
 
 use super::scalar::Scalar;
-use crate::simd::has_fma;
+use crate::numerics::simd::has_fma;
 
 /// Rows of a block of the result: with two registers of columns they are twelve accumulators of sixteen registers.
 const ROWS: usize = 6;

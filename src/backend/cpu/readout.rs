@@ -24,7 +24,7 @@ use super::residual::residual;
 use super::scalar::Scalar;
 use super::update::sum_of_squares;
 use crate::model::Network;
-use crate::simd::{has_fma, vectorize};
+use crate::numerics::simd::{has_fma, vectorize};
 
 /// Side up to which our factor stays in the second cache of most processors while columns pass: larger ones are left to the library, block by block.
 const LARGEST: usize = 256;
@@ -180,7 +180,7 @@ mod tests {
 
     use super::*;
     use crate::model::Activation;
-    use crate::noise::{Address, Purpose};
+    use crate::numerics::noise::{Address, Purpose};
 
     const BETA: f64 = 2.5;
 

@@ -1,4 +1,5 @@
-//! A chain and its trajectories: the stages of one gradient composed into OBABO, BAOAB and Euler–Maruyama steps.
+//! A chain and its trajectories: the stages of one gradient composed into OBABO, BAOAB, Euler–Maruyama, marginal and
+//! descent steps.
 
 use faer::Accum;
 use serde::{Deserialize, Serialize};
@@ -15,7 +16,7 @@ use super::update::{
 };
 use crate::backend::{DIVERGENCE, Ensemble, Move, RUNAWAY, Scheme, Transition, Weights};
 use crate::model::Network;
-use crate::noise::{Address, Purpose};
+use crate::numerics::noise::{Address, Purpose};
 
 /// What all chains share: the network and the training data.
 #[derive(Debug)]

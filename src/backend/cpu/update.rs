@@ -4,7 +4,7 @@
 
 use super::scalar::{Scalar, rounded};
 use crate::backend::rotation;
-use crate::simd::vectorize;
+use crate::numerics::simd::vectorize;
 
 /// Mass of every coordinate of a row, with what the moves need of it.
 #[derive(Debug, Clone)]

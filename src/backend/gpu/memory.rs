@@ -253,8 +253,7 @@ mod tests {
     use ndarray::{Array1, Array2};
 
     use super::*;
-    use crate::data::Task;
-    use crate::model::{Activation, Network, Problem};
+    use crate::model::{Activation, Network, Problem, Task};
 
     fn ensemble(points: usize, width: usize, temperatures: usize, replicas: usize) -> Ensemble {
         with_inputs(Array2::eye(points), width, temperatures, replicas)

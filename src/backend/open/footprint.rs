@@ -6,9 +6,8 @@
 
 use std::fmt;
 
-use crate::backend::{CELLS, Ensemble};
-use crate::config::Precision;
-use crate::memory::{NotEnough, available, require};
+use crate::backend::{CELLS, Ensemble, Precision};
+use crate::host::memory::{NotEnough, available, require};
 use crate::theory;
 
 const MIB: f64 = 1048576.0;

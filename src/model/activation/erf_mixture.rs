@@ -14,7 +14,7 @@
 use std::f64::consts::{FRAC_2_PI, FRAC_2_SQRT_PI, FRAC_PI_2, PI};
 use std::sync::LazyLock;
 
-use crate::simd::vectorize;
+use crate::numerics::simd::vectorize;
 use faer::Mat;
 use faer::prelude::Reborrow;
 use rayon::prelude::*;

@@ -1,5 +1,5 @@
 use super::*;
-use crate::noise::{Address, Purpose};
+use crate::numerics::noise::{Address, Purpose};
 
 const ALL: [Activation; 5] =
     [Activation::Erf, Activation::Relu, Activation::Tanh, Activation::Identity, Activation::Gelu];

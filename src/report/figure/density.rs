@@ -4,10 +4,9 @@ use super::ink::Ink;
 use super::plot::{Axis, Look, Panel, Plot, Point, Series};
 use super::scale::covering;
 use super::{Figure, Numbers};
-use crate::report::table::short;
-use crate::report::{Document, TemperatureReport, UnitReport};
+use crate::numerics::histogram::Density;
+use crate::results::{Document, TemperatureReport, UnitReport, short};
 use crate::theory::Kind;
-use crate::theory::unit::Density;
 
 /// Temperatures that are shown, at most.
 const PANELS: usize = 3;

@@ -5,9 +5,8 @@ use super::ladder::horizontal;
 use super::plot::{Axis, Look, Panel, Plot, Point, Rule, Series};
 use super::scale::covering;
 use super::{Figure, Numbers};
-use crate::report::table::short;
-use crate::report::verdict::{LEAST_BFMI, LEAST_ESS, MOST_RHAT};
-use crate::report::{Document, RhatKind, TemperatureReport};
+use crate::results::verdict::{LEAST_BFMI, LEAST_ESS, MOST_RHAT};
+use crate::results::{Document, RhatKind, TemperatureReport, short};
 
 pub fn figures(document: &Document) -> Vec<Figure> {
     let kind = document.temperatures.iter().find_map(|at| at.worst_rhat()).map_or(RhatKind::Split, |(kind, ..)| kind);

@@ -3,8 +3,7 @@
 use super::Figure;
 use super::ladder::Quantity;
 use super::plot::Callout;
-use crate::report::Document;
-use crate::report::table::short;
+use crate::results::{Document, short};
 
 pub fn figures(document: &Document) -> Vec<Figure> {
     let train = quantities(document);

@@ -4,8 +4,7 @@ use super::ink::Ink;
 use super::ladder::{horizontal, vertical};
 use super::plot::{Look, Panel, Plot, Point, Series};
 use super::{Figure, Numbers};
-use crate::report::table::{short, with_error};
-use crate::report::{Document, LogEvidenceReport};
+use crate::results::{Document, LogEvidenceReport, short, with_error};
 use crate::theory::Kind;
 
 pub fn figures(document: &Document) -> Vec<Figure> {

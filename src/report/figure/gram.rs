@@ -6,9 +6,7 @@ use super::ink::Ink;
 use super::plot::{Axis, Drawn, Look, Panel, Plot, Point, Rule, Series, WIDTH, heading};
 use super::scale::covering;
 use super::{Figure, Numbers};
-use crate::report::Document;
-use crate::report::table::short;
-use crate::store::GramAt;
+use crate::results::{Document, GramAt, short};
 
 /// Pairs of points in the scatter, at most.
 const MOST_PAIRS: usize = 1500;

@@ -4,10 +4,9 @@ use super::ink::Ink;
 use super::ladder::{Quantity, vertical};
 use super::plot::{Axis, Look, Panel, Plot, Point, Series};
 use super::{Figure, Numbers, distance_quantities};
-use crate::descent::{Descent, Spread, Track};
-use crate::report::Document;
 use crate::report::inversion::sentences;
-use crate::report::table::{short, with_error};
+use crate::results::{Document, short, with_error};
+use crate::studies::descent::{Descent, Spread, Track};
 use crate::theory::Kind;
 
 /// Name of the observable on the vertical axis, and of the one on the horizontal axis.

@@ -4,8 +4,7 @@ use super::ink::Ink;
 use super::plot::{Axis, Callout, Look, Panel, Plot, Point, Series};
 use super::scale::covering;
 use super::{Figure, Numbers};
-use crate::report::table::{short, with_error};
-use crate::report::{Document, Field, ObservableReport, TemperatureReport};
+use crate::results::{Document, Field, ObservableReport, TemperatureReport, short, with_error};
 use crate::theory::Kind;
 
 /// One number of a document at every temperature.

@@ -23,9 +23,8 @@ mod spectrum;
 mod vector;
 mod weights;
 
-use super::Document;
 use crate::compare::CentroidDistanceMaximum;
-use crate::store::{GramAt, VectorAt};
+use crate::results::{Document, GramAt, VectorAt};
 use canvas::{coordinate, escape};
 use plot::{Drawn, Plot, WIDTH};
 

@@ -4,8 +4,7 @@ use super::ink::Ink;
 use super::ladder::element;
 use super::plot::{Axis, Look, Panel, Plot, Point, Rule, Series};
 use super::{Figure, Numbers, shown_temperature};
-use crate::report::Document;
-use crate::report::table::{short, with_error};
+use crate::results::{Document, short, with_error};
 use crate::theory::Kind;
 
 /// Test points that are drawn, at most.

@@ -2,7 +2,7 @@
 
 use super::Figure;
 use super::ladder::Quantity;
-use crate::report::Document;
+use crate::results::Document;
 
 pub fn figures(document: &Document) -> Vec<Figure> {
     let title = "Q\u{304}(T) = λ1⟨v²⟩: scale of the readout";

@@ -5,8 +5,7 @@ use super::ladder::horizontal;
 use super::plot::{Axis, Look, Panel, Plot, Point, Series};
 use super::{Figure, Numbers, shown_temperature};
 use crate::compare::WeightSpectrum;
-use crate::report::Document;
-use crate::report::table::{short, with_error};
+use crate::results::{Document, short, with_error};
 use crate::theory::Kind;
 
 /// Height of one of the two panels.

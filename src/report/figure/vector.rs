@@ -8,9 +8,7 @@ use super::plot::{Axis, Drawn, Look, Panel, Plot, Point, Series, WIDTH, heading}
 use super::scale::covering;
 use super::{Figure, Numbers};
 use crate::compare::{Measured, VectorAgreement};
-use crate::report::table::{short, with_error};
-use crate::report::{Document, TemperatureReport};
-use crate::store::VectorAt;
+use crate::results::{Document, TemperatureReport, VectorAt, short, with_error};
 use crate::theory::Kind;
 
 /// Numbers of one pixel of a colour picture; planes follow each other.

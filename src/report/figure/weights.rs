@@ -2,7 +2,7 @@
 
 use super::Figure;
 use super::ladder::Quantity;
-use crate::report::Document;
+use crate::results::Document;
 
 pub fn figures(document: &Document) -> Vec<Figure> {
     let caption = "Points: sampled mean ± 1 MCSE, pale band ± 2 MCSE. Lines: theories. û is the direction in input space along which the saddle \

@@ -3,10 +3,10 @@
 use super::html::{block, document, figures, list};
 use super::{FigureFile, Page};
 use crate::config::Experiment;
-use crate::descent::Descent;
-use crate::report::Document;
 use crate::report::figure::canvas::escape;
 use crate::report::figure::{inversion_figures, png};
+use crate::results::Document;
+use crate::studies::descent::Descent;
 
 /// What such a page says of itself in its `generator` element.
 const MARK: &str = "featherm descent";

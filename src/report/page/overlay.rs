@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use super::html::{document, figures, table};
 use super::{Page, files};
-use crate::report::Document;
 use crate::report::figure::canvas::escape;
 use crate::report::figure::ink::Ink;
 use crate::report::figure::ladder::{Quantity, horizontal, vertical};
 use crate::report::figure::plot::{Look, Panel, Plot, Series};
 use crate::report::figure::{Figure, Numbers, distance_quantities, radius_quantities, readout_quantity};
 use crate::report::findings::{COLDEST, MANIFOLDS, findings};
-use crate::report::table::{header, short};
+use crate::report::table::header;
+use crate::results::{Document, short};
 use crate::theory::Kind;
 
 /// By which such a page is known: only a file that has it near its beginning is overwritten by another.

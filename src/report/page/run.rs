@@ -6,9 +6,8 @@ use super::{Page, files};
 use crate::report::figure::canvas::escape;
 use crate::report::figure::ladder::Quantity;
 use crate::report::figure::{Numbers, distance_quantities, readout_quantity, sections};
-use crate::report::table::{header, maxima, short, with_error};
-use crate::report::{Document, TemperatureReport};
-use crate::store::{GramAt, VectorAt};
+use crate::report::table::{header, maxima};
+use crate::results::{Document, GramAt, TemperatureReport, VectorAt, short, with_error};
 use crate::theory::Kind;
 
 /// What a page of a run says of itself in its `generator` element.

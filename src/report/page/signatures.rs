@@ -3,8 +3,7 @@
 use super::html::table;
 use crate::compare::Measured;
 use crate::report::figure::Numbers;
-use crate::report::table::{short, with_error};
-use crate::report::{Document, TemperatureReport};
+use crate::results::{Document, TemperatureReport, short, with_error};
 use crate::theory::Kind;
 use crate::theory::unit::Method;
 

@@ -173,7 +173,7 @@ fn inside(value: f64, first: f64, last: f64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::noise::{Address, Purpose};
+    use crate::numerics::noise::{Address, Purpose};
 
     /// The loss of a start falls as 1/2^record; `height` gives D² of a start at a record.
     fn watched(starts: usize, records: usize, height: impl Fn(usize, usize) -> f64) -> Inversion {

@@ -91,7 +91,7 @@ pub fn fit(points: &[(f64, f64, f64)]) -> Option<Line> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::noise::{Address, Purpose};
+    use crate::numerics::noise::{Address, Purpose};
 
     #[test]
     fn points_on_a_line_give_it_back() {

@@ -6,7 +6,7 @@ use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
 use rayon::prelude::*;
 
-use crate::noise::{Address, Purpose};
+use crate::numerics::noise::{Address, Purpose};
 
 /// H = W′Zᵀ and gZ for many chains, one chain at a time on every core as in the CPU backend.
 #[derive(Debug)]

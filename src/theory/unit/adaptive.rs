@@ -25,8 +25,7 @@ use super::estimate::Weights;
 use super::fit::Fit;
 use super::measure::Measure;
 use super::observe::{log_weights, prior_weights, tilts, weighted_gram};
-use crate::decompose::inverse_of_positive;
-use crate::theory::spectrum::{dot, multiply};
+use crate::numerics::linalg::{dot, inverse_of_positive, multiply};
 use crate::theory::{Kind, Prediction, Theory, TheoryError};
 
 /// Relative residual at which a solution counts as found: far below its Monte Carlo error.

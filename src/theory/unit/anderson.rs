@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use faer::{Mat, Side};
 
-use crate::theory::spectrum::{dot, multiply};
+use crate::numerics::linalg::{dot, multiply};
 
 /// Past steps that are combined.
 const MEMORY: usize = 6;

@@ -28,7 +28,7 @@ use faer::Mat;
 
 use super::measure::Tilt;
 use super::mixture::Mixture;
-use crate::theory::spectrum::{dot, multiply};
+use crate::numerics::linalg::{dot, multiply};
 
 /// Points of the grid of t, an odd number.
 const GRID: usize = 401;

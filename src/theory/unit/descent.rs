@@ -4,12 +4,12 @@ use rayon::prelude::*;
 
 use super::adaptive::{self, Branch, Failure, Field};
 use super::draws::Draws;
-use super::estimate::Estimate;
 use super::fit::Fit;
 use super::measure::Measure;
 use super::population::{Found, Population};
 use super::predictor::Outputs;
 use super::{MOST_DRIFT, Params, UnitError, UnitPrediction, UnitSolution, observe, prior_draws};
+use crate::numerics::estimate::Estimate;
 use crate::theory::predictor::test_error;
 use crate::theory::{Kind, Prediction, Theory, TheoryError};
 

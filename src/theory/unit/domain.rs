@@ -46,8 +46,9 @@ pub fn doubt<'a>(width: usize, predictions: impl IntoIterator<Item = &'a UnitPre
 mod tests {
     use super::*;
     use crate::model::Activation;
+    use crate::numerics::estimate::Estimate;
     use crate::theory::tests::{network, problem};
-    use crate::theory::unit::{Estimate, Params};
+    use crate::theory::unit::Params;
     use crate::theory::{Kind, Theory};
 
     #[test]

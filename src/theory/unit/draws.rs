@@ -12,8 +12,8 @@ use rayon::prelude::*;
 
 use super::measure::Measure;
 use crate::model::{Activation, Network, Problem};
-use crate::noise::{Address, Purpose};
-use crate::theory::spectrum::dot;
+use crate::numerics::linalg::dot;
+use crate::numerics::noise::{Address, Purpose};
 
 /// Draws whose features stand in one matrix.
 pub(super) const BLOCK: usize = 256;

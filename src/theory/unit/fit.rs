@@ -2,7 +2,7 @@
 
 use std::ops::AddAssign;
 
-use crate::theory::spectrum::dot;
+use crate::numerics::linalg::dot;
 
 /// Sums over the training points.
 #[derive(Debug, Clone, Copy, Default)]

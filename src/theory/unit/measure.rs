@@ -14,7 +14,8 @@ use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, MatRef, Par};
 
 use super::draws::Block;
-use crate::theory::spectrum::{Resolvent, dot, multiply};
+use crate::numerics::linalg::{dot, multiply};
+use crate::theory::spectrum::Resolvent;
 
 /// a and B, in the basis of the training points.
 #[derive(Debug, Clone)]

@@ -2,7 +2,7 @@
 
 use super::collective::normalised;
 use super::measure::Tilt;
-use crate::theory::spectrum::dot;
+use crate::numerics::linalg::dot;
 
 /// Logarithm of a term over the largest below which it does not add to a sum of some hundred.
 const NEGLIGIBLE: f64 = -36.0;

@@ -20,7 +20,6 @@ mod adaptive;
 mod anderson;
 mod chain;
 mod collective;
-mod density;
 mod descent;
 mod domain;
 mod draws;
@@ -40,12 +39,12 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::{Kind, Prediction, Theory, TheoryError};
+use crate::numerics::estimate::Estimate;
+use crate::numerics::histogram::Density;
 pub use chain::ChainParams;
-pub use density::{Density, GRID, reach};
 use descent::Descent;
 pub use domain::doubt;
 use draws::Draws;
-pub use estimate::Estimate;
 use measure::Measure;
 
 /// How the measure of one unit is sampled.

@@ -13,13 +13,14 @@ use faer::{Accum, Mat, Par};
 use rayon::prelude::*;
 
 use super::Method;
-use super::density::{Density, GRID};
 use super::draws::{Block, Draws};
-use super::estimate::{Controls, Estimate, Estimator, Weights};
+use super::estimate::{Controls, Estimator, Weights};
 use super::measure::{Measure, Tilt};
 use super::vector;
-use crate::observables::class_pairs;
-use crate::theory::spectrum::{dot, multiply};
+use crate::model::class_pairs;
+use crate::numerics::estimate::Estimate;
+use crate::numerics::histogram::{Density, GRID};
+use crate::numerics::linalg::{dot, multiply};
 use crate::theory::{Prediction, Theory};
 
 /// Parts into which sums over blocks are split: fixed, so that no result depends on the number of threads.

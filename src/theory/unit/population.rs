@@ -27,9 +27,8 @@ use super::fit::Fit;
 use super::measure::Measure;
 use super::mixture::Mixture;
 use super::predictor::Beyond;
-use crate::decompose::inverse_of_positive;
 use crate::model::Network;
-use crate::theory::spectrum::{dot, multiply};
+use crate::numerics::linalg::{dot, inverse_of_positive, multiply};
 use crate::theory::{Prediction, Theory};
 
 /// γ of a and of the law after so many trajectories, and γ of C over it. a answers first, so that units that begin to fit the data alone lower it before they

@@ -22,8 +22,8 @@ use super::draws::{Block, Draws, test_features};
 use super::estimate::Weights;
 use super::measure::Measure;
 use super::observe::{PARTS, log_weights, prior_weights, tilts};
+use crate::numerics::linalg::multiply;
 use crate::theory::Theory;
-use crate::theory::spectrum::multiply;
 
 /// Test points whose sums are held at a time.
 const TOGETHER: usize = 1024;

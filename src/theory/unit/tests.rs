@@ -3,8 +3,8 @@ use faer::Mat;
 use super::*;
 use crate::config::{Experiment, preset};
 use crate::model::{Activation, Network, Problem};
-use crate::run::prepare;
-use crate::theory::spectrum::multiply;
+use crate::numerics::linalg::multiply;
+use crate::session::prepare;
 use crate::theory::tests::{ALL, network, problem, task};
 
 /// Standard errors by which an estimate may miss.
@@ -152,7 +152,7 @@ fn worst(found: &[Estimate], expected: &[f64]) -> f64 {
     found.iter().zip(expected).map(z).fold(0.0, f64::max)
 }
 
-/// a and A⁻¹ from dense matrices, as THEORY states them.
+/// a and A⁻¹ from dense matrices, from their definitions.
 fn dense_field(theory: &Theory, saddle: &Prediction) -> (Vec<f64>, Mat<f64>) {
     let Network { lambda1, .. } = theory.network;
     let (kernels, points) = (theory.kernels(), theory.points());
@@ -314,7 +314,7 @@ fn wide_networks_with_gaussian_features_meet_the_saddle_point() {
     }
 }
 
-/// ⟨v w⟩ of a linear network is known at any width (THEORY §7): with q = λ1‖v‖²/N1, of density ∝ q^{N1/2 − 1} e^{−N1q/2} N(y; 0, A_q),
+/// ⟨v w⟩ of a linear network is known at any width: with q = λ1‖v‖²/N1, of density ∝ q^{N1/2 − 1} e^{−N1q/2} N(y; 0, A_q),
 ///
 /// ```text
 /// ⟨v w⟩ = Zᵀ⟨q A_q⁻¹y⟩/(λ0 λ1 √N1),     A_q = T·1 + q ZZᵀ/(λ0λ1)
@@ -493,7 +493,6 @@ fn ladders_keep_their_order_and_refuse_what_is_not_theirs() {
     }
 }
 
-/// Labels that are zero leave nothing to measure along.
 /// What is counted is what prior draws and chains hold, within the rank that may be smaller than P.
 #[test]
 fn draws_take_the_memory_that_is_counted() {

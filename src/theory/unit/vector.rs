@@ -15,11 +15,12 @@ use faer::{Accum, Mat, Par};
 use rayon::prelude::*;
 
 use super::draws::{Block, Draws};
-use super::estimate::{Estimate, Weights};
+use super::estimate::Weights;
 use super::measure::Measure;
 use super::observe::PARTS;
+use crate::numerics::estimate::Estimate;
+use crate::numerics::linalg::dot;
 use crate::theory::Theory;
-use crate::theory::spectrum::dot;
 
 /// Draws of the prior in one group.
 const TOGETHER: usize = 64;

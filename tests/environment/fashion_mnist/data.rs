@@ -1,7 +1,7 @@
 //! Fashion-MNIST as it is selected, ordered and standardised.
 
-use featherm::config::{ClassGroup, DataConfig, Order, Standardize, Teacher, TeacherKind};
-use featherm::data::{Task, load};
+use featherm::data::{ClassGroup, DataConfig, Order, Standardize, Teacher, TeacherKind, load};
+use featherm::model::Task;
 
 /// Classes 2 and 4 in the order of the file, standardised globally.
 fn images(train: usize, test: usize) -> DataConfig {

@@ -1,9 +1,10 @@
-//! The samples against independent ones on real data: Fashion-MNIST classes 2 and 4, as in the checked numbers of THEORY.
+//! The samples against independent ones on real data: Fashion-MNIST classes 2 and 4.
 
 use std::ops::ControlFlow;
 
-use featherm::config::{DataSettings, Experiment, Order, Settings, preset};
-use featherm::run::run;
+use featherm::config::{DataSettings, Experiment, Settings, preset};
+use featherm::data::Order;
+use featherm::session::run;
 
 use crate::common::rotation;
 

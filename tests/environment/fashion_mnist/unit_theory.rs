@@ -1,9 +1,11 @@
-//! The theories of one hidden unit against the checked numbers of THEORY (Fashion-MNIST classes 2 and 4, λ = 1) and against whole networks.
+//! The theories of one hidden unit against checked numbers (Fashion-MNIST classes 2 and 4, λ = 1) and against whole networks.
 
-use featherm::config::{DataSettings, Experiment, Order, Settings, preset};
+use featherm::config::{DataSettings, Experiment, Settings, preset};
+use featherm::data::Order;
 use featherm::model::Activation;
-use featherm::run::prepare;
-use featherm::theory::unit::{ChainParams, Estimate, Method, Params, UnitError, UnitPrediction, doubt};
+use featherm::numerics::estimate::Estimate;
+use featherm::session::prepare;
+use featherm::theory::unit::{ChainParams, Method, Params, UnitError, UnitPrediction, doubt};
 use featherm::theory::{Kind, Prediction, Theory, TheoryError};
 
 /// The tests of this file.

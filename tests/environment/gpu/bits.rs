@@ -6,7 +6,7 @@ use featherm::backend::gpu::GpuOptions;
 use featherm::backend::gpu::schedule::Schedule;
 use featherm::backend::gpu::shader::Kernel;
 use featherm::backend::{Backend, Ensemble, Observation};
-use featherm::noise::{Purpose, philox4x32};
+use featherm::numerics::noise::{Purpose, philox4x32};
 use libtest_mimic::Failed;
 
 use super::{

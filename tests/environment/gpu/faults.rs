@@ -10,8 +10,8 @@ use featherm::backend::{Backend, Measurement, Outcome, Parity, Scheme};
 use featherm::config::{Experiment, TemperatureSettings, preset};
 use featherm::model::Activation;
 use featherm::observables::Recorder;
-use featherm::run::{Checkpoints, Job, Run, RunError, prepare};
 use featherm::sampler::{Phase, Progress};
+use featherm::session::{Checkpoints, Job, Run, RunError, prepare};
 use libtest_mimic::Failed;
 
 use super::{BASE, Case, INTEGRATED, MALT, bits, moves, rounds};

@@ -7,7 +7,7 @@ use featherm::backend::gpu::shader::Kernel;
 use featherm::backend::gpu::tiling::Tiling;
 use featherm::backend::gpu::{Gpu, GpuOptions};
 use featherm::backend::{Backend, Ensemble, Mass, Move, Round, Scheme};
-use featherm::config::{Readout, SamplerKind};
+use featherm::sampler::{Readout, SamplerKind};
 use libtest_mimic::Failed;
 
 use super::{BASE, Case, HALF_FORCES, HALF_FORCES_LARGE, SHARED_8};

@@ -3,7 +3,7 @@
 use featherm::backend::gpu::GpuOptions;
 use featherm::backend::gpu::shader::Kernel;
 use featherm::backend::{Backend, Ensemble};
-use featherm::config::{Readout, SamplerKind};
+use featherm::sampler::{Readout, SamplerKind};
 
 use crate::common::gpu::on_device;
 use crate::{Group, Test, common};

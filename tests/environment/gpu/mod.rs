@@ -16,9 +16,8 @@ use featherm::backend::doctor::{Check, Tolerances, compare, doctor};
 use featherm::backend::gpu::tiling::Tiling;
 use featherm::backend::gpu::{Gpu, GpuOptions};
 use featherm::backend::{Backend, Ensemble, Mass, Move, Observation, Outcome, Parity, Round, Scheme};
-use featherm::data::Task;
-use featherm::model::{Activation, Network, Problem};
-use featherm::noise::{Address, Purpose};
+use featherm::model::{Activation, Network, Problem, Task};
+use featherm::numerics::noise::{Address, Purpose};
 use libtest_mimic::Failed;
 use ndarray::{Array1, Array2};
 

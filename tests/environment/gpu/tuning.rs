@@ -12,7 +12,7 @@ use featherm::backend::gpu::tuning::{Choice, TILINGS, Tilings, tune};
 use featherm::backend::gpu::{AdapterChoice, AdapterInfo, Gpu, GpuOptions};
 use featherm::backend::{Backend, Ensemble, Mass, Move, Observation, Round, Scheme};
 use featherm::config::{Experiment, TemperatureSettings, preset};
-use featherm::run::{Job, prepare};
+use featherm::session::{Job, prepare};
 use libtest_mimic::Failed;
 use serde_json::Value;
 use tempfile::TempDir;

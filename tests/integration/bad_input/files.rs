@@ -106,7 +106,8 @@ pub fn checkpoint(payload: &[u8]) -> Vec<u8> {
 
 /// The report of a run of the smallest size.
 pub fn report() -> String {
-    use featherm::config::{BackendChoice, Experiment, preset};
+    use featherm::backend::BackendChoice;
+    use featherm::config::{Experiment, preset};
     let mut settings = preset("quick").unwrap();
     (settings.data.train, settings.data.test, settings.network.width) = (Some(6), Some(2), Some(3));
     settings.temperature.range = None;
@@ -115,6 +116,6 @@ pub fn report() -> String {
     (sampler.chains, sampler.warmup, sampler.draws) = (Some(2), Some(4), Some(20));
     sampler.backend = Some(BackendChoice::Cpu);
     let experiment = Experiment::resolve(settings).unwrap();
-    let run = featherm::run::run(&experiment, |_| std::ops::ControlFlow::Continue(())).unwrap();
+    let run = featherm::session::run(&experiment, |_| std::ops::ControlFlow::Continue(())).unwrap();
     serde_json::to_string_pretty(&run.document).unwrap()
 }

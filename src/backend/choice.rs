@@ -1,0 +1,31 @@
+//! Which device runs the chains, and in what precision.
+
+use serde::{Deserialize, Serialize};
+
+/// Which device runs the chains.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum BackendChoice {
+    /// A hardware GPU if there is one, else the CPU.
+    #[default]
+    Auto,
+    /// A graphics device, software ones included if named or if there is no other.
+    Gpu,
+    Cpu,
+}
+
+/// Precision of the chains.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Precision {
+    /// float32 state and products, float64 energies and sums.
+    #[default]
+    F32,
+    /// float64 throughout, to check float32 against; CPU only.
+    F64,
+    /// float32 with activations and slopes stored in float16, half the memory and traffic of the largest buffers; GPU only.
+    F16,
+    /// float32 with forces within a trajectory from products of float16 inputs on cooperative matrices (tensor cores); energies and the last force of a
+    /// trajectory stay float32, so that the law stays exact. GPU only, where wgpu's experimental feature is there.
+    F16Matrix,
+}

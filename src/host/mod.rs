@@ -1,0 +1,3 @@
+//! What this machine has to give; knows nothing of what it is for.
+
+pub mod memory;
