@@ -24,4 +24,6 @@ pub fn add(trials: &mut Trials) {
     for (name, test) in unit_theory::TESTS {
         group.slow(name, whole(test));
     }
+    // Three minutes on one core.
+    group.long("cold_networks_lose_the_single_unit_and_keep_the_adaptive_branch", whole(unit_theory::cold_networks));
 }

@@ -42,7 +42,7 @@ fn rounds(ensemble: &Ensemble, count: u32, steps: u32) -> Vec<Round> {
 /// Adds the tests of this file.
 pub fn add(group: &mut Group) {
     group.slow("half_forces::err_by_the_rounding_of_float16", rounding);
-    group.slow("half_forces::cost_hardly_any_acceptance", || acceptance(Case { temperatures: 3, ..HALF_FORCES }));
+    group.long("half_forces::cost_hardly_any_acceptance", || acceptance(Case { temperatures: 3, ..HALF_FORCES }));
     group.long("half_forces::cost_hardly_any_acceptance_on_many_tiles", || acceptance(HALF_FORCES_LARGE));
     group.slow("half_forces::that_overflow_are_rejected", overflow);
     group.slow("half_forces::wrong_ones_leave_the_law", wrong_force);
