@@ -45,8 +45,8 @@ pub fn add(group: &mut Group) {
     group.long("half_forces::cost_hardly_any_acceptance", || acceptance(Case { temperatures: 3, ..HALF_FORCES }));
     group.long("half_forces::cost_hardly_any_acceptance_on_many_tiles", || acceptance(HALF_FORCES_LARGE));
     group.slow("half_forces::that_overflow_are_rejected", overflow);
-    group.slow("half_forces::wrong_ones_leave_the_law", wrong_force);
-    group.slow("half_forces::a_wrong_energy_is_seen", wrong_energy);
+    group.long("half_forces::wrong_ones_leave_the_law", wrong_force);
+    group.long("half_forces::a_wrong_energy_is_seen", wrong_energy);
     for (case, readout) in common::posterior::Case::all().into_iter().zip([Readout::Sampled, Readout::Integrated]) {
         let name = format!("half_forces::meet_the_reference_posterior::{}::{readout:?}", case.activation);
         group.long(name, move || posterior(&case, readout));
