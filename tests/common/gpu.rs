@@ -34,8 +34,10 @@ pub fn choice() -> AdapterChoice {
 
 /// An ensemble on the device that all tests share, which compiles every kernel of a shape once.
 pub fn on_device(ensemble: Ensemble, options: GpuOptions) -> Result<Gpu, BackendError> {
+    /// Whether optional features were left out, and the tiling.
+    type Key = (bool, Option<Tiling>);
     /// One for each tiling: software devices compile in a thread of the device.
-    static OPEN: Mutex<Vec<((bool, Option<Tiling>), Device)>> = Mutex::new(Vec::new());
+    static OPEN: Mutex<Vec<(Key, Device)>> = Mutex::new(Vec::new());
     let key = (options.core, options.tiling);
     let device = {
         let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
