@@ -107,6 +107,8 @@ if [ -z "$device" ]; then
 else
     echo "$device"
     export FEATHERM_GPU=$index FEATHERM_REQUIRE_GPU=1
+    # A GPU takes every test, a software device in rehearsal those that are fast.
+    if [ -n "${FEATHERM_KIT_SMALL:-}" ]; then all=(--test-threads 2); else all=(--include-ignored --test-threads 8); export FEATHERM_TEST_LONG=1; fi
     # --- Right? The doctor holds every stage against float64 on the CPU.
     step doctor 60 doctor.txt "$bin/featherm" doctor
     # --- Fast? P, N0, N1, chains.
@@ -124,7 +126,7 @@ else
     }
     for shape in "${shapes[@]}"; do speed f32 "$shape"; done
     for shape in "${shapes[@]}"; do speed f16-matrix "$shape"; done
-    step parity 90 tests.txt "$bin/environment" gpu::parity:: --include-ignored --test-threads 8
+    step parity 90 tests.txt "$bin/environment" gpu::parity:: "${all[@]}"
     report
 fi
 python=$(command -v python3 || true)
@@ -136,9 +138,9 @@ fi
 if [ -n "$device" ]; then
     step kernels 45 kernels.jsonl "$bin/gpu" ${FEATHERM_KIT_SMALL:+--test}
     for shape in "${shapes[@]}"; do speed f16 "$shape"; done
-    step "largest system" 20 tests.txt "$bin/environment" gpu::the_largest_system
-    step half_forces 30 tests.txt "$bin/environment" gpu::half_forces:: --include-ignored --skip reference --test-threads 4
-    step controls 60 tests.txt "$bin/environment" gpu::control:: --include-ignored --test-threads 8
+    step "largest system" 20 tests.txt "$bin/environment" gpu::the_largest_system --include-ignored
+    step half_forces 30 tests.txt "$bin/environment" gpu::half_forces:: "${all[@]}" --skip reference
+    step controls 60 tests.txt "$bin/environment" gpu::control:: "${all[@]}"
 fi
 # Eight files come back.
 { echo "===== machine"; cat "$out/machine.txt"; echo "===== devices"; cat "$out/devices.txt"; } > "$out/system.txt" 2> /dev/null

@@ -78,7 +78,7 @@ fn killed() -> TempDir {
 fn shorten(cwd: &Path) {
     let path = cwd.join("run/config.toml");
     let config = fs::read_to_string(&path).unwrap();
-    fs::write(&path, config.replace("draws = 100000", "draws = 1000")).unwrap();
+    fs::write(&path, config.replace("draws = 100000", "draws = 3000")).unwrap();
 }
 
 /// Exit code 2, one line that names the file, and not a byte changed.
