@@ -23,9 +23,11 @@ pub enum Precision {
     F32,
     /// float64 throughout, to check float32 against; CPU only.
     F64,
-    /// float32 with activations and slopes stored in float16, half the memory and traffic of the largest buffers; GPU only.
+    /// float32 with activations and slopes stored in float16, half the memory and traffic of the
+    /// largest buffers; GPU only.
     F16,
-    /// float32 with forces within a trajectory from products of float16 inputs on cooperative matrices (tensor cores); energies and the last force of a
-    /// trajectory stay float32, so that the law stays exact. GPU only, where wgpu's experimental feature is there.
+    /// float32 with forces within a trajectory from products of float16 inputs on cooperative
+    /// matrices (tensor cores); energies and the last force of a trajectory stay float32, so that
+    /// the law stays exact. GPU only, where wgpu's experimental feature is there.
     F16Matrix,
 }

@@ -1,4 +1,5 @@
-//! Arithmetic that knows nothing of networks: loops for wide vectors, linear algebra, noise, histograms and numbers with errors.
+//! Arithmetic that knows nothing of networks: loops for wide vectors, linear algebra, noise,
+//! histograms and numbers with errors.
 
 pub mod estimate;
 pub mod histogram;

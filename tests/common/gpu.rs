@@ -7,7 +7,8 @@ use featherm::backend::gpu::tiling::Tiling;
 use featherm::backend::gpu::{AdapterChoice, AdapterInfo, Gpu, GpuOptions, adapters};
 use featherm::backend::{BackendError, Ensemble};
 
-/// The device named by `FEATHERM_GPU`, else the first hardware GPU or else a software one, if there is any.
+/// The device named by `FEATHERM_GPU`, else the first hardware GPU or else a software one, if there
+/// is any.
 pub fn info() -> Option<&'static AdapterInfo> {
     static INFO: LazyLock<Option<AdapterInfo>> = LazyLock::new(|| {
         let found = adapters();

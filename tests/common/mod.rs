@@ -1,6 +1,9 @@
-//! What the statistical tests share: an ensemble sampled by hand, errors from its chains, and the targets that every backend must meet.
+//! What the statistical tests share: an ensemble sampled by hand, errors from its chains, and the
+//! targets that every backend must meet.
 #![allow(dead_code, reason = "each test program uses its part")]
 
+#[cfg(all(test, feature = "fetch"))]
+pub mod fetch;
 #[cfg(feature = "gpu")]
 pub mod gpu;
 #[cfg(all(test, feature = "fetch"))]
@@ -26,7 +29,8 @@ use ndarray::{Array1, Array2};
 /// Seed of every ensemble that is sampled by [`run`].
 pub const SEED: u64 = 20_261_124;
 
-/// The number of other seeds that the statistical tests are to use, from `FEATHERM_TEST_SEED`; 0 without it.
+/// The number of other seeds that the statistical tests are to use, from `FEATHERM_TEST_SEED`; 0
+/// without it.
 pub fn rotation() -> u64 {
     static ROTATION: LazyLock<u64> = LazyLock::new(|| {
         let asked = std::env::var("FEATHERM_TEST_SEED").ok();

@@ -42,11 +42,13 @@ pub const RUN: [&str; 30] = [
     "--save-warmup",
 ];
 
-/// The program in a working directory of its own: the path of the run directory is part of its report.
+/// The program in a working directory of its own: the path of the run directory is part of its
+/// report.
 pub fn featherm(cwd: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(assert_cmd::cargo::cargo_bin!("featherm"));
     command.args(arguments).current_dir(cwd).stdout(Stdio::piped()).stderr(Stdio::piped());
-    // The store says when it was written, and this is how all of its bytes are held against another's.
+    // The store says when it was written, and this is how all of its bytes are held against
+    // another's.
     command.env("SOURCE_DATE_EPOCH", "1764000000");
     command
 }
@@ -79,7 +81,8 @@ pub fn completed(arguments: &[&str]) -> tempfile::TempDir {
     dir
 }
 
-/// The report of the run in `cwd` without its timing, and the bytes of its arrays, its weights, its table and every file of its store.
+/// The report of the run in `cwd` without its timing, and the bytes of its arrays, its weights, its
+/// table and every file of its store.
 pub fn result(cwd: &Path) -> (Value, Vec<u8>) {
     let mut report: Value = serde_json::from_slice(&fs::read(cwd.join("run/report.json")).unwrap()).unwrap();
     let timing = report.as_object_mut().unwrap().remove("timing").unwrap();
@@ -146,8 +149,8 @@ pub fn await_replacements(path: &Path, times: usize) {
     }
 }
 
-/// Runs `arguments` in directories of their own and interrupts them later and later, until one has been interrupted among its draws. What it left
-/// is in `run` of the returned directory.
+/// Runs `arguments` in directories of their own and interrupts them later and later, until one has
+/// been interrupted among its draws. What it left is in `run` of the returned directory.
 pub fn interrupted_among_its_draws(arguments: &[&str], name: &str) -> (tempfile::TempDir, Output) {
     for delay_ms in (0..12).map(|doubling| 50 << doubling) {
         let dir = tempfile::TempDir::new().unwrap();
@@ -164,15 +167,17 @@ pub fn interrupted_among_its_draws(arguments: &[&str], name: &str) -> (tempfile:
     panic!("{arguments:?} never came to its draws");
 }
 
-/// Runs `arguments`, kills the process after a random while, resumes it, kills it again and so on up to `kills` times; then lets it end. The report
-/// and the arrays must be those of `reference`. Returns the number of processes that were killed before their end.
+/// Runs `arguments`, kills the process after a random while, resumes it, kills it again and so on
+/// up to `kills` times; then lets it end. The report and the arrays must be those of `reference`.
+/// Returns the number of processes that were killed before their end.
 pub fn survive(arguments: &[&str], kills: usize, longest_ms: usize, case: u32, reference: &(Value, Vec<u8>)) -> usize {
     let dir = tempfile::TempDir::new().unwrap();
     let mut delays = vec![0; kills];
     Address { seed: 11, chain: case, trajectory: 0, step: 0, purpose: Purpose::Data }.indices(longest_ms, &mut delays);
     let mut killed = 0;
     for &delay in &delays {
-        // Before it has written its configuration there is nothing to resume: it is simply started again.
+        // Before it has written its configuration there is nothing to resume: it is simply started
+        // again.
         let begun = dir.path().join("run/config.toml").exists();
         let mut child = featherm(dir.path(), if begun { &["resume", "run"] } else { arguments })
             .stdout(Stdio::null())

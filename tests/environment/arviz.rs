@@ -1,4 +1,5 @@
-//! The draws of a run in ArviZ: opened without a warning, its diagnostics equal to ours, and the README's lines of Python as they stand there.
+//! The draws of a run in ArviZ: opened without a warning, its diagnostics equal to ours, and the
+//! README's lines of Python as they stand there.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -61,7 +62,8 @@ fn check(python: &Path, dir: &Path) -> Result<Output, Failed> {
 }
 
 fn agrees(python: &Path) -> Test {
-    // Two classes, whose radii are one array, with the warm-up; and three, each with names of its own.
+    // Two classes, whose radii are one array, with the warm-up; and three, each with names of its
+    // own.
     for more in [&["--save-warmup"][..], &["--classes", "0,6/1", "--theories", "nngp,saddle"]] {
         let (_place, dir) = run(more)?;
         let output = check(python, &dir)?;

@@ -1,5 +1,5 @@
-//! The report as a browser shows it: without an error in the console, without overflow at the width of a phone, with every figure and every label
-//! of it inside its frame.
+//! The report as a browser shows it: without an error in the console, without overflow at the width
+//! of a phone, with every figure and every label of it inside its frame.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -65,7 +65,8 @@ impl Seen {
     }
 }
 
-/// Opens a page in a frame of `width` pixels. A window would not do: browsers do not make them as narrow as a phone.
+/// Opens a page in a frame of `width` pixels. A window would not do: browsers do not make them as
+/// narrow as a phone.
 fn look(browser: &Path, page: &Path, width: u32) -> Result<Seen, Failed> {
     const PROBE: &str = r#"onload = () => {
         const page = document.getElementById('page').contentDocument, root = page.documentElement;
@@ -180,7 +181,8 @@ fn a_descent_is_sound_on_a_phone(browser: &Path) -> Test {
     sound(browser, &out.join("descent.html"), PHONE)
 }
 
-/// The control: a page that is too wide, one that asks for a script, and one with a label beyond the edge of its figure.
+/// The control: a page that is too wide, one that asks for a script, and one with a label beyond
+/// the edge of its figure.
 fn broken_pages_are_caught(browser: &Path) -> Test {
     let dir = TempDir::new()?;
     let run = run(dir.path(), "run", &["--temperatures", "1,0.1"])?;

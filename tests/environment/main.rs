@@ -1,6 +1,8 @@
-//! Tests that need what a machine may lack: a graphics device, a browser, a Python with ArviZ, a real data set.
+//! Tests that need what a machine may lack: a graphics device, a browser, a Python with ArviZ, a
+//! real data set.
 //!
-//! What is missing is reported as ignored, and left out where ignored tests are asked for. `FEATHERM_REQUIRE_GPU=1`, `…_CHROMIUM`, `…_ARVIZ` and
+//! What is missing is reported as ignored, and left out where ignored tests are asked for.
+//! `FEATHERM_REQUIRE_GPU=1`, `…_CHROMIUM`, `…_ARVIZ` and
 //! `…_FASHION_MNIST` make it a failure.
 
 mod arviz;
@@ -104,7 +106,8 @@ impl Group<'_> {
     }
 }
 
-/// Tells the seconds of a test where `FEATHERM_TEST_TIMES` is set, as `--report-time` does for other tests.
+/// Tells the seconds of a test where `FEATHERM_TEST_TIMES` is set, as `--report-time` does for
+/// other tests.
 fn timed(name: String, test: impl FnOnce() -> Test + Send + 'static) -> impl FnOnce() -> Test + Send + 'static {
     move || {
         let begun = Instant::now();

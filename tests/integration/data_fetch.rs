@@ -1,39 +1,10 @@
 //! `featherm data` as a user meets it, with a server on this machine in place of the mirrors.
 use std::fs;
-use std::path::Path;
-use std::process::{Command, Output};
 
 use tempfile::TempDir;
 
+use crate::common::fetch::{FILES, featherm, text};
 use crate::common::http::{Manner, nobody, serve};
-
-fn featherm(dir: &Path, arguments: &[&str]) -> Output {
-    let mut command = Command::new(assert_cmd::cargo::cargo_bin!("featherm"));
-    for proxy in [
-        "http_proxy",
-        "HTTP_PROXY",
-        "https_proxy",
-        "HTTPS_PROXY",
-        "all_proxy",
-        "ALL_PROXY",
-        "XDG_DATA_HOME",
-        "FEATHERM_DATA",
-    ] {
-        command.env_remove(proxy);
-    }
-    command.args(arguments).current_dir(dir).env("HOME", dir).output().unwrap()
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).unwrap()
-}
-
-const FILES: [&str; 4] = [
-    "train-images-idx3-ubyte.gz",
-    "train-labels-idx1-ubyte.gz",
-    "t10k-images-idx3-ubyte.gz",
-    "t10k-labels-idx1-ubyte.gz",
-];
 
 #[test]
 fn sets_are_listed_and_described_without_a_network() {

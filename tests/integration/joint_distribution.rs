@@ -48,15 +48,15 @@ fn a_wrong_sampler_changes_the_joint_law() {
 const LEAST_P: f64 = 1e-6;
 
 /// The least probability among the statistics that their ranks are uniform.
-fn calibration(sampler: &Sampler) -> f64 {
-    let counts = joint(Activation::Erf).ranks(sampler, 10_000, 800, 12);
+fn calibration(sampler: &Sampler, count: u64) -> f64 {
+    let counts = joint(Activation::Erf).ranks(sampler, 10_000, count, 12);
     counts.iter().map(uniformity).fold(1.0, f64::min)
 }
 
 #[test]
 fn ranks_of_the_truth_are_uniform() {
     for sampler in joint(Activation::Erf).exact(STEP) {
-        let p = calibration(&sampler);
+        let p = calibration(&sampler, 800);
         assert!(p > LEAST_P, "{}, readout {}: p = {p:.1e}", sampler.name, sampler.readout);
     }
 }
@@ -64,7 +64,8 @@ fn ranks_of_the_truth_are_uniform() {
 #[test]
 fn ranks_of_a_wrong_sampler_are_not_uniform() {
     for sampler in joint(Activation::Erf).wrong(STEP) {
-        let p = calibration(&sampler);
+        // With 800 a control was missed at another seed.
+        let p = calibration(&sampler, 1600);
         assert!(p < LEAST_P, "{} is not seen: p = {p:.1e}", sampler.name);
     }
 }

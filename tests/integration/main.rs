@@ -1,6 +1,8 @@
-//! Tests that need nothing but the crate: the library from outside, and the program as a user meets it.
+//! Tests that need nothing but the crate: the library from outside, and the program as a user meets
+//! it.
 //!
-//! One program, for a link of every part takes long. `cargo test --release --test integration NAME` runs the tests whose names hold `NAME`.
+//! One program, for a link of every part takes long. `cargo test --release --test integration NAME`
+//! runs the tests whose names hold `NAME`.
 
 #[path = "../common/mod.rs"]
 mod common;

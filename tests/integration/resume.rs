@@ -62,7 +62,7 @@ fn checkpoints_change_no_bit() {
 fn killed() -> TempDir {
     let dir = TempDir::new().unwrap();
     let mut child = featherm(dir.path(), &with(&[("--draws", "100000")])).spawn().unwrap();
-    await_replacements(&checkpoint(dir.path()), 20);
+    await_replacements(&checkpoint(dir.path()), 10);
     signal(&child, "-KILL");
     child.wait().unwrap();
     // What a kill in the middle of writing leaves beside it.
@@ -78,7 +78,7 @@ fn killed() -> TempDir {
 fn shorten(cwd: &Path) {
     let path = cwd.join("run/config.toml");
     let config = fs::read_to_string(&path).unwrap();
-    fs::write(&path, config.replace("draws = 100000", "draws = 3000")).unwrap();
+    fs::write(&path, config.replace("draws = 100000", "draws = 1500")).unwrap();
 }
 
 /// Exit code 2, one line that names the file, and not a byte changed.

@@ -1,4 +1,5 @@
-//! Compiled kernels of an open device, each source compiled once: ensembles of the same shape on one device share their pipelines.
+//! Compiled kernels of an open device, each source compiled once: ensembles of the same shape on
+//! one device share their pipelines.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -31,7 +32,8 @@ impl Programs {
         compiled.get(&(entry, source.to_owned())).cloned()
     }
 
-    /// Compiles a source; the driver's errors are left to the caller's error scope. `message` is told the line of the compiler's first message.
+    /// Compiles a source; the driver's errors are left to the caller's error scope. `message` is
+    /// told the line of the compiler's first message.
     pub fn compile(
         &self,
         device: &wgpu::Device,

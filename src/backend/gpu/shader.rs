@@ -275,7 +275,8 @@ impl Kernel {
     }
 }
 
-/// The constants that the fragments name, none of which depends on another: kernels of other shapes that differ in no constant they use are one.
+/// Returns the constants that the fragments name; no constant depends on another. Two kernels whose
+/// shapes differ only in constants that neither names have the same source.
 fn used(constants: &str, fragments: &[Fragment]) -> String {
     let letter = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let words: HashSet<&str> = fragments.iter().flat_map(|(_, text)| text.split(|c| !letter(c))).collect();

@@ -16,8 +16,8 @@ fn images(train: usize, test: usize) -> DataConfig {
     }
 }
 
-/// D² = uᵀKu with the erf kernel K_μν = (2/π) asin(2C_μν/√((1+2C_μμ)(1+2C_νν))), C = XXᵀ/N0: the infinite-width squared distance
-/// of the class centroids at λ0 = 1.
+/// D² = uᵀKu with the erf kernel K_μν = (2/π) asin(2C_μν/√((1+2C_μμ)(1+2C_νν))), C = XXᵀ/N0: the
+/// infinite-width squared distance of the class centroids at λ0 = 1.
 fn infinite_width_centroid_distance_squared(task: &Task) -> f64 {
     let c = task.x_train.dot(&task.x_train.t()) / task.x_train.ncols() as f64;
     let size = |class| task.class_train.iter().filter(|&&c| c == class).count() as f64;
@@ -31,7 +31,8 @@ fn infinite_width_centroid_distance_squared(task: &Task) -> f64 {
         .sum()
 }
 
-/// D² of the first 100 points of classes 2 and 4 at infinite width is 0.0316; standardising per feature, or other points, miss it.
+/// D² of the first 100 points of classes 2 and 4 at infinite width is 0.0316; standardising per
+/// feature, or other points, miss it.
 pub fn fashion_mnist_gives_the_known_centroid_distance() {
     let fashion = images(100, 50);
     let distance = |config: &DataConfig| infinite_width_centroid_distance_squared(&load(config, 1).unwrap());

@@ -1,4 +1,4 @@
-//! Real data: Fashion-MNIST, as Debian's package `dataset-fashion-mnist` or `featherm data fetch fashion-mnist` put it on the machine.
+//! Real data: Fashion-MNIST, from Debian's package `dataset-fashion-mnist`.
 
 mod data;
 #[cfg(feature = "fetch")]

@@ -11,8 +11,8 @@ use crate::common::rotation;
 /// Name, sampled value and its error.
 type Checked = (&'static str, f64, f64);
 
-/// For every T the name, mean and error of an observable, from an independent Metropolis-adjusted float64 sampler: P = 100, N1 = 50, erf,
-/// λ = 1. NaN where none was recorded.
+/// For every T the name, mean and error of an observable, from an independent Metropolis-adjusted
+/// float64 sampler: P = 100, N1 = 50, erf, λ = 1. NaN where none was recorded.
 const CHECKED: [(f64, [Checked; 3]); 3] = [
     (
         10.0,

@@ -1,4 +1,5 @@
-//! The theories of one hidden unit against checked numbers (Fashion-MNIST classes 2 and 4, λ = 1) and against whole networks.
+//! The theories of one hidden unit against checked numbers (Fashion-MNIST classes 2 and 4, λ = 1)
+//! and against whole networks.
 
 use featherm::config::{DataSettings, Experiment, Settings, preset};
 use featherm::data::Order;
@@ -67,9 +68,10 @@ fn leading(p: &Prediction, name: &str) -> f64 {
     }
 }
 
-/// One column of a table at one point: name, value, error. The tables state no errors of their own for these columns, which are Monte Carlo: some 20 000
-/// draws give a second moment to √(2/20 000) = 1 %, which is what is taken here; where control variates of high temperature or many iterations did better,
-/// less.
+/// One column of a table at one point: name, value, error. The tables state no errors of their own
+/// for these columns, which are Monte Carlo: some 20 000 draws give a second moment to √(2/20 000)
+/// = 1 %, which is what is taken here; where control variates of high temperature or many
+/// iterations did better, less.
 type Column = &'static [(&'static str, f64, f64)];
 
 const SINGLE_UNIT: [(Activation, usize, usize, f64, Column); 6] = [
@@ -132,7 +134,8 @@ const ADAPTIVE: [(Activation, usize, usize, f64, Column); 5] = [
     (Activation::Relu, 50, 200, 0.5, &[("D²", 0.0476, 0.0002)]),
 ];
 
-/// What an independent Metropolis-adjusted sampler measured of the whole network where the adaptive theory is stable, and its errors.
+/// What an independent Metropolis-adjusted sampler measured of the whole network where the adaptive
+/// theory is stable, and its errors.
 const SAMPLED: [(Activation, usize, usize, f64, Column); 4] = [
     (
         Activation::Erf,
@@ -175,7 +178,8 @@ const SAMPLED: [(Activation, usize, usize, f64, Column); 4] = [
     ),
 ];
 
-/// Holds a theory against a table; `floor` is a relative accuracy beyond which no agreement is asked. Returns the largest deviation of the saddle point.
+/// Holds a theory against a table; `floor` is a relative accuracy beyond which no agreement is
+/// asked. Returns the largest deviation of the saddle point.
 fn compare(kind: Kind, table: &[(Activation, usize, usize, f64, Column)], floor: f64) -> f64 {
     let mut worst_leading = 0.0f64;
     for &(activation, points, width, temperature, column) in table {
@@ -208,8 +212,9 @@ pub fn adaptive_meets_the_samples_of_whole_networks() {
     assert!(compare(Kind::Adaptive, &SAMPLED, 0.005) > 3.0 * MOST_Z, "the saddle point must fail this test");
 }
 
-/// P = 2 N1 at T = 0.1, where units fit much of the data alone and exclude each other: the theory is right to the errors of both and a per cent or so, which is what it
-/// leaves out there, and the saddle point is not.
+/// P = 2 N1 at T = 0.1, where units fit much of the data alone and exclude each other: the theory
+/// is right to the errors of both and a per cent or so, which is what it leaves out there, and the
+/// saddle point is not.
 pub fn adaptive_follows_whole_networks_where_units_exclude_each_other() {
     let sampled: Column = &[("D²", 0.06097, 0.00012), ("⟨v²⟩", 2.051, 0.003), ("⟨L⟩/P", 0.06447, 0.00012)];
     let theory = theory(Activation::Erf, 100, 50);
@@ -235,8 +240,9 @@ pub fn adaptive_follows_whole_networks_where_units_exclude_each_other() {
     assert!(2.0 * found < off(saddle.centroid_distance_sq[0]), "D² of the saddle point is off by a tenth, {found}");
 }
 
-/// Where the measure of one unit has a far mode in the field of the saddle point, there is an error and no number. The adaptive theory stays on its branch there: sampled
-/// networks have ⟨v²⟩ = 2.45 at T = 0.03, and the branch on which every unit fits the data alone has some ninety.
+/// Where the measure of one unit has a far mode in the field of the saddle point, there is an error
+/// and no number. The adaptive theory stays on its branch there: sampled networks have ⟨v²⟩ = 2.45
+/// at T = 0.03, and the branch on which every unit fits the data alone has some ninety.
 pub fn cold_networks() {
     let theory = theory(Activation::Erf, 100, 50);
     let ladder = theory.unit_ladder(Kind::SingleUnit, &[1.0, 0.3, 0.05, 0.03, 0.01, 0.003], &Params::default());

@@ -1,4 +1,5 @@
-//! What must change no bit: neighbours, shards, cuts, a restart, kept gradients, optional features; and the noise, which is the CPU's.
+//! What must change no bit: neighbours, shards, cuts, a restart, kept gradients, optional features;
+//! and the noise, which is the CPU's.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -127,7 +128,8 @@ fn killed() -> Test {
     Ok(())
 }
 
-/// V and its gradient have the same bits whether they were kept from the last trajectory or taken anew before the next.
+/// V and its gradient have the same bits whether they were kept from the last trajectory or taken
+/// anew before the next.
 fn kept_gradients() -> Test {
     const FITS: &str = "|| all(state[base(GRADIENT, chain) + CHAIN_BODY].yz == energy_of(chain))";
     let anew: fn(Kernel, &mut String) = |_, text| {
@@ -158,7 +160,8 @@ fn core_features() -> Test {
     Ok(())
 }
 
-/// The integers that the generator makes on the device, through the one buffer that holds integers: features packed as halves.
+/// The integers that the generator makes on the device, through the one buffer that holds integers:
+/// features packed as halves.
 fn philox_words() -> Test {
     /// Numbers of a chain in the buffer, which no constant of the kernel tells.
     static CHAIN_FEATURES: AtomicUsize = AtomicUsize::new(0);

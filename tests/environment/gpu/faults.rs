@@ -1,4 +1,5 @@
-//! What goes wrong on a device: chains that diverge, ensembles that do not fit, drivers that fail; each is one message and no panic.
+//! What goes wrong on a device: chains that diverge, ensembles that do not fit, drivers that fail;
+//! each is one message and no panic.
 
 use std::ops::ControlFlow;
 use std::time::Duration;
@@ -93,7 +94,8 @@ fn lost_chains() -> Test {
     Ok(())
 }
 
-/// Where ηTλ0 = 3 the step of ULA doubles W′ while erf of it, and the loss, stay finite; at the colder temperature it does not.
+/// Where ηTλ0 = 3 the step of ULA doubles W′ while erf of it, and the loss, stay finite; at the
+/// colder temperature it does not.
 fn runaway_chains() -> Test {
     let case = Case { replicas: 4, temperatures: 2, ..BASE };
     let mut ensemble = case.ensemble();
@@ -115,7 +117,8 @@ fn runaway_chains() -> Test {
     Ok(())
 }
 
-/// Where there is no room for the systems, or no time, the ensemble runs as ever with its readout sampled.
+/// Where there is no room for the systems, or no time, the ensemble runs as ever with its readout
+/// sampled.
 fn too_large_systems() -> Test {
     let wide = Case { units: 513, points: 513, dimension: 2, temperatures: 1, replicas: 1, test: 0, ..BASE };
     for (case, binding_bytes) in [(wide, None), (Case { units: 61, points: 60, half: true, ..wide }, Some(29_200))] {
@@ -196,7 +199,8 @@ fn lost_device() -> Test {
     Ok(())
 }
 
-/// A run whose device goes away among its draws ends with one line; from what it kept, another device gives the bits of a run left alone.
+/// A run whose device goes away among its draws ends with one line; from what it kept, another
+/// device gives the bits of a run left alone.
 fn lost_in_a_run() -> Test {
     let mut settings = preset("quick")?;
     (settings.data.train, settings.data.test, settings.network.width) = (Some(10), Some(4), Some(6));

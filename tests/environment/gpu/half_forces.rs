@@ -1,5 +1,6 @@
-//! Forces within a trajectory from products of float16 operands (`--precision f16-matrix`), emulated without cooperative matrices: what they err by, what
-//! that costs, and that it leaves the law alone.
+//! Forces within a trajectory from products of float16 operands (`--precision f16-matrix`),
+//! emulated without cooperative matrices: what they err by, what that costs, and that it leaves the
+//! law alone.
 
 use assert_cmd::Command;
 use featherm::backend::cpu::Cpu;
@@ -60,7 +61,8 @@ fn start(ensemble: &Ensemble, options: GpuOptions) -> Result<Gpu, Failed> {
     Ok(on_device(ensemble.clone(), options)?)
 }
 
-/// After two steps a position has felt one force of float16 operands: its deviation from float64 is that of the force, relative to what forces move.
+/// After two steps a position has felt one force of float16 operands: its deviation from float64 is
+/// that of the force, relative to what forces move.
 fn rounding() -> Test {
     // A step long enough for its rounding in float32 not to matter.
     for scheme in [Scheme::Obabo { friction: 0.0, metropolis: false }, INTEGRATED] {
@@ -92,8 +94,8 @@ fn rounding() -> Test {
         let half = deviation(Some(Tiling::Emulated), None)?;
         let control = deviation(Some(Tiling::Emulated), Some(spoiled))?;
         println!("{scheme:?}: float32 {single:.1e}, float16 operands {half:.1e}, spoiled by 0.5 % {control:.1e}");
-        // Two operands of either product are rounded, at random: one unit at most when their errors are added in squares. Without any rounding
-        // nothing would be left of it.
+        // Two operands of either product are rounded, at random: one unit at most when their errors
+        // are added in squares. Without any rounding nothing would be left of it.
         assert!(single < UNIT / 50.0 && half > UNIT / 50.0 && half < UNIT, "{single:e}, {half:e}");
         assert!(control > 1.5 * UNIT, "{control:e}");
     }
@@ -132,7 +134,8 @@ fn acceptance(case: Case) -> Test {
     Ok(())
 }
 
-/// Labels of 10⁵ leave residuals that float16 does not hold: every trajectory with such a force is rejected as diverged, and none in float32.
+/// Labels of 10⁵ leave residuals that float16 does not hold: every trajectory with such a force is
+/// rejected as diverged, and none in float32.
 fn overflow() -> Test {
     let mut ensemble = Case { temperatures: 1, ..BASE }.ensemble();
     let mut problem = (*ensemble.problem).clone();
@@ -173,7 +176,8 @@ fn posterior(case: &common::posterior::Case, readout: Readout) -> Test {
     Ok(())
 }
 
-/// Forces that are a tenth too large are forces of no energy, but those of a function of position: what is accepted has the same law.
+/// Forces that are a tenth too large are forces of no energy, but those of a function of position:
+/// what is accepted has the same law.
 fn wrong_force() -> Test {
     let case = &common::posterior::Case::all()[0];
     let spoiled: fn(Kernel, &mut String) = |_, text| *text = text.replace("halves(block[b])", "halves(1.1 * block[b])");
@@ -190,7 +194,8 @@ fn wrong_energy() -> Test {
     Ok(())
 }
 
-/// A device without cooperative matrices says so: the library with an error, the program with one line and exit code 2.
+/// A device without cooperative matrices says so: the library with an error, the program with one
+/// line and exit code 2.
 fn refused() -> Test {
     let options = GpuOptions { tiling: Some(Tiling::Cooperative), ..GpuOptions::default() };
     let error = on_device(BASE.ensemble(), options).err().ok_or("cooperative matrices were used")?.to_string();

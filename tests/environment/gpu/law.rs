@@ -15,7 +15,8 @@ pub fn add(group: &mut Group) {
             let (name, activation, case) =
                 (format!("law::{readout:?}::{}", case.activation), case.activation.clone(), case.clone());
             let test = move || posterior(&case, readout);
-            // Parity is of bits nearly, so that one law of each readout tells of the others.
+            // A software device takes half a minute for each. The parity tests hold every
+            // activation against the CPU.
             match (readout, activation.as_str()) {
                 (Readout::Sampled, "erf") | (Readout::Integrated, "relu") => group.slow(name, test),
                 _ => group.long(name, test),

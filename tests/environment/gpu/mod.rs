@@ -1,4 +1,5 @@
-//! The GPU backend against the CPU's, kernel by kernel, on whatever device there is: the first hardware GPU or else a software one;
+//! The GPU backend against the CPU's, kernel by kernel, on whatever device there is: the first
+//! hardware GPU or else a software one;
 //! `FEATHERM_GPU` names another.
 
 mod bits;

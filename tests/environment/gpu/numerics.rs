@@ -1,4 +1,5 @@
-//! Sums and systems at the edges of float32: long loops, many matrices, cold and large systems, energies that change from run to run.
+//! Sums and systems at the edges of float32: long loops, many matrices, cold and large systems,
+//! energies that change from run to run.
 
 use featherm::backend::cpu::Cpu;
 use featherm::backend::gpu::schedule::Schedule;
@@ -106,7 +107,8 @@ fn largest_system() -> Test {
     Ok(())
 }
 
-/// Sums whose loops would pass 65,535 in one invocation if nothing split them: a wide layer, and many chains in a Gram sum.
+/// Sums whose loops would pass 65,535 in one invocation if nothing split them: a wide layer, and
+/// many chains in a Gram sum.
 fn long_loops() -> Test {
     let wide = Case { units: 45_000, points: 3, dimension: 2, temperatures: 1, replicas: 1, ..BASE };
     all_pass(&checks(wide, wide.options())?)?;
@@ -136,7 +138,8 @@ fn long_loops() -> Test {
     Ok(())
 }
 
-/// Full float32 precision of a mean over 10⁶ matrices: the kernel alone adds the same 100 chains of a block ten thousand times.
+/// Full float32 precision of a mean over 10⁶ matrices: the kernel alone adds the same 100 chains of
+/// a block ten thousand times.
 fn gram_precision() -> Test {
     let case = Case { units: 1, points: 2, dimension: 2, test: 0, temperatures: 1, replicas: 800, ..BASE };
     let ensemble = Ensemble {
@@ -158,7 +161,8 @@ fn gram_precision() -> Test {
         let sums = gpu.engine().device.read(buffer, buffer.size())?;
 
         let mut worst = 0.0f64;
-        // Of each block two rows of a vector of high parts and one of low parts, the lower triangle of which is used.
+        // Of each block two rows of a vector of high parts and one of low parts, the lower triangle
+        // of which is used.
         for (block, sums) in sums.chunks_exact(16).enumerate() {
             let mut exact = [0.0; 4];
             for (replica, w) in gpu.weights()?.iter().enumerate() {

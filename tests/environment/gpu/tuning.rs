@@ -1,5 +1,5 @@
-//! Tilings of the matrix products: that they decide on bits and are kept with a run, how one is measured and found again, and the clock by which
-//! gaps are told.
+//! Tilings of the matrix products: that they decide on bits and are kept with a run, how one is
+//! measured and found again, and the clock by which gaps are told.
 
 use std::fs;
 use std::path::Path;
@@ -88,7 +88,8 @@ fn restored(device: &AdapterInfo) -> Test {
             let mut saved = Vec::new();
             gpu.save(&mut saved)?;
             let end = second_round(&mut gpu, scheme, &ensemble)?;
-            // Into an ensemble that is divided otherwise, as one is where another tiling was measured since.
+            // Into an ensemble that is divided otherwise, as one is where another tiling was
+            // measured since.
             let other = if tiling == Tiling::Register(4) { Tiling::Register(8) } else { Tiling::Register(4) };
             let mut later = new(&ensemble, Some(other))?;
             assert!(later.restore(&saved)?);
@@ -125,7 +126,8 @@ fn measured(device: &AdapterInfo) -> Test {
     assert!(taken.is_some_and(|(_, seconds)| *seconds <= least / 0.95), "{tuned}");
     assert_eq!(tuned.kept.as_deref(), Ok(&*dir.path().join("tilings.json")));
     assert_eq!(tilings.known(device, &ensemble, false), Some(tuned.choice.tiling));
-    // Any number of chains has the same bits, and so the same tiling; other shapes, storage, devices and drivers are others.
+    // Any number of chains has the same bits, and so the same tiling; other shapes, storage,
+    // devices and drivers are others.
     let crowd = Ensemble { replicas: 50, ..ensemble.clone() };
     assert_eq!(tilings.known(device, &crowd, false), Some(tuned.choice.tiling));
     let wider = Ensemble { network: featherm::model::Network { width: 10, ..ensemble.network }, ..ensemble.clone() };
@@ -197,7 +199,8 @@ fn busy(device: &AdapterInfo) -> Test {
         };
         let whole = start.elapsed().as_secs_f64();
         assert!(seconds > 0.0 && seconds <= whole, "{seconds} of {whole} s");
-        // A clock in other units would be seen. Hardware may be done with so little before it has begun.
+        // A clock in other units would be seen. Hardware may be done with so little before it has
+        // begun.
         assert!(!device.is_software() || seconds > 0.01 * whole, "{seconds} of {whole} s");
         let stages = gpu.stages(&moves, &round(3, 10))?;
         let step: f64 = stages.iter().map(|stage| stage.seconds).sum();
