@@ -4,13 +4,14 @@
 //! Types and results lie at the bottom, settings, files and flags at the top, and imports go up this list never:
 //!
 //! ```text
-//! host, numerics, stats ─▶ model ─┬─▶ data
-//!                                 ├─▶ theory ─▶ backend ─▶ sampler ─▶ config
-//!                                 └─▶ observables ─▶ compare ─▶ results ─▶ session ─▶ studies ─▶ report, store ─▶ cli
+//! remedy, host, numerics, stats ─▶ model ─┬─▶ data
+//!                                         ├─▶ theory ─▶ backend ─▶ sampler ─▶ config
+//!                                         └─▶ observables ─▶ compare ─▶ results ─▶ session ─▶ studies ─▶ report, store ─▶ cli
 //! ```
 //!
 //! | module | room for | knows nothing of |
 //! |---|---|---|
+//! | [`remedy`] | settings by name, and what to change in them, as data | their types and values |
 //! | [`host`] | this machine: its memory | what it is for |
 //! | [`numerics`] | wide loops, linear algebra, counter-based noise, histograms, numbers with errors | networks |
 //! | [`stats`] | ESS, R̂, nested R̂, MCSE, E-BFMI, drift | networks |
@@ -38,6 +39,7 @@ pub mod host;
 pub mod model;
 pub mod numerics;
 pub mod observables;
+pub mod remedy;
 pub mod report;
 pub mod results;
 pub mod sampler;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// From the bottom to the top.
 const ORDER: [&str; 17] = [
+    "remedy",
     "host",
     "numerics",
     "stats",
