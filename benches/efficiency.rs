@@ -9,10 +9,10 @@ use std::ops::ControlFlow;
 
 use common::measuring;
 use featherm::backend::BackendChoice;
-use featherm::config::{DataSettings, Experiment, NetworkSettings, SamplerSettings, Settings, TemperatureSettings};
+use featherm::config::{DataSettings, NetworkSettings, SamplerSettings, Settings, Setup, TemperatureSettings};
 use featherm::data::Order;
 use featherm::sampler::{Readout, SamplerKind};
-use featherm::session::{RunError, run};
+use featherm::studies::{StudyError, run};
 
 const ROUNDS: u64 = 3;
 
@@ -63,7 +63,7 @@ fn base() -> SamplerSettings {
     }
 }
 
-fn experiment(sampler: SamplerSettings, seed: u64) -> Experiment {
+fn setup(sampler: SamplerSettings, seed: u64) -> Setup {
     let settings = Settings {
         data: DataSettings {
             source: Some("fashion-mnist".into()),
@@ -77,7 +77,7 @@ fn experiment(sampler: SamplerSettings, seed: u64) -> Experiment {
         sampler: SamplerSettings { seed: Some(seed), ..sampler },
         ..Settings::default()
     };
-    Experiment::resolve(settings).expect("the settings above are possible")
+    Setup::resolve(settings).expect("the settings above are possible")
 }
 
 /// What one run of a contender gave.
@@ -89,8 +89,8 @@ struct Figures {
     efficiency: Vec<[f64; 2]>,
 }
 
-fn measure(contender: &Contender, seed: u64) -> Result<Figures, RunError> {
-    let document = run(&experiment(contender.sampler.clone(), seed), |_| ControlFlow::Continue(()))?.document;
+fn measure(contender: &Contender, seed: u64) -> Result<Figures, StudyError> {
+    let document = run(&setup(contender.sampler.clone(), seed), |_| ControlFlow::Continue(()))?.document;
     let at = &document.temperatures[0];
     let seconds = document.timing.sampling_s;
     // As they were played: the lengths of hmc are jittered about the steps that it reports.
@@ -114,7 +114,7 @@ fn median(values: impl Iterator<Item = f64>) -> f64 {
 fn main() {
     if !measuring() {
         // A test of the benchmark: its settings resolve.
-        contenders().into_iter().for_each(|c| drop(experiment(c.sampler, 1)));
+        contenders().into_iter().for_each(|c| drop(setup(c.sampler, 1)));
         return;
     }
     let contenders = contenders();

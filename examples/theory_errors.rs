@@ -15,13 +15,13 @@ use std::ops::ControlFlow;
 
 use featherm::backend::BackendChoice;
 use featherm::config::{
-    DataSettings, Experiment, NetworkSettings, SamplerSettings, Settings, TemperatureSettings, TheorySettings,
+    DataSettings, NetworkSettings, SamplerSettings, Settings, Setup, TemperatureSettings, TheorySettings,
 };
 use featherm::model::Activation;
 use featherm::numerics::estimate::Estimate;
 use featherm::results::{Document, Field};
 use featherm::sampler::SamplerKind;
-use featherm::session::{prepare, run};
+use featherm::studies::{prepare, run};
 use featherm::theory::Kind;
 use featherm::theory::unit::{Params, UnitPrediction};
 
@@ -40,12 +40,12 @@ const OBSERVABLES: [(&str, &str); 5] = [
     ("train_loss", "⟨L⟩"),
 ];
 
-fn experiment(
+fn setup(
     (source, classes): (&str, &str),
     activation: Activation,
     width: usize,
     load: f64,
-) -> Result<Experiment, Box<dyn Error>> {
+) -> Result<Setup, Box<dyn Error>> {
     let most = if source == "digits" { 350 } else { usize::MAX };
     let points = ((width as f64 * load).round() as usize).min(most);
     let settings = Settings {
@@ -69,7 +69,7 @@ fn experiment(
         },
         ..Settings::default()
     };
-    Ok(Experiment::resolve(settings)?)
+    Ok(Setup::resolve(settings)?)
 }
 
 fn sample(word: &str) -> Result<(), Box<dyn Error>> {
@@ -80,11 +80,11 @@ fn sample(word: &str) -> Result<(), Box<dyn Error>> {
         for load in LOADS {
             for data in DATA {
                 for activation in ACTIVATIONS {
-                    let experiment = experiment(data, activation, width, load)?;
-                    let points = experiment.data.train.unwrap_or(0);
+                    let setup = setup(data, activation, width, load)?;
+                    let points = setup.data().train.unwrap_or(0);
                     let name = format!("{} {},{activation:?}", data.0, data.1.replace(',', "/")).to_lowercase();
                     if format!("{name},{width},{points}").starts_with(word) {
-                        print(&run(&experiment, |_| ControlFlow::Continue(()))?.document, &name);
+                        print(&run(&setup, |_| ControlFlow::Continue(()))?.document, &name);
                     }
                 }
             }
@@ -155,7 +155,7 @@ fn solve(name: &str) -> Result<Vec<UnitPrediction>, Box<dyn Error>> {
     let activation = ACTIVATIONS.into_iter().find(|activation| format!("{activation:?}").to_lowercase() == cells[1]);
     let (Some(data), Some(activation)) = (data, activation) else { return Err(format!("no problem {name}").into()) };
     let load = if points < width { LOADS[0] } else { LOADS[1] };
-    let prepared = prepare(&experiment(data, activation, width, load)?)?;
+    let prepared = prepare(&setup(data, activation, width, load)?)?;
     let found = prepared.theory.unit_ladder(Kind::Adaptive, &TEMPERATURES, &Params::default());
     Ok(found.into_iter().filter_map(|p| p.inspect_err(|error| eprintln!("{name}: {error}")).ok()).collect())
 }

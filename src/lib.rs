@@ -31,6 +31,7 @@
 //! | [`cli`] | raw arguments, messages, exit codes | formulas |
 
 pub mod backend;
+#[cfg(feature = "cli")]
 pub mod cli;
 pub mod compare;
 pub mod config;
@@ -40,6 +41,7 @@ pub mod model;
 pub mod numerics;
 pub mod observables;
 pub mod remedy;
+#[cfg(feature = "report")]
 pub mod report;
 pub mod results;
 pub mod sampler;

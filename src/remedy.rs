@@ -96,6 +96,10 @@ settings! {
     Adapter "adapter",
     /// The arithmetic of the chains.
     Precision "precision",
+    /// Widths of a scaling study.
+    Widths "widths",
+    /// What a scaling study keeps fixed.
+    Hold "hold",
     /// The directory of the result.
     Out "out",
     /// Seconds between two checkpoints.

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 /// Which device runs the chains.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[serde(rename_all = "kebab-case")]
 pub enum BackendChoice {
     /// A hardware GPU if there is one, else the CPU.
@@ -15,7 +16,8 @@ pub enum BackendChoice {
 }
 
 /// Precision of the chains.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[serde(rename_all = "kebab-case")]
 pub enum Precision {
     /// float32 state and products, float64 energies and sums.
@@ -30,4 +32,15 @@ pub enum Precision {
     /// matrices (tensor cores); energies and the last force of a trajectory stay float32, so that
     /// the law stays exact. GPU only, where wgpu's experimental feature is there.
     F16Matrix,
+}
+
+/// What is asked of the device that runs the chains.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct DeviceRequest {
+    /// The kind of device.
+    pub backend: BackendChoice,
+    /// Name or number of the graphics device; any when `None`.
+    pub adapter: Option<String>,
+    /// The arithmetic of the chains.
+    pub precision: Precision,
 }

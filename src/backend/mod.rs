@@ -30,7 +30,7 @@ use thiserror::Error;
 
 use crate::model::{Network, Problem};
 
-pub use self::choice::{BackendChoice, Precision};
+pub use self::choice::{BackendChoice, DeviceRequest, Precision};
 pub use self::open::{Opened, lacking, memory_plan, open, tune};
 pub use self::tally::{CELLS, UnitTally};
 

@@ -1,22 +1,19 @@
 //! Raw command-line arguments: parsed input and nothing more.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
 use super::Failure;
 use super::progress::Style;
-use crate::backend::{BackendChoice, Precision};
+use crate::backend::BackendChoice;
 use crate::config::{
-    DataSettings, Experiment, NetworkSettings, OutputSettings, SamplerSettings, Settings, TemperatureSettings,
+    DataSettings, NetworkSettings, OutputSettings, SamplerSettings, Settings, Setup, TemperatureSettings,
     TheorySettings, preset,
 };
-use crate::data::{Order, Standardize, recognise};
-use crate::model::Activation;
-use crate::sampler::{Readout, SamplerKind};
+use crate::data::recognise;
 use crate::studies::descent;
 use crate::studies::scaling::Hold;
-use crate::theory::Kind;
 
 /// The feature-learning thermometer: samples the Gibbs posterior of one-hidden-layer networks at temperature T and holds the samples
 /// against the statistical-mechanics theory of the proportional limit.
@@ -79,28 +76,18 @@ pub struct ExperimentArgs {
     #[command(flatten)]
     problem: ProblemArgs,
     #[command(flatten)]
-    sampler: SamplerArgs,
+    sampler: SamplerSettings,
 }
 
 #[derive(Debug, Args)]
 pub struct RunArgs {
     #[command(flatten)]
     experiment: ExperimentArgs,
-    /// Run directory: absent or empty. Without it, the next free runs/<preset>-<n>.
-    #[arg(long, value_name = "DIR", help_heading = "Output")]
-    pub out: Option<PathBuf>,
-    /// Seconds between two checkpoints, from which featherm resume goes on; 0 writes one only at the end or when interrupted (default 60).
-    #[arg(long, value_name = "SECONDS", help_heading = "Output", allow_negative_numbers = true)]
-    pub checkpoint_every: Option<f64>,
+    #[command(flatten)]
+    output: OutputSettings,
     /// How progress is told on stderr: a bar where that is a terminal, or JSON lines for programs.
     #[arg(long, value_enum, default_value = "bar", help_heading = "Output")]
     pub progress: Style,
-    /// Keep every trajectory of the warm-up too, in the groups warmup_posterior and warmup_sample_stats of draws.zarr.
-    #[arg(long, help_heading = "Output")]
-    pub save_warmup: bool,
-    /// Keep the networks of N evenly spaced draws of every chain, in weights.npz.
-    #[arg(long, value_name = "N", help_heading = "Output", allow_negative_numbers = true)]
-    pub save_weights: Option<usize>,
     /// Print the resolved settings and the memory that the run would take, and stop.
     #[arg(long, help_heading = "Output")]
     pub dry_run: bool,
@@ -195,7 +182,7 @@ const SPEED: &str = "speed";
 
 impl SpeedArgs {
     /// What is to be measured, each with its name.
-    pub fn cases(&self) -> Result<Vec<(String, Experiment)>, Failure> {
+    pub fn cases(&self) -> Result<Vec<(String, Setup)>, Failure> {
         let ExperimentArgs { source, problem, sampler } = &self.experiment;
         let own = problem.settings() != Settings::default() || source.config.is_some() || source.preset.is_some();
         let mut settings = match (own, &source.case) {
@@ -203,7 +190,7 @@ impl SpeedArgs {
             (false, None) => (preset(SPEED)?, SPEED.into()),
             (false, Some(case)) => (preset(SPEED)?.only(case)?, case.clone()),
         };
-        settings.0.override_with(Settings { sampler: sampler.settings(), ..problem.settings() });
+        settings.0.override_with(Settings { sampler: on_device(sampler), ..problem.settings() });
         let (settings, name) = settings;
         if settings.case.is_empty() {
             return Ok(vec![(name, resolve(settings)?)]);
@@ -303,153 +290,24 @@ pub struct SourceArgs {
     case: Option<String>,
 }
 
+/// The sections of the settings that make a problem and its theory.
 #[derive(Debug, Args)]
 pub struct ProblemArgs {
-    /// digits, mnist, fashion-mnist, cifar-10, teacher:linear|network|hermite|random, a folder of IDX or CIFAR-10 files, or an .npz problem.
-    #[arg(long, value_name = "NAME|PATH", help_heading = "Problem")]
-    data: Option<String>,
-    /// Original labels: a,b are trained to +1 and -1; groups of labels as a,b/c,d.
-    #[arg(long, value_name = "A,B", help_heading = "Problem")]
-    classes: Option<String>,
-    /// Training points P.
-    #[arg(long, value_name = "P", help_heading = "Problem", allow_negative_numbers = true)]
-    train: Option<usize>,
-    /// Test points.
-    #[arg(long, value_name = "P", help_heading = "Problem", allow_negative_numbers = true)]
-    test: Option<usize>,
-    /// Which points are taken: a random choice by the seed, or the first in the file.
-    #[arg(long, value_enum, help_heading = "Problem")]
-    order: Option<Order>,
-    /// Centring and scaling of the inputs.
-    #[arg(long, value_enum, help_heading = "Problem")]
-    standardize: Option<Standardize>,
-    /// Input dimension N0 of a teacher.
-    #[arg(long, value_name = "N0", help_heading = "Problem", allow_negative_numbers = true)]
-    teacher_dimension: Option<usize>,
-    /// Hidden units of teacher:network.
-    #[arg(long, value_name = "M", help_heading = "Problem", allow_negative_numbers = true)]
-    teacher_width: Option<usize>,
-    /// Degree of teacher:hermite.
-    #[arg(long, value_name = "K", help_heading = "Problem", allow_negative_numbers = true)]
-    teacher_degree: Option<usize>,
-    /// Standard deviation of a teacher's label noise.
-    #[arg(long, value_name = "X", help_heading = "Problem", allow_negative_numbers = true)]
-    teacher_noise: Option<f64>,
-    /// Hidden units N1.
-    #[arg(long, value_name = "N1", help_heading = "Problem", allow_negative_numbers = true)]
-    width: Option<usize>,
-    /// Activation of the hidden layer.
-    #[arg(long, value_enum, help_heading = "Problem")]
-    activation: Option<Activation>,
-    /// Prior precision of the first-layer weights.
-    #[arg(long, value_name = "X", help_heading = "Problem", allow_negative_numbers = true)]
-    lambda0: Option<f64>,
-    /// Prior precision of the readout.
-    #[arg(long, value_name = "X", help_heading = "Problem", allow_negative_numbers = true)]
-    lambda1: Option<f64>,
-    /// The ladder of temperatures, as 10,1,0.1.
-    #[arg(long, value_name = "T,T,…", value_delimiter = ',', help_heading = "Problem", allow_negative_numbers = true)]
-    temperatures: Option<Vec<f64>>,
-    /// A log-spaced ladder.
-    #[arg(
-        long,
-        value_name = "LO:HI:COUNT",
-        conflicts_with = "temperatures",
-        help_heading = "Problem",
-        allow_hyphen_values = true
-    )]
-    temperature_range: Option<String>,
-    /// The theories, of nngp, saddle, single-unit and adaptive; all but adaptive, which takes seconds for each temperature, when left out.
-    #[arg(long, value_enum, value_name = "NAME,NAME,…", value_delimiter = ',', help_heading = "Problem")]
-    theories: Option<Vec<Kind>>,
-}
-
-#[derive(Debug, Args)]
-pub struct SamplerArgs {
-    /// malt, hmc and mala are exact; baoab and ula are biased by their step length and kept for comparison.
-    #[arg(long, value_enum, help_heading = "Sampler")]
-    sampler: Option<SamplerKind>,
-    /// Chains per temperature.
-    #[arg(long, value_name = "N", help_heading = "Sampler", allow_negative_numbers = true)]
-    chains: Option<usize>,
-    /// Warm-up trajectories.
-    #[arg(long, value_name = "N", help_heading = "Sampler", allow_negative_numbers = true)]
-    warmup: Option<usize>,
-    /// Measured trajectories.
-    #[arg(long, value_name = "N", help_heading = "Sampler", allow_negative_numbers = true)]
-    draws: Option<usize>,
-    /// Fixed step length (ula: the learning rate) instead of an adapted one.
-    #[arg(long, value_name = "H", help_heading = "Sampler", allow_negative_numbers = true)]
-    step_size: Option<f64>,
-    /// Fixed number of steps per trajectory instead of an adapted one.
-    #[arg(long, value_name = "L", help_heading = "Sampler", allow_negative_numbers = true)]
-    steps: Option<usize>,
-    /// Whether W moves alone with the readout integrated out, or both move; integrated where sampler and device can.
-    #[arg(long, value_enum, help_heading = "Sampler")]
-    readout: Option<Readout>,
-    /// Whether neighbouring temperatures exchange states.
-    #[arg(long, value_name = "true|false", help_heading = "Sampler")]
-    tempering: Option<bool>,
-    /// Seed of everything random.
-    #[arg(long, value_name = "N", help_heading = "Sampler", allow_negative_numbers = true)]
-    seed: Option<u64>,
-    /// Device that runs the chains; auto is a hardware GPU if there is one, else the CPU.
-    #[arg(long, value_enum, help_heading = "Sampler")]
-    backend: Option<BackendChoice>,
-    /// Graphics device, by its name or number in `featherm devices`; implies --backend gpu.
-    #[arg(long, value_name = "NAME|INDEX", help_heading = "Sampler")]
-    adapter: Option<String>,
-    /// Precision of the chains.
-    #[arg(long, value_enum, help_heading = "Sampler")]
-    precision: Option<Precision>,
+    #[command(flatten)]
+    data: DataSettings,
+    #[command(flatten)]
+    network: NetworkSettings,
+    #[command(flatten)]
+    temperature: TemperatureSettings,
+    #[command(flatten)]
+    theory: TheorySettings,
 }
 
 impl ProblemArgs {
     fn settings(&self) -> Settings {
-        let a = self;
-        Settings {
-            data: DataSettings {
-                source: a.data.clone(),
-                classes: a.classes.clone(),
-                train: a.train,
-                test: a.test,
-                order: a.order,
-                standardize: a.standardize,
-                teacher_dimension: a.teacher_dimension,
-                teacher_width: a.teacher_width,
-                teacher_degree: a.teacher_degree,
-                teacher_noise: a.teacher_noise,
-            },
-            network: NetworkSettings {
-                width: a.width,
-                activation: a.activation,
-                lambda0: a.lambda0,
-                lambda1: a.lambda1,
-            },
-            temperature: TemperatureSettings { values: a.temperatures.clone(), range: a.temperature_range.clone() },
-            theory: TheorySettings { kinds: a.theories.clone() },
-            ..Settings::default()
-        }
-    }
-}
-
-impl SamplerArgs {
-    fn settings(&self) -> SamplerSettings {
-        let a = self;
-        SamplerSettings {
-            kind: a.sampler,
-            chains: a.chains,
-            warmup: a.warmup,
-            draws: a.draws,
-            step_size: a.step_size,
-            steps: a.steps,
-            readout: a.readout,
-            tempering: a.tempering,
-            seed: a.seed,
-            backend: a.backend.or(a.adapter.as_ref().map(|_| BackendChoice::Gpu)),
-            adapter: a.adapter.clone(),
-            precision: a.precision,
-        }
+        let Self { data, network, temperature, theory } = self;
+        let (data, network, temperature, theory) = (data.clone(), network.clone(), temperature.clone(), theory.clone());
+        Settings { data, network, temperature, theory, ..Settings::default() }
     }
 }
 
@@ -480,34 +338,32 @@ impl ExperimentArgs {
     /// The settings, and the name under which runs of them are filed.
     fn settings(&self) -> Result<(Settings, String), Failure> {
         let (mut settings, name) = self.source.base()?;
-        settings.override_with(Settings { sampler: self.sampler.settings(), ..self.problem.settings() });
+        settings.override_with(Settings { sampler: on_device(&self.sampler), ..self.problem.settings() });
         Ok((settings, name))
     }
 
-    pub fn experiment(&self) -> Result<Experiment, Failure> {
+    pub fn setup(&self) -> Result<Setup, Failure> {
         resolve(self.settings()?.0)
     }
+}
+
+/// A graphics device that is named is to be used.
+fn on_device(sampler: &SamplerSettings) -> SamplerSettings {
+    let backend = sampler.backend.or(sampler.adapter.as_ref().map(|_| BackendChoice::Gpu));
+    SamplerSettings { backend, ..sampler.clone() }
 }
 
 impl RunArgs {
     /// The settings, and the name under which runs of them are filed.
     pub fn settings(&self) -> Result<(Settings, String), Failure> {
         let (mut settings, name) = self.experiment.settings()?;
-        let dir = self.out.as_deref().map(path_text).transpose()?;
-        let save_warmup = self.save_warmup.then_some(true);
-        let output = OutputSettings {
-            dir,
-            checkpoint_every: self.checkpoint_every,
-            save_warmup,
-            save_weights: self.save_weights,
-        };
-        settings.override_with(Settings { output, ..Settings::default() });
+        settings.override_with(Settings { output: self.output.clone(), ..Settings::default() });
         Ok((settings, name))
     }
 }
 
 impl TheoryArgs {
-    pub fn experiment(&self) -> Result<Experiment, Failure> {
+    pub fn setup(&self) -> Result<Setup, Failure> {
         let (mut settings, _) = self.source.base()?;
         let sampler = SamplerSettings { seed: self.seed, ..SamplerSettings::default() };
         settings.override_with(Settings { sampler, ..self.problem.settings() });
@@ -516,15 +372,9 @@ impl TheoryArgs {
 }
 
 /// A source of data that does not exist is named before anything that it would need beside it.
-pub fn resolve(settings: Settings) -> Result<Experiment, Failure> {
+pub fn resolve(settings: Settings) -> Result<Setup, Failure> {
     if let Some(source) = settings.data.source.as_deref().filter(|source| !source.trim().is_empty()) {
         recognise(source).map_err(|error| Failure::BadInput(error.to_string()))?;
     }
-    Ok(Experiment::resolve(settings)?)
-}
-
-/// The path as it is recorded in the run's configuration.
-fn path_text(path: &Path) -> Result<String, Failure> {
-    let refuse = || Failure::BadInput(format!("--out {}: the path is not valid Unicode", path.display()));
-    path.to_str().map(String::from).ok_or_else(refuse)
+    Ok(Setup::resolve(settings)?)
 }

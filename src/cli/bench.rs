@@ -12,6 +12,7 @@ use crate::backend::StageTime;
 use crate::sampler::Readout;
 use crate::session::tune;
 use crate::studies::bias::{BiasRow, measure};
+use crate::studies::load;
 use crate::studies::speed::{StepSpeed, add_run, steps_of};
 
 pub fn bench(arguments: &BenchArgs) -> Result<(), Failure> {
@@ -24,15 +25,15 @@ pub fn bench(arguments: &BenchArgs) -> Result<(), Failure> {
 fn speed(arguments: &SpeedArgs) -> Result<(), Failure> {
     let mut cases = Vec::new();
     let mut device = None;
-    for (name, experiment) in arguments.cases()? {
+    for (name, setup) in arguments.cases()? {
         if arguments.tune {
             let on_cpu = || Failure::BadInput("--tune is for a GPU: add --backend gpu, or --adapter".into());
-            eprintln!("{}", tune(&experiment)?.ok_or_else(on_cpu)?);
+            eprintln!("{}", tune(setup.experiment(), &load(&setup)?, setup.device())?.ok_or_else(on_cpu)?);
         }
-        let (used, mut speeds) = steps_of(&experiment, arguments.rounds.into())?;
+        let (used, mut speeds) = steps_of(&setup, arguments.rounds.into())?;
         if !arguments.steps_only {
             let mut display = Display::bar();
-            let run = add_run(&mut speeds, &experiment, |state| display.update(state));
+            let run = add_run(&mut speeds, &setup, |state| display.update(state));
             display.finish();
             run?;
         }
@@ -104,9 +105,9 @@ fn speed_rows(name: &str, speeds: &[StepSpeed]) -> String {
 }
 
 fn bias(arguments: &BiasArgs) -> Result<(), Failure> {
-    let experiment = arguments.experiment.experiment()?;
+    let setup = arguments.experiment.setup()?;
     let mut display = Display::bar();
-    let rows = measure(&experiment, |state| display.update(state));
+    let rows = measure(&setup, |state| display.update(state));
     display.finish();
     let rows = rows?;
     if arguments.json {

@@ -7,7 +7,7 @@ use std::path::Path;
 use super::args::DescendArgs;
 use super::progress::{Display, Style};
 use super::{Failure, json, print};
-use crate::config::{Experiment, Settings};
+use crate::config::{Settings, Setup};
 use crate::report::inversion::sentences;
 use crate::report::page::descent_page;
 use crate::results::{Document, with_error};
@@ -17,19 +17,19 @@ use crate::studies::descent::{Descent, DescentError, Spread, Track, descend as f
 const SCHEMA: &str = "featherm.descent/1";
 
 pub fn descend(arguments: &DescendArgs) -> Result<(), Failure> {
-    let experiment = arguments.experiment.experiment()?;
+    let setup = arguments.experiment.setup()?;
     let plan = arguments.plan()?;
-    let run = arguments.run.as_deref().map(|dir| run_of(&experiment, dir)).transpose()?;
+    let run = arguments.run.as_deref().map(|dir| run_of(&setup, dir)).transpose()?;
     let dir = arguments.out.as_deref().map(RunDir::create).transpose()?;
     let mut display = Display::new(dir.as_ref().map(|dir| dir.claim().clone()), Style::Bar);
-    let found = follow(&experiment, plan, |done| display.show("descent", "steps", done as usize, plan.steps as usize));
+    let found = follow(&setup, plan, |done| display.show("descent", "steps", done as usize, plan.steps as usize));
     display.finish();
     let found = found.map_err(|error| {
         if let Some(dir) = &dir {
             dir.claim().abandon();
         }
         match error {
-            DescentError::Run(error) => Failure::from(error),
+            DescentError::Study(error) => Failure::from(error),
             unstable @ DescentError::Unstable { .. } => Failure::Failed(unstable.to_string()),
         }
     })?;
@@ -42,7 +42,7 @@ pub fn descend(arguments: &DescendArgs) -> Result<(), Failure> {
     }
     if let Some(dir) = &dir {
         let name = arguments.run.as_deref().map(|dir| dir.display().to_string()).unwrap_or_default();
-        let page = descent_page(&experiment, &found, run.as_ref().map(|run| (name.as_str(), run)));
+        let page = descent_page(setup.experiment(), &found, run.as_ref().map(|run| (name.as_str(), run)));
         page.notes.iter().for_each(|note| eprintln!("warning: {note}"));
         write_descent(dir, &document, &page).map_err(|error| Failure::Failed(error.to_string()))?;
         if !arguments.json {
@@ -56,9 +56,9 @@ pub fn descend(arguments: &DescendArgs) -> Result<(), Failure> {
 }
 
 /// The report of a run, if it is of the problem of this experiment: the same data, chosen with the same seed, and the same network.
-fn run_of(experiment: &Experiment, dir: &Path) -> Result<Document, Failure> {
+fn run_of(setup: &Setup, dir: &Path) -> Result<Document, Failure> {
     let run = read_report(dir)?;
-    let (here, there) = (problem(&experiment.settings())?, problem(&run.config)?);
+    let (here, there) = (problem(setup.settings())?, problem(&run.config)?);
     let shown = |of: &BTreeMap<String, String>, key: &String| of.get(key).cloned().unwrap_or_else(|| "not set".into());
     match here.keys().chain(there.keys()).find(|key| here.get(*key) != there.get(*key)) {
         None => Ok(run),

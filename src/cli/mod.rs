@@ -2,17 +2,18 @@
 
 mod args;
 mod bench;
+mod cases;
 mod data;
 mod descend;
 mod devices;
 mod doctor;
 mod interrupt;
 mod progress;
+mod remedies;
 mod report;
 mod resume;
 mod run;
 mod scaling;
-mod study;
 mod theory;
 
 use std::process::ExitCode;
@@ -21,9 +22,11 @@ use clap::Parser;
 use serde::Serialize;
 
 use self::args::{Cli, Command};
+use self::remedies::with_remedies;
 use crate::config::ConfigError;
 use crate::session::RunError;
 use crate::store::StoreError;
+use crate::studies::StudyError;
 
 /// Why a command did not end well; each has its exit code.
 #[derive(Debug)]
@@ -38,7 +41,7 @@ enum Failure {
 
 impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Self {
-        Self::BadInput(error.to_string())
+        Self::BadInput(with_remedies(&error))
     }
 }
 
@@ -50,10 +53,17 @@ impl From<StoreError> for Failure {
 
 impl From<RunError> for Failure {
     fn from(error: RunError) -> Self {
+        StudyError::Run(error).into()
+    }
+}
+
+impl From<StudyError> for Failure {
+    fn from(error: StudyError) -> Self {
+        let message = with_remedies(&error);
         match &error {
-            RunError::Interrupted => Self::Interrupted(error.to_string()),
-            _ if error.is_bad_input() => Self::BadInput(error.to_string()),
-            _ => Self::Failed(error.to_string()),
+            StudyError::Run(RunError::Interrupted) => Self::Interrupted(message),
+            _ if error.is_bad_input() => Self::BadInput(message),
+            _ => Self::Failed(message),
         }
     }
 }

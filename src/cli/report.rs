@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::args::ReportArgs;
-use super::{Failure, print, study};
+use super::{Failure, cases, print};
 use crate::report::figure::shown_temperature;
 use crate::report::page::{Named, overlay, page};
 use crate::report::{plots, table};
@@ -22,8 +22,8 @@ pub fn report(arguments: &ReportArgs) -> Result<(), Failure> {
                 dir.join(PAGE).display()
             )));
         }
-        if let Some(settings) = study::cases(dir) {
-            return study::publish(dir, &settings);
+        if let Some(settings) = cases::cases(dir) {
+            return cases::publish(dir, &settings);
         }
         let document = read_report(dir)?;
         print(&table(&document));

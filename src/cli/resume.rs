@@ -2,9 +2,9 @@
 
 use super::args::ResumeArgs;
 use super::progress::Style;
-use super::run::{admit, carry_out, record};
-use super::{Failure, print, study};
-use crate::config::{Experiment, Settings};
+use super::run::{execute, load_and_check, record};
+use super::{Failure, cases, print};
+use crate::config::{Settings, Setup};
 use crate::session::Prepared;
 use crate::store::{Checkpoint, RunDir};
 
@@ -12,33 +12,33 @@ pub fn resume(arguments: &ResumeArgs) -> Result<(), Failure> {
     let dir = RunDir::open(&arguments.dir)?;
     let settings = Settings::from_toml(&dir.read_config()?, &dir.path().join("config.toml").display().to_string())?;
     if !settings.case.is_empty() {
-        return study::resume(&dir, settings, arguments.draws.as_deref(), arguments.progress);
+        return cases::resume(&dir, settings, arguments.draws.as_deref(), arguments.progress);
     }
-    go_on(&dir, settings, arguments.draws.as_deref(), arguments.progress)
+    resume_run(&dir, settings, arguments.draws.as_deref(), arguments.progress)
 }
 
 /// Goes on with one run, with another number of draws if that is wished.
-pub fn go_on(dir: &RunDir, settings: Settings, wish: Option<&str>, progress: Style) -> Result<(), Failure> {
+pub fn resume_run(dir: &RunDir, settings: Settings, wish: Option<&str>, progress: Style) -> Result<(), Failure> {
     let name = dir.path().display();
-    let mut experiment = Experiment::resolve(settings)?;
-    let planned = experiment.sampler.draws;
-    if let Some(wish) = wish {
-        experiment = with_draws(&experiment, draws(wish, planned)?)?;
+    let mut setup = Setup::resolve(settings)?;
+    let planned = setup.experiment().sampler().draws;
+    let draws = wish.map_or(Ok(planned), |wish| draws(wish, planned))?;
+    if draws != planned {
+        setup = setup.with(|settings| settings.sampler.draws = Some(draws))?;
     }
-    let draws = experiment.sampler.draws;
     if dir.finished(draws).is_some() {
         print(&format!("{name} is finished: {draws} draws are taken; --draws +N takes more\n"));
         return Ok(());
     }
-    let checkpoint = Checkpoint::read(dir, &experiment)?;
-    let prepared = Prepared::new(&experiment, admit(&experiment, false)?)?;
+    let checkpoint = Checkpoint::read(dir, &setup)?;
+    let prepared = Prepared::new(setup.experiment(), load_and_check(&setup, false)?)?;
     if draws != planned {
-        dir.write_config(&record(&experiment.settings())?)?;
+        dir.write_config(&record(setup.settings())?)?;
     }
     if checkpoint.is_none() {
         progress.say(&format!("{name} has no checkpoint: the run starts again from its config.toml"));
     }
-    carry_out(&experiment, &prepared, dir, checkpoint, progress)
+    execute(&setup, &prepared, dir, checkpoint, progress)
 }
 
 /// The number of draws that `wish` asks for, where `planned` were asked for before.
@@ -54,11 +54,4 @@ pub fn draws(wish: &str, planned: usize) -> Result<usize, Failure> {
         ))),
         None => Err(Failure::BadInput(format!("--draws {wish}: give +N for N draws more, or how many in all"))),
     }
-}
-
-/// The same experiment with another number of draws, which must be possible too.
-fn with_draws(experiment: &Experiment, draws: usize) -> Result<Experiment, Failure> {
-    let mut settings = experiment.settings();
-    settings.sampler.draws = Some(draws);
-    Ok(Experiment::resolve(settings)?)
 }

@@ -2,21 +2,21 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::args::{RunArgs, resolve};
 use super::progress::{Display, Style};
 use super::report::publish;
-use super::{Failure, print, study};
-use crate::config::{Experiment, Settings};
+use super::{Failure, cases, print};
+use crate::config::{Settings, Setup};
 use crate::model::Problem;
 use crate::observables::Recorder;
 use crate::report::{plots, table};
 use crate::sampler::SamplerError;
-use crate::session::{Checkpoints, Job, Prepared, Run, RunError, load, memory_need};
+use crate::session::{Checkpoints, Job, Prepared, Run, RunError, memory_need};
 use crate::store::{
-    Checkpoint, Origin, PAGE, RunDir, StoreError, read_report, write_arrays, write_draws, write_table, write_weights,
+    Checkpoint, Origin, PAGE, RunDir, StoreError, read_report, write_arrays, write_table, write_weights,
 };
+use crate::studies::load;
 
 pub fn run(arguments: &RunArgs) -> Result<(), Failure> {
     let (settings, name) = arguments.settings()?;
@@ -24,34 +24,34 @@ pub fn run(arguments: &RunArgs) -> Result<(), Failure> {
         RunDir::check(Path::new(dir))?;
     }
     if !settings.case.is_empty() {
-        return study::run(settings, &name, arguments);
+        return cases::run(settings, &name, arguments);
     }
-    let mut experiment = resolve(settings)?;
+    let setup = resolve(settings)?;
     // Data is loaded before anything is written, so that bad input leaves no trace.
-    let problem = admit(&experiment, arguments.dry_run)?;
+    let problem = load_and_check(&setup, arguments.dry_run)?;
     if arguments.dry_run {
         return Ok(());
     }
-    let prepared = Prepared::new(&experiment, problem)?;
-    let dir = create(&experiment.dir, &name)?;
-    experiment.dir = Some(dir.path().display().to_string());
-    begin(&dir, &experiment.settings())?;
-    carry_out(&experiment, &prepared, &dir, None, arguments.progress)
+    let prepared = Prepared::new(setup.experiment(), problem)?;
+    let dir = create(setup.dir(), &name)?;
+    let setup = setup.with(|settings| settings.output.dir = Some(dir.path().display().to_string()))?;
+    record_settings(&dir, setup.settings())?;
+    execute(&setup, &prepared, &dir, None, arguments.progress)
 }
 
 /// Loads the data of an experiment and makes sure that its run fits into memory; `show` prints the settings and the need.
-pub fn admit(experiment: &Experiment, show: bool) -> Result<Arc<Problem>, Failure> {
-    let problem = load(experiment)?;
-    let (need, fits) = memory_need(experiment, &problem)?;
+pub fn load_and_check(setup: &Setup, show: bool) -> Result<Arc<Problem>, Failure> {
+    let problem = load(setup)?;
+    let (need, fits) = memory_need(setup.experiment(), &problem, setup.device())?;
     if show {
-        print(&format!("{}\n{need}", record(&experiment.settings())?));
+        print(&format!("{}\n{need}", record(setup.settings())?));
     }
     fits.map_err(|error| Failure::BadInput(error.to_string()))?;
     Ok(problem)
 }
 
 /// Takes the directory that was named, else the next free one of `name`.
-pub fn create(dir: &Option<String>, name: &str) -> Result<RunDir, Failure> {
+pub fn create(dir: Option<&str>, name: &str) -> Result<RunDir, Failure> {
     Ok(match dir {
         Some(dir) => RunDir::create(Path::new(dir))?,
         None => RunDir::next(name)?,
@@ -59,7 +59,7 @@ pub fn create(dir: &Option<String>, name: &str) -> Result<RunDir, Failure> {
 }
 
 /// Writes the settings before anything is sampled: they are what a run that is killed starts again from.
-pub fn begin(dir: &RunDir, settings: &Settings) -> Result<(), Failure> {
+pub fn record_settings(dir: &RunDir, settings: &Settings) -> Result<(), Failure> {
     let begun = record(settings).and_then(|record| Ok(dir.write_config(&record)?));
     begun.inspect_err(|_| {
         dir.claim().abandon();
@@ -67,14 +67,14 @@ pub fn begin(dir: &RunDir, settings: &Settings) -> Result<(), Failure> {
 }
 
 /// Samples an experiment, from its beginning or from a checkpoint, and writes its results.
-pub fn carry_out(
-    experiment: &Experiment,
+pub fn execute(
+    setup: &Setup,
     prepared: &Prepared,
     dir: &RunDir,
     from: Option<Checkpoint>,
     style: Style,
 ) -> Result<(), Failure> {
-    let run = sample(experiment, prepared, dir, from, style).map_err(|stopped| abandon(dir, stopped))?;
+    let run = sample(setup, prepared, dir, from, style).map_err(|stopped| abandon(dir, stopped))?;
     let written = write_results(dir, prepared, &run);
     print(&table(&run.document));
     print(&plots(&run.document));
@@ -93,7 +93,8 @@ pub fn carry_out(
 /// Writes what a run measured; the report, which marks the end, comes last.
 fn write_results(dir: &RunDir, prepared: &Prepared, run: &Run) -> Result<(), StoreError> {
     write_arrays(dir, prepared, run)?;
-    write_draws(dir, prepared, run)?;
+    #[cfg(feature = "zarr")]
+    crate::store::write_draws(dir, prepared, run)?;
     write_table(dir, &run.document)?;
     write_weights(dir, prepared, run)?;
     dir.write_report(&run.document)
@@ -147,7 +148,7 @@ fn written_page(dir: &Path, style: Style) -> &'static str {
 }
 
 fn sample(
-    experiment: &Experiment,
+    setup: &Setup,
     prepared: &Prepared,
     dir: &RunDir,
     from: Option<Checkpoint>,
@@ -155,17 +156,17 @@ fn sample(
 ) -> Result<Run, Stopped> {
     // Before the theory, which may take its time: a Ctrl-C there is answered too.
     let mut display = Display::new(Some(dir.claim().clone()), style);
-    let job = Job::new(experiment, prepared);
-    let mut opened = job.open().map_err(Stopped::Failed)?;
-    let origin = Origin::new(experiment, &prepared.problem, &opened.backend.device());
+    let job = Job::new(setup.experiment(), prepared);
+    let mut opened = job.open(setup.device()).map_err(Stopped::Failed)?;
+    let origin = Origin::new(setup, &prepared.problem, &opened.backend.device());
     let from = from.map(|checkpoint| checkpoint.into_state(&origin)).transpose().map_err(Stopped::Refused)?;
     if let Some(note) = &opened.note {
         style.say(note);
     }
-    let every = Duration::from_secs_f64(experiment.checkpoint_every);
+    let every = setup.checkpoint_every();
     let mut keep = |state: &[u8]| Ok(Checkpoint::write(dir, &origin, state)?);
     let checkpoints = Checkpoints { from, every, keep: &mut keep };
-    let watch = |state, recorder: &Recorder| display.watch(state, recorder, &experiment.temperatures);
+    let watch = |state, recorder: &Recorder| display.watch(state, recorder, setup.experiment().temperatures());
     let result = job.sample(opened.backend.as_mut(), watch, Some(checkpoints));
     display.finish();
     result.map_err(|error| match error {

@@ -10,9 +10,9 @@ use crate::results::short;
 use crate::studies::scaling::{Scaling, ScalingRow, Verdict, measure};
 
 pub fn scaling(arguments: &ScalingArgs) -> Result<(), Failure> {
-    let experiment = arguments.experiment.experiment()?;
+    let setup = arguments.experiment.setup()?;
     let mut display = Display::bar();
-    let found = measure(&experiment, arguments.hold, &arguments.widths, |state| display.update(state));
+    let found = measure(&setup, arguments.hold, &arguments.widths, |state| display.update(state));
     display.finish();
     let found = found?;
     if arguments.json {

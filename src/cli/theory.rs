@@ -9,27 +9,27 @@ use crate::observables::{Entry, Observable, TestSet, entries, suffix};
 use crate::report::aligned;
 use crate::report::figure::Numbers;
 use crate::results::{UnitReport, short, with_error};
-use crate::session::prepare;
+use crate::studies::prepare;
 use crate::theory::unit::{Params, UnitPrediction, doubt};
 use crate::theory::{Kind, Prediction, failure_messages};
 
 pub fn theory(arguments: &TheoryArgs) -> Result<(), Failure> {
-    let experiment = arguments.experiment()?;
-    let prepared = prepare(&experiment)?;
+    let setup = arguments.setup()?;
+    let (prepared, experiment) = (prepare(&setup)?, setup.experiment());
     let problem = &prepared.problem;
     let entries = entries(&problem.class_names, TestSet::of(problem));
     let mut forecasts = Vec::new();
     let (mut failures, mut warnings) = (Vec::new(), Vec::new());
-    for &kind in &experiment.theories {
+    for &kind in experiment.theories() {
         if Kind::PROCESSES.contains(&kind) {
-            for prediction in prepared.theory.ladder(kind, &experiment.temperatures) {
+            for prediction in prepared.theory.ladder(kind, experiment.temperatures()) {
                 match prediction {
                     Ok(prediction) => forecasts.push(Forecast::Process(Box::new(prediction))),
                     Err(error) => failures.push(error),
                 }
             }
         } else {
-            for prediction in prepared.theory.unit_ladder(kind, &experiment.temperatures, &Params::default()) {
+            for prediction in prepared.theory.unit_ladder(kind, experiment.temperatures(), &Params::default()) {
                 match prediction {
                     Ok(prediction) => forecasts.push(Forecast::Unit(Box::new(prediction))),
                     // These theories end at a temperature of their own; that is a result.
@@ -43,7 +43,7 @@ pub fn theory(arguments: &TheoryArgs) -> Result<(), Failure> {
         Forecast::Unit(prediction) => Some(prediction.as_ref()),
         Forecast::Process(_) => None,
     });
-    for warning in failure_messages(&warnings).into_iter().chain(doubt(experiment.network.width, units)) {
+    for warning in failure_messages(&warnings).into_iter().chain(doubt(experiment.network().width, units)) {
         eprintln!("warning: {warning}");
     }
     if arguments.json {

@@ -1,16 +1,17 @@
-//! From [`Settings`] to the validated [`Experiment`], and back for the record.
+//! `Experiment`: what is sampled and compared, validated and complete; it knows neither where the data
+//! come from nor which device runs the chains.
 
 use super::parse::{self, MAX_TEMPERATURES};
 use super::{ConfigError, Settings};
-use crate::backend::{BackendChoice, Precision};
-use crate::data::{ClassGroup, DataConfig, Order, Standardize, Teacher, TeacherKind};
 use crate::model::{Activation, Network};
+use crate::remedy::{Remedy, Setting};
 use crate::sampler::{Readout, SamplerKind};
 use crate::theory::Kind;
 
-/// The `[sampler]` part of an experiment.
+/// How the chains are sampled.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SamplerConfig {
+    /// The sampler.
     pub kind: SamplerKind,
     /// Chains per temperature.
     pub chains: usize,
@@ -26,65 +27,25 @@ pub struct SamplerConfig {
     pub readout: Option<Readout>,
     /// Whether neighbouring temperatures exchange states.
     pub tempering: bool,
+    /// Seed of everything random.
     pub seed: u64,
-    pub backend: BackendChoice,
-    /// Name or number of the graphics device; any when `None`.
-    pub adapter: Option<String>,
-    pub precision: Precision,
 }
 
-/// A run, complete and possible.
+/// A network, a ladder of temperatures, the theories to compare with, and a sampler: complete and
+/// possible. Made by [`Experiment::builder`] or [`Experiment::resolve`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct Experiment {
-    pub data: DataConfig,
-    pub network: Network,
-    /// The ladder, from hot to cold.
-    pub temperatures: Vec<f64>,
-    /// The theories to compare with, in the order of [`Kind::ALL`].
-    pub theories: Vec<Kind>,
-    pub sampler: SamplerConfig,
-    /// Run directory; the caller chooses when `None`.
-    pub dir: Option<String>,
-    /// Seconds between two checkpoints; 0 leaves only the one at the end.
-    pub checkpoint_every: f64,
-    /// Whether the warm-up is kept draw by draw.
-    pub save_warmup: bool,
-    /// Snapshots of the weights that are kept.
-    pub save_weights: usize,
+    network: Network,
+    temperatures: Vec<f64>,
+    theories: Vec<Kind>,
+    sampler: SamplerConfig,
+    save_warmup: bool,
+    save_weights: usize,
+    settings: Settings,
 }
-
-impl Settings {
-    /// Reads a TOML file's text; `origin` names it in messages.
-    ///
-    /// # Errors
-    /// [`ConfigError::Syntax`] for anything that is not TOML of the documented keys and types.
-    pub fn from_toml(text: &str, origin: &str) -> Result<Self, ConfigError> {
-        toml::from_str(text).map_err(|error| {
-            let line = error.span().map_or_else(String::new, |span| {
-                let before = &text[..span.start.min(text.len())];
-                let number = before.matches('\n').count();
-                let content = text.lines().nth(number).unwrap_or_default().trim();
-                let content = match content.char_indices().nth(LONGEST_EXCERPT) {
-                    Some((end, _)) => format!("{}…", &content[..end]),
-                    None => content.into(),
-                };
-                format!(" line {} ({content})", number + 1)
-            });
-            // The parser's own message may run over several lines; the first says what is wrong.
-            let message = error.message().lines().collect::<Vec<_>>().join("; ");
-            ConfigError::Syntax { origin: format!("{origin}{line}"), message }
-        })
-    }
-}
-
-/// Most characters of a refused line that a message repeats.
-const LONGEST_EXCERPT: usize = 80;
 
 /// The theories that cost little beside a run; `adaptive` takes seconds for each temperature.
 const DEFAULT_THEORIES: [Kind; 3] = [Kind::Nngp, Kind::Saddle, Kind::SingleUnit];
-
-/// Seconds between two checkpoints, at most so much of a run is lost with the machine.
-const CHECKPOINT_EVERY: f64 = 60.0;
 
 /// With fewer draws per chain their autocorrelation, hence every error, could not be estimated.
 const LEAST_DRAWS: usize = 20;
@@ -96,17 +57,14 @@ const MAX_COUNT: usize = 1 << 20;
 const LEAST_TEMPERATURE: f64 = 1e-12;
 const MOST_TEMPERATURE: f64 = 1e12;
 
-/// A time that no run lasts.
-const MOST_SECONDS: f64 = 1e9;
-
-fn count(setting: &'static str, value: usize, least: usize) -> Result<usize, ConfigError> {
+pub(super) fn count(setting: Setting, value: usize, least: usize) -> Result<usize, ConfigError> {
     if (least..=MAX_COUNT).contains(&value) {
         return Ok(value);
     }
     Err(ConfigError::impossible(setting, value, format!("it lies between {least} and {MAX_COUNT}")))
 }
 
-fn positive(setting: &'static str, value: f64) -> Result<f64, ConfigError> {
+fn positive(setting: Setting, value: f64) -> Result<f64, ConfigError> {
     if value > 0.0 && value.is_finite() {
         return Ok(value);
     }
@@ -114,250 +72,226 @@ fn positive(setting: &'static str, value: f64) -> Result<f64, ConfigError> {
 }
 
 impl Experiment {
-    /// Validates settings and fills in the defaults: data is global-standardised and drawn by the seed, λ0 = λ1 = 1, erf.
+    /// Begins an experiment on a network.
+    ///
+    /// ```
+    /// use featherm::config::Experiment;
+    /// use featherm::model::{Activation, Network};
+    ///
+    /// let network = Network { width: 50, activation: Activation::Erf, lambda0: 1.0, lambda1: 1.0 };
+    /// let experiment = Experiment::builder(network).temperatures([1.0, 0.1]).draws(300).build()?;
+    /// assert_eq!(experiment.temperatures(), [1.0, 0.1]);
+    /// # Ok::<(), featherm::config::ConfigError>(())
+    /// ```
+    pub fn builder(network: Network) -> Builder {
+        let mut settings = Settings::default();
+        let Network { width, activation, lambda0, lambda1 } = network;
+        let n = &mut settings.network;
+        (n.width, n.activation, n.lambda0, n.lambda1) = (Some(width), Some(activation), Some(lambda0), Some(lambda1));
+        Builder { settings }
+    }
+
+    /// Validates settings and fills the defaults in: λ0 = λ1 = 1, erf, malt, 32 chains, 200
+    /// trajectories of warm-up, 300 draws. The sections on data, device and output are only kept
+    /// for the record.
     ///
     /// # Errors
     /// [`ConfigError`] naming the first setting that is missing or impossible.
-    pub fn resolve(settings: Settings) -> Result<Self, ConfigError> {
-        let Settings { data, network, temperature, theory, sampler, output, case } = settings;
-        if !case.is_empty() {
-            let known = case.into_iter().map(|case| case.name).collect::<Vec<_>>().join(", ");
-            return Err(ConfigError::SeveralCases { known });
-        }
-        let source = data
-            .source
-            .filter(|source| !source.trim().is_empty())
-            .ok_or(ConfigError::Missing { setting: "data", example: "--data digits, a path, or teacher:linear" })?;
-        let is_npz = source.ends_with(".npz");
-        let labelled = !(source.starts_with("teacher:") || is_npz);
-        let classes = match (&data.classes, labelled) {
-            (Some(text), true) => parse::classes(text)?,
-            (None, true) => {
-                return Err(ConfigError::Missing {
-                    setting: "classes",
-                    example: "--classes 2,4 (two original labels)",
-                });
-            }
-            (Some(text), false) => {
-                let requirement = format!("{source} brings its own labels: leave --classes out");
-                return Err(ConfigError::impossible("classes", format!("\"{text}\""), requirement));
-            }
-            (None, false) => Vec::new(),
-        };
-        let train = match (data.train, is_npz) {
-            (None, true) => None,
-            (None, false) => return Err(ConfigError::Missing { setting: "train", example: "--train 100" }),
-            (Some(train), _) => Some(count("train", train, 1)?),
-        };
-        let noise = data.teacher_noise.unwrap_or(0.0);
-        if noise.is_nan() || noise < 0.0 || noise.is_infinite() {
-            return Err(ConfigError::impossible("teacher-noise", noise, "it is a finite number, 0 or more"));
-        }
-        let teacher = Teacher {
-            kind: TeacherKind::Linear,
-            dimension: count("teacher-dimension", data.teacher_dimension.unwrap_or(100), 1)?,
-            width: count("teacher-width", data.teacher_width.unwrap_or(10), 1)?,
-            degree: count("teacher-degree", data.teacher_degree.unwrap_or(2), 1)?,
-            noise,
-        };
-        let default_standardize = if is_npz { Standardize::None } else { Standardize::Global };
-        let data = DataConfig {
-            teacher: Teacher { kind: teacher_kind(&source)?, ..teacher },
-            classes,
-            train,
-            test: match (data.test, is_npz) {
-                (None, true) => None,
-                (test, _) => Some(count("test", test.unwrap_or(0), 0)?),
-            },
-            order: data.order.unwrap_or(Order::Seeded),
-            standardize: data.standardize.unwrap_or(default_standardize),
-            source,
-        };
+    pub fn resolve(mut settings: Settings) -> Result<Self, ConfigError> {
+        let n = &mut settings.network;
+        let meaning = "the number of hidden units";
+        let width = n.width.ok_or(ConfigError::Missing { setting: Setting::Width, meaning, example: "50" })?;
         let network = Network {
-            width: count(
-                "width",
-                network.width.ok_or(ConfigError::Missing { setting: "width", example: "--width 50" })?,
-                1,
-            )?,
-            activation: network.activation.unwrap_or(Activation::Erf),
-            lambda0: positive("lambda0", network.lambda0.unwrap_or(1.0))?,
-            lambda1: positive("lambda1", network.lambda1.unwrap_or(1.0))?,
+            width: count(Setting::Width, width, 1)?,
+            activation: *n.activation.get_or_insert(Activation::Erf),
+            lambda0: positive(Setting::Lambda0, *n.lambda0.get_or_insert(1.0))?,
+            lambda1: positive(Setting::Lambda1, *n.lambda1.get_or_insert(1.0))?,
         };
-        let temperatures = ladder(temperature.values, temperature.range)?;
-        let wanted = theory.kinds.unwrap_or_else(|| DEFAULT_THEORIES.to_vec());
-        let theories = Kind::ALL.into_iter().filter(|kind| wanted.contains(kind)).collect();
-        let kind = sampler.kind.unwrap_or(SamplerKind::Malt);
-        let step_size = sampler.step_size.map(|h| positive("step-size", h)).transpose()?;
-        if kind == SamplerKind::Ula && step_size.is_none() {
-            return Err(ConfigError::Missing {
-                setting: "step-size",
-                example: "--step-size 0.01 (ula's learning rate)",
-            });
-        }
-        if let (SamplerKind::Ula, Some(rate), Some(&hottest)) = (kind, step_size, temperatures.first()) {
-            // The prior alone multiplies a weight by 1 − ηTλ.
-            let most = 2.0 / (hottest * network.lambda0.max(network.lambda1));
-            if rate >= most {
-                let requirement = format!(
-                    "ula's learning rate stays below 2/(Tλ) = {most:.3e} at T = {hottest}, or weights grow without bound"
-                );
-                return Err(ConfigError::impossible("step-size", rate, requirement));
+        let ladder_settings = &mut settings.temperature;
+        let temperatures = ladder(ladder_settings.values.take(), ladder_settings.range.take().as_deref())?;
+        ladder_settings.values = Some(temperatures.clone());
+        let wanted = settings.theory.kinds.take().unwrap_or_else(|| DEFAULT_THEORIES.to_vec());
+        let theories: Vec<Kind> = Kind::ALL.into_iter().filter(|kind| wanted.contains(kind)).collect();
+        settings.theory.kinds = Some(theories.clone());
+        let s = &mut settings.sampler;
+        let kind = *s.kind.get_or_insert(SamplerKind::Malt);
+        let step_size = s.step_size.map(|h| positive(Setting::StepSize, h)).transpose()?;
+        match (kind, step_size, temperatures.first()) {
+            (SamplerKind::Ula, None, _) => {
+                let meaning = "the learning rate of ula";
+                return Err(ConfigError::Missing { setting: Setting::StepSize, meaning, example: "0.01" });
             }
-        }
-        let steps = sampler.steps.map(|steps| count("steps", steps, 1)).transpose()?;
-        let (backend, precision) = (sampler.backend.unwrap_or_default(), sampler.precision.unwrap_or_default());
-        let refuse = |value: &str, requirement: &str| Err(ConfigError::impossible("precision", value, requirement));
-        match (precision, backend) {
-            (Precision::F64, BackendChoice::Gpu) => {
-                return refuse("f64", "graphics devices compute in float32; use --backend cpu for float64");
-            }
-            (Precision::F16, BackendChoice::Cpu | BackendChoice::Auto) => {
-                return refuse("f16", "it is a way of storing on graphics devices; add --backend gpu");
-            }
-            (Precision::F16Matrix, BackendChoice::Cpu | BackendChoice::Auto) => {
-                return refuse("f16-matrix", "its products are those of graphics devices; add --backend gpu");
-            }
-            (Precision::F16Matrix, _) if !kind.adjusted() => {
-                return refuse("f16-matrix", "acceptance is what keeps rounded forces exact; use malt, hmc or mala");
+            (SamplerKind::Ula, Some(rate), Some(&hottest)) => {
+                // The prior alone multiplies a weight by 1 − ηTλ.
+                let most = 2.0 / (hottest * network.lambda0.max(network.lambda1));
+                if rate >= most {
+                    let requirement = format!(
+                        "ula's learning rate stays below 2/(Tλ) = {most:.3e} at T = {hottest}, or weights grow without bound"
+                    );
+                    return Err(ConfigError::impossible(Setting::StepSize, rate, requirement));
+                }
             }
             _ => {}
         }
-        if sampler.readout == Some(Readout::Integrated) && !kind.adjusted() {
-            let requirement = "the unadjusted samplers move v beside W; use malt, hmc or mala";
-            return Err(ConfigError::impossible("readout", "integrated", requirement));
+        if s.readout == Some(Readout::Integrated) && !kind.adjusted() {
+            let requirement = "the unadjusted samplers move v beside W";
+            let refusal = ConfigError::impossible(Setting::Readout, "integrated", requirement);
+            return Err(refusal.or(Remedy::set(Setting::Sampler, "malt")).or(Remedy::omit(Setting::Readout)));
         }
         let sampler = SamplerConfig {
             kind,
-            chains: count("chains", sampler.chains.unwrap_or(32), 1)?,
-            warmup: count("warmup", sampler.warmup.unwrap_or(200), 0)?,
-            draws: count("draws", sampler.draws.unwrap_or(300), LEAST_DRAWS)?,
+            chains: count(Setting::Chains, *s.chains.get_or_insert(32), 1)?,
+            warmup: count(Setting::Warmup, *s.warmup.get_or_insert(200), 0)?,
+            draws: count(Setting::Draws, *s.draws.get_or_insert(300), LEAST_DRAWS)?,
             step_size,
-            steps,
-            readout: sampler.readout,
-            tempering: sampler.tempering.unwrap_or(true),
-            seed: sampler.seed.unwrap_or(1),
-            backend,
-            adapter: sampler.adapter,
-            precision,
+            steps: s.steps.map(|steps| count(Setting::Steps, steps, 1)).transpose()?,
+            readout: s.readout,
+            tempering: *s.tempering.get_or_insert(true),
+            seed: *s.seed.get_or_insert(1),
         };
-        let checkpoint_every = output.checkpoint_every.unwrap_or(CHECKPOINT_EVERY);
-        if !(0.0..=MOST_SECONDS).contains(&checkpoint_every) {
-            let requirement = "it is a number of seconds from 0 (only at the end) to 1e9";
-            return Err(ConfigError::impossible("checkpoint-every", checkpoint_every, requirement));
-        }
-        let save_warmup = output.save_warmup.unwrap_or(false);
-        let save_weights = output.save_weights.unwrap_or(0);
+        let save_warmup = *settings.output.save_warmup.get_or_insert(false);
+        let save_weights = *settings.output.save_weights.get_or_insert(0);
         if save_weights > sampler.draws {
             let requirement = format!("snapshots are of draws, and there are {}", sampler.draws);
-            return Err(ConfigError::impossible("save-weights", save_weights, requirement));
+            return Err(ConfigError::impossible(Setting::SaveWeights, save_weights, requirement));
         }
-        let dir = output.dir;
-        Ok(Self { data, network, temperatures, theories, sampler, dir, checkpoint_every, save_warmup, save_weights })
+        Ok(Self { network, temperatures, theories, sampler, save_warmup, save_weights, settings })
     }
 
-    /// The settings that resolve to this experiment, complete: the record in every run directory.
-    pub fn settings(&self) -> Settings {
-        use super::{
-            DataSettings, NetworkSettings, OutputSettings, SamplerSettings, TemperatureSettings, TheorySettings,
-        };
-        let Self { data, network, temperatures, theories, sampler, dir, checkpoint_every, save_warmup, save_weights } =
-            self;
-        let is_teacher = data.source.starts_with("teacher:");
-        Settings {
-            data: DataSettings {
-                source: Some(data.source.clone()),
-                classes: (!data.classes.is_empty()).then(|| classes_text(&data.classes)),
-                train: data.train,
-                test: data.test,
-                order: Some(data.order),
-                standardize: Some(data.standardize),
-                teacher_dimension: is_teacher.then_some(data.teacher.dimension),
-                teacher_width: is_teacher.then_some(data.teacher.width),
-                teacher_degree: is_teacher.then_some(data.teacher.degree),
-                teacher_noise: is_teacher.then_some(data.teacher.noise),
-            },
-            network: NetworkSettings {
-                width: Some(network.width),
-                activation: Some(network.activation),
-                lambda0: Some(network.lambda0),
-                lambda1: Some(network.lambda1),
-            },
-            temperature: TemperatureSettings { values: Some(temperatures.clone()), range: None },
-            theory: TheorySettings { kinds: Some(theories.clone()) },
-            sampler: SamplerSettings {
-                kind: Some(sampler.kind),
-                chains: Some(sampler.chains),
-                warmup: Some(sampler.warmup),
-                draws: Some(sampler.draws),
-                step_size: sampler.step_size,
-                steps: sampler.steps,
-                readout: sampler.readout,
-                tempering: Some(sampler.tempering),
-                seed: Some(sampler.seed),
-                backend: Some(sampler.backend),
-                adapter: sampler.adapter.clone(),
-                precision: Some(sampler.precision),
-            },
-            output: OutputSettings {
-                dir: dir.clone(),
-                checkpoint_every: Some(*checkpoint_every),
-                save_warmup: Some(*save_warmup),
-                save_weights: Some(*save_weights),
-            },
-            case: Vec::new(),
-        }
+    /// The same experiment with some settings changed.
+    ///
+    /// # Errors
+    /// [`ConfigError`] as [`Experiment::resolve`].
+    pub fn with(&self, change: impl FnOnce(&mut Settings)) -> Result<Self, ConfigError> {
+        let mut settings = self.settings.clone();
+        change(&mut settings);
+        Self::resolve(settings)
+    }
+
+    /// The network.
+    pub fn network(&self) -> &Network {
+        &self.network
+    }
+
+    /// The ladder of temperatures, from hot to cold.
+    pub fn temperatures(&self) -> &[f64] {
+        &self.temperatures
+    }
+
+    /// The theories to compare with, in the order of [`Kind::ALL`].
+    pub fn theories(&self) -> &[Kind] {
+        &self.theories
+    }
+
+    /// The sampler.
+    pub fn sampler(&self) -> &SamplerConfig {
+        &self.sampler
+    }
+
+    /// Whether the warm-up is kept draw by draw.
+    pub fn save_warmup(&self) -> bool {
+        self.save_warmup
+    }
+
+    /// Snapshots of the weights that are kept.
+    pub fn save_weights(&self) -> usize {
+        self.save_weights
+    }
+
+    /// The complete settings, which resolve to this experiment.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
     }
 }
 
-fn teacher_kind(source: &str) -> Result<TeacherKind, ConfigError> {
-    Ok(match source.strip_prefix("teacher:") {
-        None | Some("linear") => TeacherKind::Linear,
-        Some("network") => TeacherKind::Network,
-        Some("hermite") => TeacherKind::Hermite,
-        Some("random") => TeacherKind::Random,
-        Some(other) => {
-            let requirement = "the teachers are linear, network, hermite and random";
-            return Err(ConfigError::impossible("data", format!("teacher:{other}"), requirement));
-        }
-    })
+/// Defines the setters of [`Builder`], each for one key of [`Settings`].
+macro_rules! setters {
+    ($($(#[$doc:meta])* $name:ident: $type:ty => $section:ident.$key:ident,)*) => {
+        $(
+            $(#[$doc])*
+            #[must_use]
+            pub fn $name(mut self, $name: $type) -> Self {
+                self.settings.$section.$key = Some($name.into());
+                self
+            }
+        )*
+    };
 }
 
-fn classes_text(groups: &[ClassGroup]) -> String {
-    let list = |group: &ClassGroup| group.0.iter().map(u32::to_string).collect::<Vec<_>>().join(",");
-    match groups {
-        [ClassGroup(plus), ClassGroup(minus)] if plus.len() == 1 && minus.len() == 1 => {
-            format!("{},{}", plus[0], minus[0])
-        }
-        _ => groups.iter().map(list).collect::<Vec<_>>().join("/"),
+/// An experiment in the making; what is not said has its default.
+#[derive(Debug, Clone)]
+pub struct Builder {
+    settings: Settings,
+}
+
+impl Builder {
+    setters! {
+        /// The temperatures T, in any order.
+        temperatures: impl Into<Vec<f64>> => temperature.values,
+        /// The theories to compare with: nngp, saddle and single-unit if not said.
+        theories: impl Into<Vec<Kind>> => theory.kinds,
+        /// The sampler: malt if not said.
+        sampler: SamplerKind => sampler.kind,
+        /// Chains per temperature: 32 if not said.
+        chains: usize => sampler.chains,
+        /// Warm-up trajectories: 200 if not said.
+        warmup: usize => sampler.warmup,
+        /// Trajectories measured: 300 if not said.
+        draws: usize => sampler.draws,
+        /// A fixed step length h (the learning rate of ula) in place of an adapted one.
+        step_size: f64 => sampler.step_size,
+        /// A fixed number of steps per trajectory in place of an adapted one.
+        steps: usize => sampler.steps,
+        /// What becomes of the readout: integrated out where sampler and device can, if not said.
+        readout: Readout => sampler.readout,
+        /// Whether neighbouring temperatures exchange states: they do if not said.
+        tempering: bool => sampler.tempering,
+        /// The seed of everything random: 1 if not said.
+        seed: u64 => sampler.seed,
+        /// Whether the warm-up is kept draw by draw.
+        save_warmup: bool => output.save_warmup,
+        /// Snapshots of the weights that are kept.
+        save_weights: usize => output.save_weights,
+    }
+
+    /// The experiment.
+    ///
+    /// # Errors
+    /// [`ConfigError`] naming the first setting that is missing or impossible.
+    pub fn build(self) -> Result<Experiment, ConfigError> {
+        Experiment::resolve(self.settings)
     }
 }
 
 /// The ladder from hot to cold, without repetitions.
-fn ladder(values: Option<Vec<f64>>, range: Option<String>) -> Result<Vec<f64>, ConfigError> {
+fn ladder(values: Option<Vec<f64>>, range: Option<&str>) -> Result<Vec<f64>, ConfigError> {
     let mut temperatures = match (values, range) {
         (Some(_), Some(range)) => {
             let requirement = "give either a list or a range of temperatures, not both";
-            return Err(ConfigError::impossible("temperature range", format!("\"{range}\""), requirement));
+            let refusal = ConfigError::impossible(Setting::TemperatureRange, format!("\"{range}\""), requirement);
+            return Err(refusal.or(Remedy::omit(Setting::TemperatureRange)));
         }
         (Some(values), None) => values,
-        (None, Some(range)) => parse::temperature_range(&range)?,
+        (None, Some(range)) => parse::temperature_range(range)?,
         (None, None) => {
-            return Err(ConfigError::Missing { setting: "temperatures", example: "--temperatures 10,1,0.1" });
+            let (setting, meaning) = (Setting::Temperatures, "the ladder of temperatures");
+            return Err(ConfigError::Missing { setting, meaning, example: "10,1,0.1" });
         }
     };
     if temperatures.is_empty() || temperatures.len() > MAX_TEMPERATURES {
         let requirement = format!("the ladder has between 1 and {MAX_TEMPERATURES} temperatures");
-        return Err(ConfigError::impossible("number of temperatures", temperatures.len(), requirement));
+        let value = format!("{} of them", temperatures.len());
+        return Err(ConfigError::impossible(Setting::Temperatures, value, requirement));
     }
     for &t in &temperatures {
         if !(LEAST_TEMPERATURE..=MOST_TEMPERATURE).contains(&t) {
             let requirement = format!("it lies between {LEAST_TEMPERATURE:e} and {MOST_TEMPERATURE:e}");
-            return Err(ConfigError::impossible("temperature", format!("{t:?}"), requirement));
+            return Err(ConfigError::impossible(Setting::Temperatures, format!("{t:?}"), requirement));
         }
     }
     temperatures.sort_by(|a, b| b.total_cmp(a));
     if let Some(twice) = temperatures.windows(2).find(|pair| pair[0] == pair[1]) {
-        return Err(ConfigError::impossible("temperature", twice[0], "every temperature is named once"));
+        return Err(ConfigError::impossible(Setting::Temperatures, twice[0], "every temperature is named once"));
     }
     Ok(temperatures)
 }
@@ -365,7 +299,7 @@ fn ladder(values: Option<Vec<f64>>, range: Option<String>) -> Result<Vec<f64>, C
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::preset;
+    use crate::config::{Setup, preset};
 
     fn quick() -> Settings {
         preset("quick").unwrap()
@@ -379,9 +313,9 @@ mod tests {
         let mut groups = quick();
         groups.data.classes = Some("1,2/3".into());
         for settings in [quick(), teacher, groups] {
-            let experiment = Experiment::resolve(settings).unwrap();
-            let text = toml::to_string(&experiment.settings()).unwrap();
-            let again = Experiment::resolve(Settings::from_toml(&text, "record").unwrap()).unwrap();
+            let experiment = Setup::resolve(settings).unwrap();
+            let text = toml::to_string(experiment.settings()).unwrap();
+            let again = Setup::resolve(Settings::from_toml(&text, "record").unwrap()).unwrap();
             assert_eq!(again, experiment);
         }
     }
@@ -391,10 +325,11 @@ mod tests {
         let mut settings = quick();
         let text = "[network]\nwidth = 7\n[temperature]\nvalues = [0.5, 2.0]\n";
         settings.override_with(Settings::from_toml(text, "file").unwrap());
-        let experiment = Experiment::resolve(settings).unwrap();
-        assert_eq!(experiment.network.width, 7);
-        assert_eq!(experiment.temperatures, [2.0, 0.5], "hot to cold");
-        assert_eq!(experiment.sampler.chains, 24, "untouched settings keep the preset's value");
+        let experiment = Setup::resolve(settings).unwrap();
+        let experiment = experiment.experiment();
+        assert_eq!(experiment.network().width, 7);
+        assert_eq!(experiment.temperatures(), [2.0, 0.5], "hot to cold");
+        assert_eq!(experiment.sampler().chains, 24, "untouched settings keep the preset's value");
     }
 
     #[test]
@@ -412,26 +347,26 @@ mod tests {
             ("lambda1", |s| s.network.lambda1 = Some(f64::INFINITY)),
             ("chains", |s| s.sampler.chains = Some(0)),
             ("draws", |s| s.sampler.draws = Some(19)),
-            ("step-size", |s| s.sampler.step_size = Some(0.0)),
+            ("step_size", |s| s.sampler.step_size = Some(0.0)),
             ("train", |s| s.data.train = Some(0)),
             ("classes", |s| s.data.classes = Some("3,3".into())),
         ];
         for (name, spoil) in cases {
             let mut settings = quick();
             spoil(&mut settings);
-            let message = Experiment::resolve(settings).unwrap_err().to_string();
+            let message = Setup::resolve(settings).unwrap_err().to_string();
             assert!(message.contains(name), "{message}");
         }
         let mut ula = quick();
         ula.sampler.kind = Some(SamplerKind::Ula);
-        assert!(Experiment::resolve(ula.clone()).unwrap_err().to_string().contains("step-size"));
+        assert!(Setup::resolve(ula.clone()).unwrap_err().to_string().contains("step_size"));
         ula.sampler.step_size = Some(0.2);
-        assert!(Experiment::resolve(ula.clone()).unwrap_err().to_string().contains("2.000e-1"), "T = 10, λ = 1");
+        assert!(Setup::resolve(ula.clone()).unwrap_err().to_string().contains("2.000e-1"), "T = 10, λ = 1");
         ula.sampler.step_size = Some(0.19);
-        assert!(Experiment::resolve(ula).is_ok());
+        assert!(Setup::resolve(ula).is_ok());
         let mut baoab = quick();
         (baoab.sampler.kind, baoab.sampler.readout) = (Some(SamplerKind::Baoab), Some(Readout::Integrated));
-        assert!(Experiment::resolve(baoab).unwrap_err().to_string().contains("readout"));
+        assert!(Setup::resolve(baoab).unwrap_err().to_string().contains("readout"));
     }
 
     fn values(values: Vec<f64>) -> crate::config::TemperatureSettings {

@@ -2,10 +2,11 @@
 
 use super::ConfigError;
 use crate::data::ClassGroup;
+use crate::remedy::Setting;
 
 /// `a,b` (one label for +1, one for −1) or `a,b/c,d` (labels of the first group +1, of the second −1).
 pub fn classes(text: &str) -> Result<Vec<ClassGroup>, ConfigError> {
-    let refuse = |requirement: &str| ConfigError::impossible("classes", format!("\"{text}\""), requirement);
+    let refuse = |requirement: &str| ConfigError::impossible(Setting::Classes, format!("\"{text}\""), requirement);
     let labels = |list: &str| -> Result<Vec<u32>, ConfigError> {
         list.split(',')
             .map(|label| label.trim().parse().map_err(|_| refuse("labels are whole numbers, as in 2,4 or 0,1/8,9")))
@@ -29,7 +30,8 @@ pub fn classes(text: &str) -> Result<Vec<ClassGroup>, ConfigError> {
 
 /// `LO:HI:COUNT`, log-spaced and including both ends.
 pub fn temperature_range(text: &str) -> Result<Vec<f64>, ConfigError> {
-    let refuse = |requirement: &str| ConfigError::impossible("temperature range", format!("\"{text}\""), requirement);
+    let refuse =
+        |requirement: &str| ConfigError::impossible(Setting::TemperatureRange, format!("\"{text}\""), requirement);
     let [low, high, count] = text.split(':').map(str::trim).collect::<Vec<_>>()[..] else {
         return Err(refuse("write LO:HI:COUNT, as in 0.01:10:7"));
     };

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 /// Which points of the selected classes are taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[serde(rename_all = "kebab-case")]
 pub enum Order {
     /// A random subset drawn from the run's seed, kept in the order of the file.
@@ -13,7 +14,8 @@ pub enum Order {
 }
 
 /// How inputs are centred and scaled before they reach the network.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[serde(rename_all = "kebab-case")]
 pub enum Standardize {
     /// One scalar mean and one scalar standard deviation over all pixels of the selected training inputs.

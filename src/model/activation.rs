@@ -12,7 +12,8 @@ use erf_mixture::ErfMixture;
 ///
 /// The averages are over a centred Gaussian pre-activation h (or a pair of them): K(C_μμ, C_νν, C_μν) = E[σ(h^μ)σ(h^ν)],
 /// m(C_μμ) = E[σ(h^μ)], d(C_μμ) = E[σ'(h^μ)].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[serde(rename_all = "kebab-case")]
 pub enum Activation {
     /// The error function erf(x).

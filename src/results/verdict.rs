@@ -163,12 +163,12 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::config::{Experiment, preset};
+    use crate::config::{Setup, preset};
     use crate::results::{Field, ObservableReport, SamplerReport};
     use crate::sampler::Readout;
 
     fn asked() -> SamplerConfig {
-        Experiment::resolve(preset("quick").unwrap()).unwrap().sampler
+        Setup::resolve(preset("quick").unwrap()).unwrap().experiment().sampler().clone()
     }
 
     /// A temperature that meets every threshold with nothing to spare.

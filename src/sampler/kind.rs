@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 /// The sampler: a named case of one family of trajectories.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[serde(rename_all = "kebab-case")]
 pub enum SamplerKind {
     /// Metropolis-adjusted Langevin trajectories (Riou-Durand & Vogrinc 2022).
@@ -32,7 +33,8 @@ impl SamplerKind {
 }
 
 /// What an adjusted sampler does with the readout.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[serde(rename_all = "kebab-case")]
 pub enum Readout {
     /// v is integrated out of the energy that moves W, and drawn from its exact law given W after every trajectory.

@@ -63,7 +63,7 @@ impl Job<'_> {
             .iter()
             .map(|s| Losses { values: s.draws[column].iter().map(|x| points * x).collect(), chains: s.chains })
             .collect();
-        compare::log_evidence(&self.prepared.theory, &self.experiment.temperatures, &losses)
+        compare::log_evidence(&self.prepared.theory, self.experiment.temperatures(), &losses)
     }
 
     /// The account of a finished run.
@@ -78,7 +78,7 @@ impl Job<'_> {
     ) -> Document {
         let (experiment, problem) = (self.experiment, &self.prepared.problem);
         let signatures = self.signatures(&rows, sampled);
-        let ladder = &experiment.temperatures;
+        let ladder = experiment.temperatures();
         let evidence = self.log_evidence(sampled);
         let mut temperatures: Vec<TemperatureReport> = rows
             .iter()
@@ -94,7 +94,7 @@ impl Job<'_> {
                     sampler: SamplerReport::new(
                         (chains, recorded.draws.at(t)),
                         plan,
-                        (experiment.sampler.chains, self.judged_superchains(&sampled[t])),
+                        (experiment.sampler().chains, self.judged_superchains(&sampled[t])),
                         report.draws,
                         (t, report.exchange.as_ref()),
                     ),
@@ -107,10 +107,10 @@ impl Job<'_> {
             })
             .collect();
         for (t, at) in temperatures.iter_mut().enumerate() {
-            at.advice = judge(at, &experiment.sampler, t.checked_sub(1).map(|hotter| ladder[hotter]));
+            at.advice = judge(at, experiment.sampler(), t.checked_sub(1).map(|hotter| ladder[hotter]));
             at.converged = at.advice.is_empty();
         }
-        let mut warnings = warnings(&temperatures, experiment.sampler.kind.adjusted());
+        let mut warnings = warnings(&temperatures, experiment.sampler().kind.adjusted());
         warnings.extend(self.failures.iter().cloned());
         let aimless = (0..ladder.len()).filter(|&t| !self.has_direction(t));
         let aimless: Vec<String> = aimless.map(|t| ladder[t].to_string()).collect();
@@ -126,7 +126,7 @@ impl Job<'_> {
         Document {
             schema: SCHEMA.into(),
             version: env!("CARGO_PKG_VERSION").into(),
-            config: experiment.settings(),
+            config: experiment.settings().clone(),
             device: backend.device(),
             data: DataSummary {
                 name: problem.name.clone(),
@@ -152,7 +152,7 @@ impl Job<'_> {
         sampled: &[SampledTemperature],
     ) -> BTreeMap<String, compare::CentroidDistanceMaximum> {
         let problem = &self.prepared.problem;
-        let temperatures = &self.experiment.temperatures;
+        let temperatures = self.experiment.temperatures();
         let all = Observable::all(problem.classes(), TestSet::of(problem));
         let fine: Vec<Prediction> = self
             .prepared
@@ -185,7 +185,8 @@ impl Job<'_> {
                     })
                     .collect(),
             };
-            if let Some(found) = compare::centroid_distance_maximum(&curve, self.experiment.sampler.seed, pair as u32) {
+            if let Some(found) = compare::centroid_distance_maximum(&curve, self.experiment.sampler().seed, pair as u32)
+            {
                 maxima.insert(format!("centroid_distance_maximum{suffix}"), found);
             }
         }

@@ -1,11 +1,13 @@
 //! What the fuzz target of saved states calls: a run of the smallest size takes up whatever bytes it is given.
 
 use std::cell::RefCell;
+use std::sync::Arc;
 
-use super::{Job, prepare, resume};
+use super::{Job, Prepared, resume};
 use crate::backend::{BackendChoice, Opened};
-use crate::config::{Experiment, preset};
-use crate::model::Network;
+use crate::config::{Setup, preset};
+use crate::data;
+use crate::model::{Network, Problem};
 use crate::observables::{self, Recorder, TestSet};
 use crate::sampler::Plan;
 
@@ -26,16 +28,19 @@ impl Small {
         let sampler = &mut settings.sampler;
         (sampler.chains, sampler.warmup, sampler.draws) = (Some(2), Some(4), Some(20));
         sampler.backend = Some(BackendChoice::Cpu);
-        let experiment = Experiment::resolve(settings).expect("the settings are possible");
-        let prepared = prepare(&experiment).expect("the digits are built in");
-        let job = Job::new(&experiment, &prepared);
-        let opened = job.open().expect("the CPU is always there");
+        let setup = Setup::resolve(settings).expect("the settings are possible");
+        let experiment = setup.experiment();
+        let task = data::load(setup.data(), 1).expect("the digits are built in");
+        let problem = Problem::new(&task).expect("the digits have inputs");
+        let prepared = Prepared::new(experiment, Arc::new(problem)).expect("the kernel of six digits is small");
+        let job = Job::new(experiment, &prepared);
+        let opened = job.open(setup.device()).expect("the CPU is always there");
         let plan = job.plan(opened.backend.integrates_readout()).expect("the plan is possible");
         let problem = &prepared.problem;
         let entries = observables::entries(&problem.class_names, TestSet::of(problem));
         let observables = entries.iter().flat_map(|entry| entry.members.iter().copied()).collect();
         let shape = (problem.points(), problem.rank());
-        Self { opened, plan, observables, shape, network: experiment.network }
+        Self { opened, plan, observables, shape, network: *experiment.network() }
     }
 }
 

@@ -14,13 +14,15 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use crate::backend::{self, Accumulated, Backend, BackendError, Ensemble, Opened, lacking, memory_plan, open};
-use crate::config::{ConfigError, Experiment, SamplerConfig};
-use crate::data::{self, DataError};
+use crate::backend::{
+    self, Accumulated, Backend, BackendError, DeviceRequest, Ensemble, Opened, lacking, memory_plan, open,
+};
+use crate::config::{ConfigError, Experiment};
 use crate::host::memory::{self, NotEnough};
-use crate::model::{Problem, ProblemError};
+use crate::model::Problem;
 use crate::numerics::histogram::reach;
 use crate::observables::{self, Recorded, Recorder, TestSet};
+use crate::remedy::Setting;
 use crate::results::{Document, Signatures, Timing};
 use crate::sampler::{
     Course, Phase, Plan, Progress, Readout, SamplerError, SamplerKind, Snapshots, Tuning, informed_mass, snapshots,
@@ -50,10 +52,6 @@ pub enum RunError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     #[error(transparent)]
-    Data(#[from] DataError),
-    #[error(transparent)]
-    Problem(#[from] ProblemError),
-    #[error(transparent)]
     Theory(#[from] TheoryError),
     #[error(transparent)]
     Sampler(#[from] SamplerError),
@@ -78,7 +76,7 @@ impl RunError {
             matches!(error, TheoryError::EmptyClass { .. } | TheoryError::Data | TheoryError::Network { .. })
         };
         match self {
-            Self::Config(_) | Self::Data(_) | Self::Problem(_) | Self::Memory(_) => true,
+            Self::Config(_) | Self::Memory(_) => true,
             Self::Theory(error) => theory(error),
             Self::Saved(_) => true,
             _ => false,
@@ -92,23 +90,6 @@ pub struct Prepared {
     pub theory: Theory,
 }
 
-/// Loads the data and builds what the theory needs.
-///
-/// # Errors
-/// [`RunError`] when the data is refused, its kernel does not fit into memory or cannot be decomposed.
-pub fn prepare(experiment: &Experiment) -> Result<Prepared, RunError> {
-    Prepared::new(experiment, load(experiment)?)
-}
-
-/// Loads the data.
-///
-/// # Errors
-/// [`RunError`] when it is refused.
-pub fn load(experiment: &Experiment) -> Result<Arc<Problem>, RunError> {
-    let task = data::load(&experiment.data, experiment.sampler.seed)?;
-    Ok(Arc::new(Problem::new(&task)?))
-}
-
 impl Prepared {
     /// Builds what the theory needs.
     ///
@@ -118,19 +99,19 @@ impl Prepared {
         let points = problem.points();
         // One theory is solved after the other.
         let of = |&kind| theory::unit::memory(kind, points, problem.test_points());
-        let draws = experiment.theories.iter().map(of).max().unwrap_or(0);
+        let draws = experiment.theories().iter().map(of).max().unwrap_or(0);
         let needed = theory::memory(points).saturating_add(draws);
         let what = format!("the theory of {points} training points");
         memory::require(&what, needed, "--train, or name fewer --theories")?;
-        let theory = Theory::new(&problem, &experiment.network)?;
+        let theory = Theory::new(&problem, experiment.network())?;
         Ok(Self { problem, theory })
     }
 }
 
 /// Refuses a precision that the chosen device has not got.
-fn require_precision(sampler: &SamplerConfig) -> Result<(), RunError> {
-    match lacking(sampler.adapter.as_deref(), sampler.precision)? {
-        Some(reason) => Err(ConfigError::impossible("precision", "f16-matrix", reason).into()),
+fn require_precision(device: &DeviceRequest) -> Result<(), RunError> {
+    match lacking(device.adapter.as_deref(), device.precision)? {
+        Some(reason) => Err(ConfigError::impossible(Setting::Precision, "f16-matrix", reason).into()),
         None => Ok(()),
     }
 }
@@ -142,12 +123,13 @@ fn require_precision(sampler: &SamplerConfig) -> Result<(), RunError> {
 pub fn memory_need(
     experiment: &Experiment,
     problem: &Arc<Problem>,
+    device: &DeviceRequest,
 ) -> Result<(String, Result<(), NotEnough>), RunError> {
-    let sampler = &experiment.sampler;
-    require_precision(sampler)?;
+    let sampler = experiment.sampler();
+    require_precision(device)?;
     let ensemble = ensemble(experiment, problem, &[]);
-    let kept = sampler.draws.saturating_add(if experiment.save_warmup { sampler.warmup } else { 0 });
-    let need = memory_plan(sampler.backend, sampler.adapter.as_deref(), sampler.precision, &ensemble, kept)?;
+    let kept = sampler.draws.saturating_add(if experiment.save_warmup() { sampler.warmup } else { 0 });
+    let need = memory_plan(device.backend, device.adapter.as_deref(), device.precision, &ensemble, kept)?;
     let kept = snapshots_need(experiment, problem);
     let mut text = need.to_string();
     if kept > 0 {
@@ -162,21 +144,23 @@ pub fn memory_need(
 /// Times the ways to divide the experiment's matrix products on a GPU, and keeps the fastest for later runs; `None` where it would run on the CPU.
 ///
 /// # Errors
-/// When the data is refused, or the device is not there or fails.
-pub fn tune(experiment: &Experiment) -> Result<Option<String>, RunError> {
-    let problem = load(experiment)?;
-    let sampler = &experiment.sampler;
-    let ensemble = ensemble(experiment, &problem, &[]);
-    Ok(backend::tune(sampler.backend, sampler.adapter.as_deref(), sampler.precision, &ensemble)?)
+/// When the device is not there or fails.
+pub fn tune(
+    experiment: &Experiment,
+    problem: &Arc<Problem>,
+    device: &DeviceRequest,
+) -> Result<Option<String>, RunError> {
+    let ensemble = ensemble(experiment, problem, &[]);
+    Ok(backend::tune(device.backend, device.adapter.as_deref(), device.precision, &ensemble)?)
 }
 
 /// Bytes of the snapshots of the weights: held in float32, and once more where a checkpoint is made of them and where it is written.
 fn snapshots_need(experiment: &Experiment, problem: &Problem) -> u64 {
     let [wanted, chains, temperatures, width, rank] = [
-        snapshots::most(experiment.save_weights),
-        experiment.sampler.chains,
-        experiment.temperatures.len(),
-        experiment.network.width,
+        snapshots::most(experiment.save_weights()),
+        experiment.sampler().chains,
+        experiment.temperatures().len(),
+        experiment.network().width,
         problem.rank(),
     ]
     .map(|n| n as f64);
@@ -185,14 +169,14 @@ fn snapshots_need(experiment: &Experiment, problem: &Problem) -> u64 {
 
 /// The chains of an experiment, measuring weights as the theories' `predictions` at every temperature say.
 fn ensemble(experiment: &Experiment, problem: &Arc<Problem>, predictions: &[Vec<Prediction>]) -> Ensemble {
-    let network = &experiment.network;
+    let network = experiment.network();
     let prior = [network.lambda1, network.lambda0].map(|lambda| reach(1.0 / lambda));
     Ensemble {
         problem: Arc::clone(problem),
-        network: experiment.network,
-        seed: experiment.sampler.seed,
-        temperatures: experiment.temperatures.len(),
-        replicas: experiment.sampler.chains,
+        network: *network,
+        seed: experiment.sampler().seed,
+        temperatures: experiment.temperatures().len(),
+        replicas: experiment.sampler().chains,
         directions: predictions.iter().map(|at| rotated_direction(problem, at)).collect(),
         reaches: predictions.iter().map(|at| best(at).map_or(prior, Prediction::density_reaches)).collect(),
         batches: BATCHES,
@@ -221,17 +205,21 @@ pub struct Run {
 /// `progress` is called every few trajectories and may stop the run; what was measured until then is returned.
 ///
 /// # Errors
-/// [`RunError`] when the data is refused, the device or the sampler fails, or the run is stopped before four draws were taken.
+/// [`RunError`] when the device or the sampler fails, or the run is stopped before four draws were taken.
 ///
 /// # Examples
 /// See `examples/library.rs`.
-pub fn run(experiment: &Experiment, mut progress: impl FnMut(Progress) -> ControlFlow<()>) -> Result<Run, RunError> {
-    let problem = load(experiment)?;
+pub fn run(
+    experiment: &Experiment,
+    problem: Arc<Problem>,
+    device: &DeviceRequest,
+    mut progress: impl FnMut(Progress) -> ControlFlow<()>,
+) -> Result<Run, RunError> {
     // Before the theory, whose cost grows as P³.
-    memory_need(experiment, &problem)?.1?;
+    memory_need(experiment, &problem, device)?.1?;
     let prepared = Prepared::new(experiment, problem)?;
     let job = Job::new(experiment, &prepared);
-    let mut opened = job.open()?;
+    let mut opened = job.open(device)?;
     job.sample(opened.backend.as_mut(), |state, _| progress(state), None)
 }
 
@@ -260,15 +248,6 @@ struct Seconds {
     sampling: f64,
 }
 
-/// The document of a run that is of no use when stopped half-way: [`RunError::Interrupted`] then.
-///
-/// # Errors
-/// As [`run`].
-pub fn whole(experiment: &Experiment, progress: impl FnMut(Progress) -> ControlFlow<()>) -> Result<Document, RunError> {
-    let document = run(experiment, progress)?.document;
-    if document.interrupted { Err(RunError::Interrupted) } else { Ok(document) }
-}
-
 /// An experiment with its theory, on its way through the sampler.
 pub struct Job<'a> {
     experiment: &'a Experiment,
@@ -288,7 +267,7 @@ impl<'a> Job<'a> {
     pub fn new(experiment: &'a Experiment, prepared: &'a Prepared) -> Self {
         let start = Instant::now();
         let Prepared { problem, theory } = prepared;
-        let temperatures = &experiment.temperatures;
+        let temperatures = experiment.temperatures();
         let mut predictions: Vec<Vec<Prediction>> = vec![Vec::new(); temperatures.len()];
         let mut failures = Vec::new();
         for kind in Kind::PROCESSES {
@@ -300,7 +279,7 @@ impl<'a> Job<'a> {
             }
         }
         let mut units: Vec<Vec<UnitPrediction>> = vec![Vec::new(); temperatures.len()];
-        for kind in Kind::UNITS.into_iter().filter(|kind| experiment.theories.contains(kind)) {
+        for kind in Kind::UNITS.into_iter().filter(|kind| experiment.theories().contains(kind)) {
             let ladder = theory.unit_ladder(kind, temperatures, &unit::Params::default());
             for (at, prediction) in units.iter_mut().zip(ladder) {
                 match prediction {
@@ -310,7 +289,7 @@ impl<'a> Job<'a> {
             }
         }
         let mut failures = failure_messages(&failures);
-        failures.extend(unit::doubt(experiment.network.width, units.iter().flatten()));
+        failures.extend(unit::doubt(experiment.network().width, units.iter().flatten()));
         let ensemble = ensemble(experiment, problem, &predictions);
         let theory_s = start.elapsed().as_secs_f64();
         Self { experiment, prepared, predictions, units, failures, ensemble, theory_s }
@@ -320,10 +299,9 @@ impl<'a> Job<'a> {
     ///
     /// # Errors
     /// When that device is not there or cannot hold the ensemble.
-    pub fn open(&self) -> Result<Opened, RunError> {
-        let sampler = &self.experiment.sampler;
-        require_precision(sampler)?;
-        Ok(open(sampler.backend, sampler.adapter.as_deref(), sampler.precision, &self.ensemble)?)
+    pub fn open(&self, device: &DeviceRequest) -> Result<Opened, RunError> {
+        require_precision(device)?;
+        Ok(open(device.backend, device.adapter.as_deref(), device.precision, &self.ensemble)?)
     }
 
     /// The chains that will be sampled.
@@ -333,7 +311,7 @@ impl<'a> Job<'a> {
 
     /// The plan for a backend that can or cannot integrate the readout out.
     fn plan(&self, integrates_readout: bool) -> Result<Plan, BackendError> {
-        let sampler = &self.experiment.sampler;
+        let sampler = self.experiment.sampler();
         let readout = match sampler.readout {
             Some(Readout::Integrated) if !integrates_readout => {
                 let message = "this device cannot integrate the readout out: leave --readout out, or use --backend cpu";
@@ -343,7 +321,7 @@ impl<'a> Job<'a> {
             None if integrates_readout && sampler.kind.adjusted() => Readout::Integrated,
             None => Readout::Sampled,
         };
-        let betas: Vec<f64> = self.experiment.temperatures.iter().map(|t| 1.0 / t).collect();
+        let betas: Vec<f64> = self.experiment.temperatures().iter().map(|t| 1.0 / t).collect();
         let adapt_steps = sampler.steps.is_none() && sampler.kind.tunes_steps();
         let steps = match (sampler.kind, sampler.steps) {
             (SamplerKind::Mala, _) => 1,
@@ -354,11 +332,12 @@ impl<'a> Job<'a> {
             .iter()
             .zip(&self.predictions)
             .map(|(&beta, at)| {
-                let second_moment = best(at).map_or(1.0 / self.experiment.network.lambda1, |p| p.readout_second_moment);
+                let second_moment =
+                    best(at).map_or(1.0 / self.experiment.network().lambda1, |p| p.readout_second_moment);
                 Tuning {
                     step_size: sampler.step_size.unwrap_or(FIRST_STEP_SIZE),
                     steps: steps as u32,
-                    mass: informed_mass(&self.prepared.problem, &self.experiment.network, beta, second_moment),
+                    mass: informed_mass(&self.prepared.problem, self.experiment.network(), beta, second_moment),
                 }
             })
             .collect();
@@ -375,8 +354,8 @@ impl<'a> Job<'a> {
             tempering: sampler.tempering,
             superchains: superchains(sampler.chains),
             gram: true,
-            observe_warmup: self.experiment.save_warmup,
-            snapshots: self.experiment.save_weights,
+            observe_warmup: self.experiment.save_warmup(),
+            snapshots: self.experiment.save_weights(),
         })
     }
 
@@ -395,7 +374,7 @@ impl<'a> Job<'a> {
         let entries = observables::entries(&problem.class_names, TestSet::of(problem));
         let observables = entries.iter().flat_map(|entry| entry.members.iter().copied()).collect();
         let shape = (problem.points(), problem.rank());
-        let mut recorder = Recorder::new(observables, shape, self.experiment.network, plan.betas.len());
+        let mut recorder = Recorder::new(observables, shape, *self.experiment.network(), plan.betas.len());
         let (mut course, mut snapshots, mut seconds) = match checkpoints.as_mut().and_then(|c| c.from.take()) {
             Some(state) => resume(&state, backend, &plan, &mut recorder)?,
             None => (Course::start(backend, &plan)?, Snapshots::default(), Seconds::default()),
@@ -435,7 +414,7 @@ impl<'a> Job<'a> {
             return Err(RunError::Interrupted);
         }
         let report = course.report(&plan);
-        let flops = 4.0 * (problem.points() * problem.rank() * self.experiment.network.width) as f64;
+        let flops = 4.0 * (problem.points() * problem.rank() * self.experiment.network().width) as f64;
         let timing = Timing {
             theory_s: self.theory_s,
             warmup_s: seconds.warm_up,
@@ -505,7 +484,8 @@ fn rotated_direction(problem: &Problem, predictions: &[Prediction]) -> Vec<f64> 
 mod tests {
     use super::*;
     use crate::backend::BackendChoice;
-    use crate::config::preset;
+    use crate::config::{Setup, preset};
+    use crate::data;
 
     /// Where no theory names û, what is measured along it is left out with a warning; elsewhere it stays.
     #[test]
@@ -517,12 +497,13 @@ mod tests {
         let sampler = &mut settings.sampler;
         (sampler.chains, sampler.warmup, sampler.draws) = (Some(4), Some(20), Some(20));
         sampler.backend = Some(BackendChoice::Cpu);
-        let experiment = Experiment::resolve(settings).unwrap();
-        let prepared = prepare(&experiment).unwrap();
-        let mut job = Job::new(&experiment, &prepared);
+        let setup = Setup::resolve(settings).unwrap();
+        let problem = Problem::new(&data::load(setup.data(), 1).unwrap()).unwrap();
+        let prepared = Prepared::new(setup.experiment(), Arc::new(problem)).unwrap();
+        let mut job = Job::new(setup.experiment(), &prepared);
         job.predictions[1].clear();
         job.ensemble.directions[1].fill(0.0);
-        let mut opened = job.open().unwrap();
+        let mut opened = job.open(setup.device()).unwrap();
         let run = job.sample(opened.backend.as_mut(), |_, _| ControlFlow::Continue(()), None).unwrap();
         let [hot, cold] = &run.document.temperatures[..] else { panic!("two temperatures") };
         for name in ["readout_weight_correlation_norm", "weight_second_moment_along_u"] {

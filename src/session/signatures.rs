@@ -18,7 +18,7 @@ impl Job<'_> {
         let tallies = &accumulated.units[t];
         let reaches = self.ensemble.reaches[t];
         let reaches = if self.has_direction(t) { reaches } else { [reaches[0], 0.0] };
-        let network = &self.experiment.network;
+        let network = self.experiment.network();
         Signatures {
             densities: compare::densities(
                 tallies,
@@ -37,7 +37,7 @@ impl Job<'_> {
     /// Densities by theory, as means over cells: those of weights that are Gaussian at infinite width, and those of the theories of one unit.
     fn predicted_densities(&self, t: usize) -> compare::PredictedDensities {
         let reaches = self.ensemble.reaches[t];
-        let network = &self.experiment.network;
+        let network = self.experiment.network();
         let gaussian = [network.lambda1, network.lambda0];
         let [readout, along] = [0, 1].map(|k| Some(Density::gaussian(reaches[k], 1.0 / gaussian[k])));
         let units = self.units[t].iter().map(|p| {
@@ -62,7 +62,7 @@ impl Job<'_> {
         let units = self.units[t].iter().filter_map(|p| Some((p.kind, second.predicted_by_unit(p)?.value)));
         let named = processes.chain(units).map(|(kind, value)| (kind.name().to_string(), value));
         let theory = if self.has_direction(t) { named.collect() } else { Default::default() };
-        compare::weight_spectrum(&accumulated.weights[t], direction, self.experiment.network.lambda0, theory)
+        compare::weight_spectrum(&accumulated.weights[t], direction, self.experiment.network().lambda0, theory)
     }
 
     fn gram_displacement(&self, t: usize, accumulated: &Accumulated) -> Option<compare::GramDisplacement> {
@@ -81,7 +81,7 @@ impl Job<'_> {
         compare::predictor(
             &accumulated.predictive[t],
             labels,
-            self.experiment.temperatures[t],
+            self.experiment.temperatures()[t],
             &self.predicted_outputs(t),
         )
     }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{CHECKPOINT, RunDir, StoreError};
 use crate::backend::Device;
-use crate::config::{Experiment, OutputSettings};
+use crate::config::Setup;
 use crate::model::Problem;
 
 const MAGIC: &[u8; 20] = b"featherm checkpoint\n";
@@ -34,10 +34,10 @@ pub struct Origin {
 }
 
 impl Origin {
-    pub fn new(experiment: &Experiment, problem: &Problem, device: &Device) -> Self {
+    pub fn new(setup: &Setup, problem: &Problem, device: &Device) -> Self {
         Self {
             version: env!("CARGO_PKG_VERSION").into(),
-            config: config(experiment),
+            config: config(setup),
             data: fingerprint(problem),
             device: format!("{} ({}; {})", device.backend, device.name, instructions()),
         }
@@ -45,12 +45,8 @@ impl Origin {
 }
 
 /// The settings that decide what the chains do, as TOML.
-fn config(experiment: &Experiment) -> String {
-    let mut settings = experiment.settings();
-    settings.sampler.draws = None;
-    // What is kept of the chains is part of what they do.
-    let OutputSettings { save_warmup, save_weights, .. } = settings.output;
-    settings.output = OutputSettings { save_warmup, save_weights, ..OutputSettings::default() };
+fn config(setup: &Setup) -> String {
+    let settings = setup.chain_settings();
     // Settings are tables of plain values, which TOML can hold; Debug tells two of them apart as well.
     toml::to_string(&settings).unwrap_or_else(|_| format!("{settings:?}"))
 }
@@ -116,8 +112,8 @@ impl Checkpoint {
     /// Reads the checkpoint of a run directory, if there is one.
     ///
     /// # Errors
-    /// When it is not whole, or of another version of featherm or another configuration than `experiment`.
-    pub fn read(dir: &RunDir, experiment: &Experiment) -> Result<Option<Self>, StoreError> {
+    /// When it is not whole, or of another version of featherm or another configuration than `setup`.
+    pub fn read(dir: &RunDir, setup: &Setup) -> Result<Option<Self>, StoreError> {
         let path = dir.path().join(CHECKPOINT);
         let unreadable = |source| StoreError::Unreadable { path: path.clone(), source };
         let file = match File::open(&path) {
@@ -138,7 +134,7 @@ impl Checkpoint {
             let theirs = &checkpoint.origin.version;
             return Err(checkpoint.refused(format!("it was written by featherm {theirs}, and this is {version}")));
         }
-        let (theirs, ours) = (&checkpoint.origin.config, config(experiment));
+        let (theirs, ours) = (&checkpoint.origin.config, config(setup));
         if *theirs != ours {
             let differs = theirs.lines().zip(ours.lines()).find(|(a, b)| a != b).map_or_else(
                 || "the settings are not the same".into(),

@@ -3,12 +3,15 @@
 mod arrays;
 mod checkpoint;
 mod claim;
+#[cfg(feature = "zarr")]
 mod draws;
 mod lock;
+#[cfg(feature = "report")]
 mod page;
 mod stored;
 mod table;
 mod weights;
+#[cfg(feature = "zarr")]
 mod zarr;
 
 use std::fs;
@@ -24,7 +27,9 @@ pub use arrays::write_arrays;
 pub use checkpoint::fuzz as fuzz_checkpoint;
 pub use checkpoint::{Checkpoint, Origin};
 pub use claim::{Claim, Remains};
+#[cfg(feature = "zarr")]
 pub use draws::write_draws;
+#[cfg(feature = "report")]
 pub use page::{write_descent, write_overlay, write_page};
 pub use stored::{read_gram, read_vector};
 pub use table::write_table;
@@ -40,6 +45,7 @@ const REPORT: &str = "report.json";
 const TABLE: &str = "table.csv";
 const WEIGHTS: &str = "weights.npz";
 /// Directory of the figures inside a run directory.
+#[cfg(feature = "report")]
 const FIGURES: &str = "figures";
 /// The report as a page.
 pub const PAGE: &str = "report.html";

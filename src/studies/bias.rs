@@ -4,10 +4,11 @@ use std::ops::ControlFlow;
 
 use serde::Serialize;
 
-use crate::config::Experiment;
+use super::{StudyError, run_to_completion};
+use crate::config::Setup;
 use crate::results::{Document, TemperatureReport};
 use crate::sampler::{Progress, Readout, SamplerKind};
-use crate::session::{RunError, ULA_STEPS, whole};
+use crate::session::ULA_STEPS;
 
 /// The steps at which each sampler runs are the first, divided by these.
 const DIVISORS: [usize; 3] = [1, 2, 4];
@@ -48,33 +49,35 @@ pub struct BiasAtStep {
 /// # Errors
 /// As [`crate::session::run`].
 pub fn measure(
-    experiment: &Experiment,
+    setup: &Setup,
     mut progress: impl FnMut(Progress) -> ControlFlow<()>,
-) -> Result<Vec<BiasRow>, RunError> {
-    let mut reference = experiment.clone();
-    reference.sampler.kind = SamplerKind::Malt;
-    reference.sampler.readout = Some(Readout::Sampled);
-    reference.sampler.step_size = None;
-    let reference = whole(&reference, &mut progress)?;
+) -> Result<Vec<BiasRow>, StudyError> {
+    let reference = setup.with(|settings| {
+        let sampler = &mut settings.sampler;
+        sampler.kind = Some(SamplerKind::Malt);
+        (sampler.readout, sampler.step_size) = (Some(Readout::Sampled), None);
+    })?;
+    let reference = run_to_completion(&reference, &mut progress)?;
     let adapted = reference.temperatures.iter().map(|t| t.sampler.step_size).fold(f64::INFINITY, f64::min);
-    let h = experiment.sampler.step_size.unwrap_or(adapted);
+    let h = setup.experiment().sampler().step_size.unwrap_or(adapted);
 
     let mut rows = Vec::new();
-    for (t, &temperature) in experiment.temperatures.iter().enumerate() {
+    for (t, &temperature) in setup.experiment().temperatures().iter().enumerate() {
         for kind in [SamplerKind::Baoab, SamplerKind::Ula] {
             let mut runs = Vec::new();
             for divisor in DIVISORS {
-                let mut one = experiment.clone();
-                // A ladder would share one step length; ula's is a learning rate, in other units at every temperature.
-                one.temperatures = vec![temperature];
-                one.sampler.kind = kind;
-                one.sampler.readout = None;
                 let longest = if kind == SamplerKind::Ula { 0.5 * h * h / temperature } else { h };
-                one.sampler.step_size = Some(longest / divisor as f64);
-                if kind == SamplerKind::Ula {
-                    one.sampler.steps = Some(ULA_STEPS * divisor);
-                }
-                let document = whole(&one, &mut progress)?;
+                let one = setup.with(|settings| {
+                    // A ladder would share one step length; ula's is a learning rate, in other units at every temperature.
+                    settings.temperature.values = Some(vec![temperature]);
+                    let sampler = &mut settings.sampler;
+                    (sampler.kind, sampler.readout) = (Some(kind), None);
+                    sampler.step_size = Some(longest / divisor as f64);
+                    if kind == SamplerKind::Ula {
+                        sampler.steps = Some(ULA_STEPS * divisor);
+                    }
+                })?;
+                let document = run_to_completion(&one, &mut progress)?;
                 runs.push((longest / divisor as f64, document));
             }
             rows.extend(rows_of(temperature, kind, &reference.temperatures[t], &runs));

@@ -8,12 +8,13 @@ use std::time::Instant;
 use serde::Serialize;
 use thiserror::Error;
 
+use super::{StudyError, prepare};
 use crate::backend::{Backend, Ensemble, Mass, Move, Observation, Round, Scheme, open};
-use crate::config::Experiment;
+use crate::config::{Experiment, Setup};
 use crate::model::{Network, Problem};
 use crate::numerics::estimate::Estimate;
 use crate::observables::{Entry, Observable, TestSet, entries};
-use crate::session::{Prepared, RunError, load};
+use crate::session::{Prepared, RunError};
 use crate::theory::kernels::Kernels;
 use crate::theory::unit::{Params, UnitPrediction};
 use crate::theory::{Kind, TheoryError, failure_messages, unit};
@@ -42,7 +43,7 @@ pub struct Plan {
 #[derive(Debug, Error)]
 pub enum DescentError {
     #[error(transparent)]
-    Run(#[from] RunError),
+    Study(#[from] StudyError),
     #[error(
         "the loss of start {start} rose from {before:.6} to {after:.6} between steps {from} and {to}: descent is unstable at \
          learning rate {rate:.3e}; lower --learning-rate"
@@ -136,30 +137,30 @@ pub struct Descent {
 /// # Errors
 /// [`DescentError::Unstable`] when a loss rises; otherwise as a run.
 pub fn descend(
-    experiment: &Experiment,
+    setup: &Setup,
     plan: Plan,
     mut progress: impl FnMut(u32) -> ControlFlow<()>,
 ) -> Result<Descent, DescentError> {
     let clock = Instant::now();
-    let prepared = Prepared::new(experiment, load(experiment)?)?;
+    let prepared = prepare(setup)?;
+    let (experiment, device) = (setup.experiment(), setup.device());
     let problem = &prepared.problem;
     let ensemble = Ensemble {
         problem: problem.clone(),
-        network: experiment.network,
-        seed: experiment.sampler.seed,
+        network: *experiment.network(),
+        seed: experiment.sampler().seed,
         temperatures: 1,
-        replicas: experiment.sampler.chains,
+        replicas: experiment.sampler().chains,
         directions: vec![vec![0.0; problem.rank()]],
         reaches: vec![[0.0; 2]],
         batches: 1,
     };
-    let sampler = &experiment.sampler;
-    let mut opened =
-        open(sampler.backend, sampler.adapter.as_deref(), sampler.precision, &ensemble).map_err(RunError::from)?;
-    let stable = largest_stable_rate(prepared.theory.kernels(), problem, &experiment.network);
+    let opened = open(device.backend, device.adapter.as_deref(), device.precision, &ensemble);
+    let mut opened = opened.map_err(|error| StudyError::Run(error.into()))?;
+    let stable = largest_stable_rate(prepared.theory.kernels(), problem, experiment.network());
     let learning_rate = plan.learning_rate.unwrap_or(CAUTION * stable);
     let (equilibrium, warnings) = equilibrium(&prepared, experiment);
-    let unplaced = experiment.theories.contains(&Kind::SingleUnit);
+    let unplaced = experiment.theories().contains(&Kind::SingleUnit);
     let mut found = Descent {
         learning_rate,
         starts: ensemble.replicas,
@@ -227,9 +228,9 @@ const UNPLACED: &str =
 
 /// D²(T) against ⟨L⟩(T) by the theories asked for, and where they have no solution or are not to be relied on; of `single-unit` nothing, as it has no ⟨L⟩.
 fn equilibrium(prepared: &Prepared, experiment: &Experiment) -> (Vec<Equilibrium>, Vec<String>) {
-    let (theory, temperatures) = (&prepared.theory, &experiment.temperatures);
+    let (theory, temperatures) = (&prepared.theory, experiment.temperatures());
     let (mut points, mut failures, mut doubt) = (Vec::new(), Vec::new(), None);
-    for &kind in &experiment.theories {
+    for &kind in experiment.theories() {
         let ladder: Vec<Result<Option<Equilibrium>, TheoryError>> = match kind {
             Kind::Nngp | Kind::Saddle => (theory.ladder(kind, temperatures).into_iter())
                 .map(|at| {
@@ -241,7 +242,7 @@ fn equilibrium(prepared: &Prepared, experiment: &Experiment) -> (Vec<Equilibrium
             Kind::SingleUnit => continue,
             Kind::Adaptive => {
                 let ladder = theory.unit_ladder(kind, temperatures, &Params::default());
-                doubt = unit::doubt(experiment.network.width, ladder.iter().flatten());
+                doubt = unit::doubt(experiment.network().width, ladder.iter().flatten());
                 let placed = |at: Result<UnitPrediction, TheoryError>| {
                     let at = at?;
                     let placed = |loss| Equilibrium::new(kind, at.temperature, loss, &at.centroid_distance_sq);
@@ -290,7 +291,7 @@ fn follow(
             exchange: None,
             observe: Some(Observation { batch: Some(0), gram: false, weights: false }),
         };
-        let outcomes = backend.run(&moves, &[round]).map_err(RunError::from)?;
+        let outcomes = backend.run(&moves, &[round]).map_err(|error| StudyError::Run(RunError::from(error)))?;
         let measurements = &outcomes[0].measurements;
         for (start, (measurement, &before)) in measurements.iter().zip(&losses).enumerate() {
             // A lost chain stays where it was last finite.

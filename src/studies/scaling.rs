@@ -6,17 +6,19 @@ use std::ops::ControlFlow;
 
 use serde::Serialize;
 
-use crate::config::{ConfigError, Experiment};
+use super::{StudyError, load, run_to_completion};
+use crate::config::{ConfigError, Setup};
+use crate::remedy::{Remedy, Setting};
 use crate::results::verdict::unconverged;
 use crate::results::{Document, Field, ObservableReport};
 use crate::sampler::Progress;
-use crate::session::{RunError, load, whole};
 use crate::theory::Kind;
 
 pub use fit::{Line, Verdict, fit};
 
 /// What stays as it is while N1 grows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[serde(rename_all = "kebab-case")]
 pub enum Hold {
     /// P: the infinite-width limit.
@@ -40,29 +42,30 @@ const DISPLACEMENT: f64 = 0.05;
 ///
 /// # Errors
 /// When P or N0 cannot be rescaled (an npz problem of given size; N0 of data that is not a teacher's) or would be zero.
-fn at_width(experiment: &Experiment, width: usize, hold: Hold) -> Result<Experiment, ConfigError> {
-    let mut scaled = experiment.clone();
-    let rescale = |count: usize| ((count * width) as f64 / experiment.network.width as f64).round() as usize;
-    let refuse = |value: &str, requirement: &str| ConfigError::Impossible {
-        setting: "hold",
-        value: value.into(),
-        requirement: requirement.into(),
-    };
-    scaled.network.width = width;
+fn at_width(setup: &Setup, width: usize, hold: Hold) -> Result<Setup, ConfigError> {
+    let (data, own) = (setup.data(), setup.experiment().network().width);
+    let rescale = |count: usize| (((count * width) as f64 / own as f64).round() as usize).max(1);
+    let (mut train, mut dimension) = (None, None);
     if hold != Hold::Train {
         let name = if hold == Hold::Load { "load" } else { "load-and-dimension" };
-        let Some(train) = experiment.data.train.filter(|_| !experiment.data.source.ends_with(".npz")) else {
-            return Err(refuse(name, "an npz problem has the points that it has; use --hold train"));
-        };
+        let refuse = |requirement: &str| ConfigError::impossible(Setting::Hold, name, requirement);
+        let points = data.train.filter(|_| !data.source.ends_with(".npz")).ok_or_else(|| {
+            refuse("an npz problem has the points that it has").or(Remedy::set(Setting::Hold, "train"))
+        })?;
+        train = Some(rescale(points));
         if hold == Hold::LoadAndDimension {
-            if !experiment.data.source.starts_with("teacher:") {
-                return Err(refuse(name, "only a teacher's inputs can grow; use --data teacher:…, or --hold load"));
+            if !data.source.starts_with("teacher:") {
+                let refusal = refuse("only a teacher's inputs can grow").or(Remedy::set(Setting::Hold, "load"));
+                return Err(refusal.or(Remedy::set(Setting::Data, "teacher:linear")));
             }
-            scaled.data.teacher.dimension = rescale(experiment.data.teacher.dimension).max(1);
+            dimension = Some(rescale(data.teacher.dimension));
         }
-        scaled.data.train = Some(rescale(train).max(1));
     }
-    Ok(scaled)
+    setup.with(|settings| {
+        settings.network.width = Some(width);
+        settings.data.train = train.or(settings.data.train);
+        settings.data.teacher_dimension = dimension.or(settings.data.teacher_dimension);
+    })
 }
 
 /// One size of the ladder of widths, and whether its run can be believed.
@@ -143,30 +146,28 @@ pub struct Scaling {
 /// P and N0 of the experiment belong to its own width. Observables that a theory puts at zero, and predictions at single test points, are left out.
 ///
 /// # Errors
-/// [`RunError`] as for a run, and when fewer than three different widths are given or the sizes cannot be had.
+/// [`StudyError`] as for a run, and when fewer than three different widths are given or the sizes cannot be had.
 pub fn measure(
-    experiment: &Experiment,
+    setup: &Setup,
     hold: Hold,
     widths: &[usize],
     mut progress: impl FnMut(Progress) -> ControlFlow<()>,
-) -> Result<Scaling, RunError> {
+) -> Result<Scaling, StudyError> {
     let mut widths = widths.to_vec();
     widths.sort_unstable();
     widths.dedup();
     if widths.len() < LEAST_WIDTHS || widths[0] == 0 {
-        return Err(RunError::Config(ConfigError::Impossible {
-            setting: "widths",
-            value: widths.iter().map(usize::to_string).collect::<Vec<_>>().join(","),
-            requirement: "a line in 1/N1 needs at least three different widths, none of them zero".into(),
-        }));
+        let value = widths.iter().map(usize::to_string).collect::<Vec<_>>().join(",");
+        let requirement = "a line in 1/N1 needs at least three different widths, none of them zero";
+        return Err(ConfigError::impossible(Setting::Widths, value, requirement).into());
     }
     // All sizes are known to be possible, data and all, before the first is run.
-    let experiments: Vec<Experiment> =
-        widths.iter().map(|&width| at_width(experiment, width, hold)).collect::<Result<_, _>>()?;
-    for one in &experiments {
+    let setups: Vec<Setup> = widths.iter().map(|&width| at_width(setup, width, hold)).collect::<Result<_, _>>()?;
+    for one in &setups {
         load(one)?;
     }
-    let documents: Vec<Document> = experiments.iter().map(|one| whole(one, &mut progress)).collect::<Result<_, _>>()?;
+    let documents: Vec<Document> =
+        setups.iter().map(|one| run_to_completion(one, &mut progress)).collect::<Result<_, _>>()?;
     Ok(account(hold, &widths, &documents))
 }
 
@@ -265,7 +266,7 @@ mod tests {
     use super::*;
     use crate::config::preset;
 
-    fn teacher() -> Experiment {
+    fn teacher() -> Setup {
         let mut settings = preset("quick").unwrap();
         settings.data = crate::config::DataSettings {
             source: Some("teacher:linear".into()),
@@ -274,14 +275,14 @@ mod tests {
             ..Default::default()
         };
         settings.network.width = Some(10);
-        Experiment::resolve(settings).unwrap()
+        Setup::resolve(settings).unwrap()
     }
 
     #[test]
     fn what_is_held_stays_and_the_rest_grows() {
         let size = |hold| {
             let scaled = at_width(&teacher(), 25, hold).unwrap();
-            (scaled.network.width, scaled.data.train, scaled.data.teacher.dimension)
+            (scaled.experiment().network().width, scaled.data().train, scaled.data().teacher.dimension)
         };
         assert_eq!(size(Hold::Train), (25, Some(20), 40));
         assert_eq!(size(Hold::Load), (25, Some(50), 40));
@@ -308,12 +309,14 @@ mod tests {
 
     #[test]
     fn what_has_not_converged_is_shown_and_marked_and_not_fitted() {
-        let mut experiment = teacher();
-        (experiment.temperatures, experiment.sampler.chains) = (vec![1.0], 4);
-        (experiment.sampler.warmup, experiment.sampler.draws) = (20, 20);
-        experiment.sampler.backend = crate::backend::BackendChoice::Cpu;
-        experiment.theories = vec![Kind::Nngp, Kind::Saddle];
-        let document = whole(&experiment, |_| ControlFlow::Continue(())).unwrap();
+        let setup = teacher().with(|settings| {
+            settings.temperature.values = Some(vec![1.0]);
+            settings.theory.kinds = Some(vec![Kind::Nngp, Kind::Saddle]);
+            let sampler = &mut settings.sampler;
+            (sampler.chains, sampler.warmup, sampler.draws) = (Some(4), Some(20), Some(20));
+            sampler.backend = Some(crate::backend::BackendChoice::Cpu);
+        });
+        let document = run_to_completion(&setup.unwrap(), |_| ControlFlow::Continue(())).unwrap();
         let documents = std::array::from_fn(|_| document.clone());
         let row = |scaling: &Scaling| {
             let of = |row: &&ScalingRow| row.observable == "centroid_distance_sq" && row.theory == "saddle";
@@ -342,7 +345,7 @@ mod tests {
 
     #[test]
     fn sizes_that_cannot_be_had_are_refused_before_anything_runs() {
-        let digits = Experiment::resolve(preset("quick").unwrap()).unwrap();
+        let digits = Setup::resolve(preset("quick").unwrap()).unwrap();
         assert!(at_width(&digits, 25, Hold::LoadAndDimension).unwrap_err().to_string().contains("teacher"));
         let ran = std::cell::Cell::new(false);
         let refused = |widths: &[usize]| {

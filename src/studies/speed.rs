@@ -9,12 +9,13 @@ use std::time::Instant;
 use serde::Serialize;
 
 pub use self::products::Products;
+use super::{StudyError, prepare, run_to_completion};
 use crate::backend::{Backend, BackendError, Device, Mass, Move, Precision, Round, Scheme, StageTime};
-use crate::config::Experiment;
+use crate::config::Setup;
 use crate::host::memory;
 use crate::model::Activation;
 use crate::sampler::{Progress, Readout};
-use crate::session::{Job, RunError, prepare, whole};
+use crate::session::{Job, RunError};
 
 /// Steps of a timed trajectory: with ten of them the full refreshment at its start is shared as in a run.
 const STEPS: u32 = 10;
@@ -72,15 +73,15 @@ pub struct RunSpeed {
 ///
 /// # Errors
 /// As [`crate::session::run`].
-pub fn steps_of(experiment: &Experiment, rounds: usize) -> Result<(Device, Vec<StepSpeed>), RunError> {
+pub fn steps_of(setup: &Setup, rounds: usize) -> Result<(Device, Vec<StepSpeed>), StudyError> {
     let rounds = rounds.max(1);
     memory::reset_peak();
-    let prepared = prepare(experiment)?;
-    let job = Job::new(experiment, &prepared);
-    let mut backend = job.open()?.backend;
-    let mut speeds = vec![steps(experiment, &job, backend.as_mut(), Readout::Sampled, rounds)?];
+    let prepared = prepare(setup)?;
+    let job = Job::new(setup.experiment(), &prepared);
+    let mut backend = job.open(setup.device())?.backend;
+    let mut speeds = vec![steps(setup, &job, backend.as_mut(), Readout::Sampled, rounds)?];
     if backend.integrates_readout() {
-        speeds.push(steps(experiment, &job, backend.as_mut(), Readout::Integrated, rounds)?);
+        speeds.push(steps(setup, &job, backend.as_mut(), Readout::Integrated, rounds)?);
     }
     note_peak(&mut speeds);
     Ok((backend.device(), speeds))
@@ -92,11 +93,12 @@ pub fn steps_of(experiment: &Experiment, rounds: usize) -> Result<(Device, Vec<S
 /// As [`crate::session::run`].
 pub fn add_run(
     speeds: &mut [StepSpeed],
-    experiment: &Experiment,
+    setup: &Setup,
     progress: impl FnMut(Progress) -> ControlFlow<()>,
-) -> Result<(), RunError> {
-    let run = run(experiment, progress)?;
-    let integrated = experiment.sampler.readout != Some(Readout::Sampled) && experiment.sampler.kind.adjusted();
+) -> Result<(), StudyError> {
+    let run = run(setup, progress)?;
+    let sampler = setup.experiment().sampler();
+    let integrated = sampler.readout != Some(Readout::Sampled) && sampler.kind.adjusted();
     let wished = if integrated { Readout::Integrated } else { Readout::Sampled };
     let played = speeds.iter().position(|speed| speed.readout == wished).unwrap_or(0);
     if let Some(speed) = speeds.get_mut(played) {
@@ -113,12 +115,12 @@ fn note_peak(speeds: &mut [StepSpeed]) {
 }
 
 fn steps(
-    experiment: &Experiment,
+    setup: &Setup,
     job: &Job,
     backend: &mut dyn Backend,
     readout: Readout,
     rounds: usize,
-) -> Result<StepSpeed, BackendError> {
+) -> Result<StepSpeed, RunError> {
     let ensemble = job.ensemble();
     let (problem, network) = (&ensemble.problem, ensemble.network);
     let (points, rank, width) = (problem.points(), problem.rank(), network.width);
@@ -130,7 +132,7 @@ fn steps(
         let mass = Mass { weights: vec![network.lambda0; rank], readout: network.lambda1 };
         Move { beta: 1.0 / temperature, scheme, step_size: STEP_SIZE, mass }
     };
-    let moves: Vec<Move> = experiment.temperatures.iter().map(motion).collect();
+    let moves: Vec<Move> = setup.experiment().temperatures().iter().map(motion).collect();
     let round = |trajectory: usize| Round {
         trajectory: trajectory as u32,
         steps: vec![STEPS; moves.len()],
@@ -149,7 +151,7 @@ fn steps(
         let outcomes = backend.run(&moves, &played)?;
         taken.push(start.elapsed().as_secs_f64() / batch as f64);
         if outcomes.iter().flat_map(|o| &o.transitions).any(|t| t.diverged) {
-            return Err(BackendError("a chain diverged while it was timed: nothing was measured".into()));
+            return Err(BackendError("a chain diverged while it was timed: nothing was measured".into()).into());
         }
         // Of the last trajectory once more, so that a device whose clock rate wanders is compared with itself.
         if let Some(busy) = backend.busy(&moves, &round(k * batch + batch))? {
@@ -167,7 +169,7 @@ fn steps(
     let (seconds, matmul) = (median(&taken[1..]), products.map(|_| median(&multiplied[1..])));
     Ok(StepSpeed {
         backend: device,
-        precision: experiment.sampler.precision,
+        precision: setup.device().precision,
         readout,
         activation: network.activation,
         p: points,
@@ -175,7 +177,7 @@ fn steps(
         rank,
         width,
         chains: ensemble.replicas,
-        temperatures: experiment.temperatures.clone(),
+        temperatures: setup.experiment().temperatures().to_vec(),
         chain_steps_per_s: chain_steps / seconds,
         gflops: gflops(seconds),
         matmul_gflops: matmul.map(gflops),
@@ -200,8 +202,8 @@ fn stages(
     Ok(measured[0].iter().enumerate().map(|(k, at)| StageTime { stage: at.stage.clone(), seconds: of(k) }).collect())
 }
 
-fn run(experiment: &Experiment, progress: impl FnMut(Progress) -> ControlFlow<()>) -> Result<RunSpeed, RunError> {
-    let document = whole(experiment, progress)?;
+fn run(setup: &Setup, progress: impl FnMut(Progress) -> ControlFlow<()>) -> Result<RunSpeed, StudyError> {
+    let document = run_to_completion(setup, progress)?;
     let timing = document.timing;
     let mut ess_per_s: BTreeMap<String, Vec<f64>> = BTreeMap::new();
     for at in &document.temperatures {

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use featherm::backend::cpu::Cpu;
 use featherm::backend::{Backend, Ensemble, Measurement, Weights};
-use featherm::config::{Experiment, preset};
+use featherm::config::{Setup, preset};
 use featherm::model::{Activation, Network, Problem};
 use featherm::sampler::{Readout, SamplerKind, sample};
 use featherm::stats::Summary;
@@ -45,8 +45,8 @@ impl TwoStarts {
     pub fn new(activation: Activation, width: usize, points: usize) -> Self {
         let mut settings = preset("quick").unwrap();
         (settings.data.train, settings.data.test) = (Some(points), Some(0));
-        let experiment = Experiment::resolve(settings).unwrap();
-        let task = featherm::data::load(&experiment.data, 1).unwrap();
+        let setup = Setup::resolve(settings).unwrap();
+        let task = featherm::data::load(setup.data(), 1).unwrap();
         let network = Network { width, activation, lambda0: 1.0, lambda1: 1.0 };
         Self { problem: Problem::new(&task).unwrap(), network }
     }

@@ -5,29 +5,29 @@ use std::sync::Arc;
 
 use featherm::backend::cpu::Cpu;
 use featherm::backend::{Backend, BackendChoice, Ensemble, Mass, Move, Round, Scheme, Weights};
-use featherm::config::{Experiment, preset};
+use featherm::config::{Setup, preset};
 use featherm::model::Activation;
-use featherm::session::load;
 use featherm::studies::descent::{Descent, DescentError, Inversion, Plan, descend};
+use featherm::studies::load;
 use featherm::theory::Kind;
 
-fn experiment(activation: Activation) -> Experiment {
+fn setup(activation: Activation) -> Setup {
     let mut settings = preset("quick").unwrap();
     (settings.data.train, settings.data.test, settings.network.width) = (Some(30), Some(10), Some(20));
     settings.network.activation = Some(activation);
     settings.sampler.chains = Some(4);
     settings.sampler.backend = Some(BackendChoice::Cpu);
-    Experiment::resolve(settings).unwrap()
+    Setup::resolve(settings).unwrap()
 }
 
 /// Largest change of v_i² − ‖w_i‖² over all units after a time of 0.2 at this rate; `scheme` moves.
 fn drift(activation: Activation, scheme: Scheme, rate: f64) -> f64 {
-    let experiment = experiment(activation);
-    let problem = load(&experiment).unwrap();
+    let setup = setup(activation);
+    let problem = load(&setup).unwrap();
     let rank = problem.rank();
     let ensemble = Ensemble {
         problem: Arc::clone(&problem),
-        network: experiment.network,
+        network: *setup.experiment().network(),
         seed: 1,
         temperatures: 1,
         replicas: 4,
@@ -68,7 +68,7 @@ fn homogeneous_units_keep_what_the_gradient_flow_conserves() {
 
 fn followed(learning_rate: Option<f64>, steps: u32) -> Result<Descent, DescentError> {
     let plan = Plan { learning_rate, steps, records: 12 };
-    descend(&experiment(Activation::Erf), plan, |_| ControlFlow::Continue(()))
+    descend(&setup(Activation::Erf), plan, |_| ControlFlow::Continue(()))
 }
 
 fn means(found: &Descent, observable: &str) -> Vec<f64> {
@@ -97,14 +97,14 @@ fn half_the_rate_goes_the_same_way() {
 fn records_do_not_disturb_the_path() {
     let path = |records| {
         let plan = Plan { learning_rate: None, steps: 64, records };
-        descend(&experiment(Activation::Erf), plan, |_| ControlFlow::Continue(())).unwrap()
+        descend(&setup(Activation::Erf), plan, |_| ControlFlow::Continue(())).unwrap()
     };
     for name in ["train_loss", "test_mse", "centroid_distance_sq"] {
         assert_eq!(means(&path(2), name).last(), means(&path(9), name).last(), "{name}");
     }
     let plan = Plan { learning_rate: None, steps: 64, records: 9 };
     let stop = |done| if done >= 8 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
-    let part = descend(&experiment(Activation::Erf), plan, stop).unwrap();
+    let part = descend(&setup(Activation::Erf), plan, stop).unwrap();
     assert!(part.interrupted && part.step.last() < Some(&64));
     assert_eq!(means(&part, "train_loss"), means(&path(9), "train_loss")[..part.step.len()]);
     agrees_with_its_tracks(&part);
@@ -119,7 +119,7 @@ fn digits(classes: &str, starts: usize) -> Descent {
     settings.theory.kinds = Some(vec![Kind::Nngp]);
     (settings.sampler.chains, settings.sampler.backend) = (Some(starts), Some(BackendChoice::Cpu));
     let plan = Plan { learning_rate: None, steps: 4000, records: 30 };
-    descend(&Experiment::resolve(settings).unwrap(), plan, |_| ControlFlow::Continue(())).unwrap()
+    descend(&Setup::resolve(settings).unwrap(), plan, |_| ControlFlow::Continue(())).unwrap()
 }
 
 fn inversion<'a>(found: &'a Descent, observable: &str) -> &'a Inversion {
@@ -177,11 +177,11 @@ fn manifolds_of_zeros_and_ones_do_not() {
 #[test]
 fn theories_stand_beside_descent_as_they_are_asked_for() {
     let with = |kinds: &[Kind], temperatures: &[f64]| {
-        let mut settings = experiment(Activation::Erf).settings();
+        let mut settings = setup(Activation::Erf).settings().clone();
         settings.theory.kinds = Some(kinds.to_vec());
         (settings.temperature.values, settings.temperature.range) = (Some(temperatures.to_vec()), None);
         let plan = Plan { learning_rate: None, steps: 4, records: 2 };
-        descend(&Experiment::resolve(settings).unwrap(), plan, |_| ControlFlow::Continue(())).unwrap()
+        descend(&Setup::resolve(settings).unwrap(), plan, |_| ControlFlow::Continue(())).unwrap()
     };
     let named = |found: &Descent| found.equilibrium.iter().map(|at| (at.theory, at.temperature)).collect::<Vec<_>>();
     let found = with(&[Kind::Nngp, Kind::Adaptive], &[10.0, 1.0]);

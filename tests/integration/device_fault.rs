@@ -7,8 +7,9 @@ use featherm::backend::cpu::Cpu;
 use featherm::backend::{
     Accumulated, Backend, BackendError, Device, Ensemble, Moments, Move, Outcome, Round, StageTime, Weights,
 };
-use featherm::config::{Experiment, preset};
-use featherm::session::{Checkpoints, Job, Run, RunError, prepare};
+use featherm::config::{Setup, preset};
+use featherm::session::{Checkpoints, Job, Run, RunError};
+use featherm::studies::prepare;
 
 /// The processor's ensemble, whose device is lost after some calls.
 struct Failing {
@@ -76,21 +77,21 @@ impl Backend for Failing {
     }
 }
 
-fn experiment() -> Experiment {
+fn setup() -> Setup {
     let mut settings = preset("quick").unwrap();
     (settings.data.train, settings.data.test, settings.network.width) = (Some(10), Some(4), Some(6));
     settings.temperature.range = None;
     settings.temperature.values = Some(vec![1.0, 0.3]);
     let sampler = &mut settings.sampler;
     (sampler.chains, sampler.warmup, sampler.draws) = (Some(4), Some(30), Some(40));
-    Experiment::resolve(settings).unwrap()
+    Setup::resolve(settings).unwrap()
 }
 
 /// Samples from a state or from the start; the states that were kept, and how it ended.
 fn sample(from: Option<Vec<u8>>, device: impl FnOnce(&Ensemble) -> Failing) -> (Vec<Vec<u8>>, Result<Run, RunError>) {
-    let experiment = experiment();
-    let prepared = prepare(&experiment).unwrap();
-    let job = Job::new(&experiment, &prepared);
+    let setup = setup();
+    let prepared = prepare(&setup).unwrap();
+    let job = Job::new(setup.experiment(), &prepared);
     let mut device = device(job.ensemble());
     let mut kept = Vec::new();
     let mut keep = |state: &[u8]| {

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use featherm::config::{Experiment, Settings, preset};
+use featherm::config::{Settings, Setup, preset};
 use featherm::data::DataConfig;
 use featherm::report::{plots, table};
 use featherm::store::{Checkpoint, RunDir, parse_report};
@@ -81,7 +81,7 @@ fn data(path: &Path, picked: Option<(&str, usize)>) -> DataConfig {
     settings.data.classes = picked.map(|(classes, _)| classes.into());
     settings.data.train = picked.map(|(_, train)| train);
     settings.data.test = Some(1);
-    Experiment::resolve(settings).unwrap().data
+    Setup::resolve(settings).unwrap().data().clone()
 }
 
 #[test]
@@ -135,9 +135,8 @@ fn settings() {
         let text = String::from_utf8(bytes.to_vec()).map_err(|error| error.to_string())?;
         let settings =
             Settings::from_toml(&text, "mutant").map_err(|error| error.to_string().replace(char::is_control, "?"))?;
-        let experiment =
-            Experiment::resolve(settings).map_err(|error| error.to_string().replace(char::is_control, "?"))?;
-        assert_eq!(Experiment::resolve(experiment.settings()).unwrap(), experiment);
+        let setup = Setup::resolve(settings).map_err(|error| error.to_string().replace(char::is_control, "?"))?;
+        assert_eq!(Setup::resolve(setup.settings().clone()).unwrap(), setup);
         Ok(())
     });
     assert!(accepted > 0 && refused > 0);
@@ -160,11 +159,11 @@ fn checkpoints() {
     let run = RunDir::create(&dir.path().join("run")).unwrap();
     let mut settings = preset("quick").unwrap();
     settings.data.train = Some(6);
-    let experiment = Experiment::resolve(settings).unwrap();
+    let setup = Setup::resolve(settings).unwrap();
     // The checksum finds every change, and the settings are not those of the seeds.
     let (accepted, refused) = feed("checkpoint", 300, |_, bytes| {
         fs::write(run.path().join("checkpoint"), bytes).unwrap();
-        Checkpoint::read(&run, &experiment).map(|_| ()).map_err(|error| error.to_string())
+        Checkpoint::read(&run, &setup).map(|_| ()).map_err(|error| error.to_string())
     });
     assert!(accepted == 0 && refused > 0);
 }

@@ -7,13 +7,13 @@ use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::LazyLock;
 
-use featherm::config::{Experiment, preset};
+use featherm::config::{Setup, preset};
 use featherm::numerics::histogram::Density;
 use featherm::report::figure::{Figure, png, sections};
 use featherm::report::page::page;
 use featherm::report::{plots, table};
 use featherm::results::{Document, Field, GramAt, VectorAt};
-use featherm::session::run;
+use featherm::studies::run;
 use featherm::theory::Kind;
 use tempfile::TempDir;
 
@@ -23,8 +23,8 @@ static DOCUMENT: LazyLock<Document> = LazyLock::new(|| {
     (settings.data.train, settings.data.test, settings.network.width) = (Some(20), Some(12), Some(10));
     (settings.sampler.chains, settings.sampler.warmup, settings.sampler.draws) = (Some(4), Some(20), Some(20));
     (settings.temperature.values, settings.temperature.range) = (Some(vec![10.0, 1.0, 0.3, 0.1, 0.02]), None);
-    let experiment = Experiment::resolve(settings).unwrap();
-    run(&experiment, |_| ControlFlow::Continue(())).unwrap().document
+    let setup = Setup::resolve(settings).unwrap();
+    run(&setup, |_| ControlFlow::Continue(())).unwrap().document
 });
 
 fn gram(classes: bool, theory: bool) -> GramAt {

@@ -3,12 +3,12 @@
 use std::ops::ControlFlow;
 
 use featherm::backend::BackendChoice;
-use featherm::config::{DataSettings, Experiment, Settings, preset};
+use featherm::config::{DataSettings, Settings, Setup, preset};
 use featherm::studies::scaling::{Hold, Line, Scaling, Verdict, measure};
 
 use crate::common::rotation;
 
-fn experiment() -> Experiment {
+fn setup() -> Setup {
     let mut settings = Settings { data: DataSettings::default(), ..preset("quick").unwrap() };
     (settings.data.source, settings.data.classes) = (Some("teacher:linear".into()), None);
     (settings.data.train, settings.data.teacher_dimension, settings.network.width) = (Some(20), Some(20), Some(10));
@@ -17,7 +17,7 @@ fn experiment() -> Experiment {
     let sampler = &mut settings.sampler;
     (sampler.chains, sampler.warmup, sampler.draws) = (Some(16), Some(80), Some(250));
     (sampler.backend, sampler.seed) = (Some(BackendChoice::Cpu), Some(1 + rotation()));
-    Experiment::resolve(settings).unwrap()
+    Setup::resolve(settings).unwrap()
 }
 
 fn line(scaling: &Scaling, observable: &str, theory: &str) -> (Line, Verdict) {
@@ -28,8 +28,7 @@ fn line(scaling: &Scaling, observable: &str, theory: &str) -> (Line, Verdict) {
 #[test]
 #[ignore = "slow: statistical, four widths"]
 fn at_fixed_load_the_saddle_point_is_the_limit_and_infinite_width_is_not() {
-    let scaling =
-        measure(&experiment(), Hold::LoadAndDimension, &[10, 20, 40, 80], |_| ControlFlow::Continue(())).unwrap();
+    let scaling = measure(&setup(), Hold::LoadAndDimension, &[10, 20, 40, 80], |_| ControlFlow::Continue(())).unwrap();
     let sizes: Vec<_> = scaling.sizes.iter().map(|s| (s.width, s.train, s.dimension)).collect();
     assert_eq!(sizes, [(10, 20, 20), (20, 40, 40), (40, 80, 80), (80, 160, 160)]);
     let open: Vec<_> = scaling.sizes.iter().filter(|size| !size.temperatures.iter().all(|at| at.converged)).collect();

@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use featherm::backend::BackendChoice;
-use featherm::config::{Experiment, preset};
+use featherm::config::{Setup, preset};
 use featherm::results::Field;
 use featherm::sampler::SamplerKind;
-use featherm::session::{Prepared, Run, prepare, run};
+use featherm::session::{Prepared, Run};
 use featherm::store::{RunDir, write_draws, write_table, write_weights};
+use featherm::studies::{prepare, run};
 use ndarray::{Array1, Array2, Array4, Array5, s};
 use ndarray_npy::NpzReader;
 use serde_json::Value;
@@ -24,7 +25,7 @@ const DRAWS: usize = 40;
 const WARMUP: usize = 30;
 const TEMPERATURES: [f64; 3] = [1.0, 0.2, 0.05];
 
-fn experiment(change: impl Fn(&mut featherm::config::Settings)) -> Experiment {
+fn setup(change: impl Fn(&mut featherm::config::Settings)) -> Setup {
     let mut settings = preset("quick").unwrap();
     (settings.data.train, settings.data.test, settings.network.width) = (Some(20), Some(3), Some(5));
     settings.temperature.range = None;
@@ -33,11 +34,11 @@ fn experiment(change: impl Fn(&mut featherm::config::Settings)) -> Experiment {
     (sampler.chains, sampler.warmup, sampler.draws) = (Some(CHAINS), Some(WARMUP), Some(DRAWS));
     (sampler.backend, sampler.tempering) = (Some(BackendChoice::Cpu), Some(true));
     change(&mut settings);
-    Experiment::resolve(settings).unwrap()
+    Setup::resolve(settings).unwrap()
 }
 
-fn sampled(experiment: &Experiment) -> (Prepared, Run) {
-    (prepare(experiment).unwrap(), run(experiment, |_| ControlFlow::Continue(())).unwrap())
+fn sampled(setup: &Setup) -> (Prepared, Run) {
+    (prepare(setup).unwrap(), run(setup, |_| ControlFlow::Continue(())).unwrap())
 }
 
 /// A store on disk and its consolidated metadata.
@@ -92,7 +93,7 @@ impl Stored {
 /// Files on disk and consolidated metadata say the same, and every dimension has its coordinate.
 #[test]
 fn every_array_has_named_dimensions_with_coordinates() {
-    let (prepared, run) = sampled(&experiment(|settings| settings.output.save_warmup = Some(true)));
+    let (prepared, run) = sampled(&setup(|settings| settings.output.save_warmup = Some(true)));
     let store = stored(&prepared, &run);
     let expected = [
         "constant_data",
@@ -135,7 +136,7 @@ fn every_array_has_named_dimensions_with_coordinates() {
 /// The mean over chains and draws is that of the report, at every temperature.
 #[test]
 fn the_draws_are_those_of_the_report() {
-    let (prepared, run) = sampled(&experiment(|_| {}));
+    let (prepared, run) = sampled(&setup(|_| {}));
     let store = stored(&prepared, &run);
     let mut compared = 0;
     for (t, at) in run.document.temperatures.iter().enumerate() {
@@ -167,7 +168,7 @@ fn the_draws_are_those_of_the_report() {
 /// The log density again from its parts, with λ0 = λ1 = 1: lp + L/T + ½(N1 r ⟨w′²⟩ + N1 ⟨v²⟩) = 0, so that −2(lp + L/T) − N1⟨v²⟩ is ‖W′‖², about N1 r.
 #[test]
 fn the_log_density_is_that_of_the_weights() {
-    let (prepared, run) = sampled(&experiment(|_| {}));
+    let (prepared, run) = sampled(&setup(|_| {}));
     let store = stored(&prepared, &run);
     let [lp, loss, second] = ["sample_stats/lp", "posterior/train_loss", "posterior/readout_second_moment"]
         .map(|path| store.floats(path).into_iter().step_by(3).collect::<Vec<f64>>());
@@ -181,7 +182,7 @@ fn the_log_density_is_that_of_the_weights() {
 #[test]
 fn the_warm_up_is_only_watched() {
     let [(prepared, without), (_, with)] =
-        [None, Some(true)].map(|save| sampled(&experiment(|settings| settings.output.save_warmup = save)));
+        [None, Some(true)].map(|save| sampled(&setup(|settings| settings.output.save_warmup = save)));
     let [plain, watched] = [&without, &with].map(|run| stored(&prepared, run));
     assert_eq!(without.document.temperatures, with.document.temperatures);
     for path in plain.metadata.keys().filter(|path| path.contains("posterior/") || path.ends_with("stats/lp")) {
@@ -196,11 +197,11 @@ fn the_warm_up_is_only_watched() {
 /// A chain that was lost at one temperature is set aside at all of them.
 #[test]
 fn lost_chains_are_set_aside() {
-    let experiment = experiment(|settings| {
+    let setup = setup(|settings| {
         (settings.sampler.kind, settings.sampler.step_size) = (Some(SamplerKind::Ula), Some(1e-3));
         settings.sampler.tempering = Some(false);
     });
-    let (prepared, mut run) = sampled(&experiment);
+    let (prepared, mut run) = sampled(&setup);
     let whole = stored(&prepared, &run);
     assert!(!whole.groups().contains(&"lost_posterior") && !whole.metadata.contains_key("sample_stats/energy"));
     // The fifth chain at the second temperature.
@@ -218,7 +219,7 @@ fn lost_chains_are_set_aside() {
 /// A store takes the place of another, and nothing is left beside it.
 #[test]
 fn a_store_is_replaced_as_a_whole() {
-    let (prepared, run) = sampled(&experiment(|_| {}));
+    let (prepared, run) = sampled(&setup(|_| {}));
     let place = TempDir::new().unwrap();
     let dir = RunDir::create(&place.path().join("run")).unwrap();
     let path = dir.path().join("draws.zarr");
@@ -234,7 +235,7 @@ fn a_store_is_replaced_as_a_whole() {
 /// Every line of the table is a number of the report.
 #[test]
 fn the_table_is_that_of_the_report() {
-    let (_, run) = sampled(&experiment(|settings| settings.data.classes = Some("0,6/1".into())));
+    let (_, run) = sampled(&setup(|settings| settings.data.classes = Some("0,6/1".into())));
     let place = TempDir::new().unwrap();
     let dir = RunDir::create(&place.path().join("run")).unwrap();
     write_table(&dir, &run.document).unwrap();
@@ -273,7 +274,7 @@ const LOSS_TOLERANCE: f64 = 1e-4;
 #[test]
 fn saved_networks_are_those_of_their_draws() {
     let wanted = 8;
-    let (prepared, run) = sampled(&experiment(|settings| settings.output.save_weights = Some(wanted)));
+    let (prepared, run) = sampled(&setup(|settings| settings.output.save_weights = Some(wanted)));
     let place = TempDir::new().unwrap();
     let dir = RunDir::create(&place.path().join("run")).unwrap();
     write_weights(&dir, &prepared, &run).unwrap();

@@ -2,9 +2,9 @@
 
 use std::ops::ControlFlow;
 
-use featherm::config::{Experiment, preset};
+use featherm::config::{Setup, preset};
 use featherm::model::Activation;
-use featherm::session::run;
+use featherm::studies::run;
 use featherm::theory::Kind;
 
 use crate::common::rotation;
@@ -22,7 +22,7 @@ fn adaptive_predicts_the_test_points_of_whole_networks() {
     (settings.sampler.chains, settings.sampler.warmup, settings.sampler.draws) = (Some(24), Some(100), Some(300));
     settings.sampler.seed = Some(1 + rotation());
     settings.theory.kinds = Some(vec![Kind::Saddle, Kind::Adaptive]);
-    let document = run(&Experiment::resolve(settings).unwrap(), |_| ControlFlow::Continue(())).unwrap().document;
+    let document = run(&Setup::resolve(settings).unwrap(), |_| ControlFlow::Continue(())).unwrap().document;
     let at = &document.temperatures[1];
     assert!(at.converged, "{:?}", at.advice);
     let rms_z = |kind: &str| at.signatures.predictor.as_ref().unwrap().theory[kind].rms_z.unwrap();

@@ -39,7 +39,7 @@ pub fn descent_page(experiment: &Experiment, descent: &Descent, run: Option<(&st
     }
     body += &list(descent.notes.iter().chain(&descent.warnings).chain(&notes).cloned());
     body += "<h2>Configuration</h2>\n";
-    body += &block(&toml::to_string(&experiment.settings()).unwrap_or_else(|error| format!("# {error}")));
+    body += &block(&toml::to_string(experiment.settings()).unwrap_or_else(|error| format!("# {error}")));
     body += &format!("<p class=\"soft\">featherm {}</p>\n</main>\n", env!("CARGO_PKG_VERSION"));
     Page { html: document(title, MARK, &body), files, notes }
 }

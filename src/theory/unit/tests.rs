@@ -1,10 +1,10 @@
 use faer::Mat;
 
 use super::*;
-use crate::config::{Experiment, preset};
+use crate::config::{Setup, preset};
 use crate::model::{Activation, Network, Problem};
 use crate::numerics::linalg::multiply;
-use crate::session::prepare;
+use crate::studies::prepare;
 use crate::theory::tests::{ALL, network, problem, task};
 
 /// Standard errors by which an estimate may miss.
@@ -539,7 +539,7 @@ fn zero_labels_have_no_direction() {
 #[test]
 #[ignore = "slow: two theories are followed to their end"]
 fn lost_stability_is_an_error_at_all_lower_temperatures() {
-    let experiment = Experiment::resolve(preset("quick").unwrap()).unwrap();
+    let experiment = Setup::resolve(preset("quick").unwrap()).unwrap();
     let theory = prepare(&experiment).unwrap().theory;
     for kind in Kind::UNITS {
         let [coldest, cold] = if kind == Kind::SingleUnit { [0.02, 0.04] } else { [0.0005, 0.002] };

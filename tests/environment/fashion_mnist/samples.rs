@@ -2,9 +2,9 @@
 
 use std::ops::ControlFlow;
 
-use featherm::config::{DataSettings, Experiment, Settings, preset};
+use featherm::config::{DataSettings, Settings, Setup, preset};
 use featherm::data::Order;
-use featherm::session::run;
+use featherm::studies::run;
 
 use crate::common::rotation;
 
@@ -58,7 +58,7 @@ pub fn samples_meet_the_checked_numbers() {
     settings.sampler.seed = Some(1 + rotation());
     settings.temperature.range = None;
     settings.temperature.values = Some(vec![10.0, 1.0, 0.1]);
-    let result = run(&Experiment::resolve(settings).unwrap(), |_| ControlFlow::Continue(())).unwrap();
+    let result = run(&Setup::resolve(settings).unwrap(), |_| ControlFlow::Continue(())).unwrap();
     for (at, (temperature, checked)) in result.document.temperatures.iter().zip(CHECKED) {
         assert_eq!(at.temperature, temperature);
         for (name, mean, error) in checked.into_iter().filter(|(_, mean, _)| mean.is_finite()) {

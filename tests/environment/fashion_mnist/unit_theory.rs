@@ -1,11 +1,11 @@
 //! The theories of one hidden unit against checked numbers (Fashion-MNIST classes 2 and 4, λ = 1)
 //! and against whole networks.
 
-use featherm::config::{DataSettings, Experiment, Settings, preset};
+use featherm::config::{DataSettings, Settings, Setup, preset};
 use featherm::data::Order;
 use featherm::model::Activation;
 use featherm::numerics::estimate::Estimate;
-use featherm::session::prepare;
+use featherm::studies::prepare;
 use featherm::theory::unit::{ChainParams, Method, Params, UnitError, UnitPrediction, doubt};
 use featherm::theory::{Kind, Prediction, Theory, TheoryError};
 
@@ -37,7 +37,7 @@ fn theory(activation: Activation, points: usize, width: usize) -> Theory {
     });
     settings.network.width = Some(width);
     settings.network.activation = Some(activation);
-    prepare(&Experiment::resolve(settings).unwrap()).unwrap().theory
+    prepare(&Setup::resolve(settings).unwrap()).unwrap().theory
 }
 
 fn solve(theory: &Theory, kind: Kind, temperature: f64) -> UnitPrediction {

@@ -8,11 +8,12 @@ use featherm::backend::cpu::Cpu;
 use featherm::backend::gpu::shader::Kernel;
 use featherm::backend::gpu::{AdapterChoice, Gpu, GpuOptions};
 use featherm::backend::{Backend, Measurement, Outcome, Parity, Scheme};
-use featherm::config::{Experiment, TemperatureSettings, preset};
+use featherm::config::{Setup, TemperatureSettings, preset};
 use featherm::model::Activation;
 use featherm::observables::Recorder;
 use featherm::sampler::{Phase, Progress};
-use featherm::session::{Checkpoints, Job, Run, RunError, prepare};
+use featherm::session::{Checkpoints, Job, Run, RunError};
+use featherm::studies::prepare;
 use libtest_mimic::Failed;
 
 use super::{BASE, Case, INTEGRATED, MALT, bits, moves, rounds};
@@ -207,10 +208,10 @@ fn lost_in_a_run() -> Test {
     settings.temperature = TemperatureSettings { values: Some(vec![1.0]), range: None };
     let sampler = &mut settings.sampler;
     (sampler.chains, sampler.warmup, sampler.draws) = (Some(4), Some(8), Some(20));
-    let experiment = Experiment::resolve(settings)?;
-    let prepared = prepare(&experiment)?;
+    let setup = Setup::resolve(settings)?;
+    let prepared = prepare(&setup)?;
     let sample = |from: Option<Vec<u8>>, lost: bool| -> Result<Course, Failed> {
-        let job = Job::new(&experiment, &prepared);
+        let job = Job::new(setup.experiment(), &prepared);
         let mut gpu = on_own_device(job.ensemble().clone(), GpuOptions::default())?;
         let handle = gpu.engine().device.device.clone();
         let mut kept = Vec::new();

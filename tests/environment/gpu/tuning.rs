@@ -11,8 +11,9 @@ use featherm::backend::gpu::tiling::Tiling;
 use featherm::backend::gpu::tuning::{Choice, TILINGS, Tilings, tune};
 use featherm::backend::gpu::{AdapterChoice, AdapterInfo, Gpu, GpuOptions};
 use featherm::backend::{Backend, Ensemble, Mass, Move, Observation, Round, Scheme};
-use featherm::config::{Experiment, TemperatureSettings, preset};
-use featherm::session::{Job, prepare};
+use featherm::config::{Setup, TemperatureSettings, preset};
+use featherm::session::Job;
+use featherm::studies::prepare;
 use libtest_mimic::Failed;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -42,8 +43,8 @@ fn ensemble(points: usize, width: usize, chains: usize) -> Result<Ensemble, Fail
     (settings.data.train, settings.data.test, settings.network.width) = (Some(points), Some(4), Some(width));
     settings.temperature = TemperatureSettings { values: Some(vec![1.0]), range: None };
     settings.sampler.chains = Some(chains);
-    let experiment = Experiment::resolve(settings)?;
-    Ok(Job::new(&experiment, &prepare(&experiment)?).ensemble().clone())
+    let setup = Setup::resolve(settings)?;
+    Ok(Job::new(setup.experiment(), &prepare(&setup)?).ensemble().clone())
 }
 
 fn new(ensemble: &Ensemble, tiling: Option<Tiling>) -> Result<Gpu, Failed> {

@@ -107,7 +107,7 @@ pub fn checkpoint(payload: &[u8]) -> Vec<u8> {
 /// The report of a run of the smallest size.
 pub fn report() -> String {
     use featherm::backend::BackendChoice;
-    use featherm::config::{Experiment, preset};
+    use featherm::config::{Setup, preset};
     let mut settings = preset("quick").unwrap();
     (settings.data.train, settings.data.test, settings.network.width) = (Some(6), Some(2), Some(3));
     settings.temperature.range = None;
@@ -115,7 +115,7 @@ pub fn report() -> String {
     let sampler = &mut settings.sampler;
     (sampler.chains, sampler.warmup, sampler.draws) = (Some(2), Some(4), Some(20));
     sampler.backend = Some(BackendChoice::Cpu);
-    let experiment = Experiment::resolve(settings).unwrap();
-    let run = featherm::session::run(&experiment, |_| std::ops::ControlFlow::Continue(())).unwrap();
+    let setup = Setup::resolve(settings).unwrap();
+    let run = featherm::studies::run(&setup, |_| std::ops::ControlFlow::Continue(())).unwrap();
     serde_json::to_string_pretty(&run.document).unwrap()
 }

@@ -34,7 +34,7 @@ impl Settings {
     /// that all share, and is written into a directory of its name below the common one.
     ///
     /// # Errors
-    /// [`ConfigError::Impossible`] for a name that is no name of a directory on every system, or is given twice.
+    /// [`ConfigError::CaseName`] for a name that is no name of a directory on every system, or is given twice.
     pub fn cases(&self) -> Result<Vec<Case>, ConfigError> {
         let shared = Self { case: Vec::new(), ..self.clone() };
         let mut cases: Vec<Case> = Vec::with_capacity(self.case.len());
@@ -42,11 +42,11 @@ impl Settings {
             let (name, own) = case.clone().settings();
             let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
             if name.is_empty() || name.len() > 60 || !name.chars().all(plain) {
-                let rule = "it is made of a-z, 0-9 and -, as it names a directory";
-                return Err(ConfigError::impossible("case.name", format!("\"{name}\""), rule));
+                let requirement = "it is made of a-z, 0-9 and -, as it names a directory";
+                return Err(ConfigError::CaseName { name, requirement });
             }
             if cases.iter().any(|known| known.name == name) {
-                return Err(ConfigError::impossible("case.name", format!("\"{name}\""), "every case has its own"));
+                return Err(ConfigError::CaseName { name, requirement: "every case has its own" });
             }
             let mut settings = shared.clone();
             settings.override_with(own);

@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use super::args::{RunArgs, resolve};
 use super::progress::Style;
-use super::resume::{draws, go_on};
-use super::run::{admit, begin, carry_out, create};
+use super::resume::{draws, resume_run};
+use super::run::{create, execute, load_and_check, record_settings};
 use super::{Failure, print};
-use crate::config::{Case, Experiment, Settings};
+use crate::config::{Case, Settings, Setup};
 use crate::report::findings;
 use crate::report::page::{Named, overlay};
 use crate::results::Document;
@@ -17,19 +17,19 @@ use crate::store::{PAGE, RunDir, read_report, write_page};
 /// Runs every case of `settings`, one after the other. Bad input in any of them is found before anything is written.
 pub fn run(mut settings: Settings, name: &str, arguments: &RunArgs) -> Result<(), Failure> {
     for case in settings.cases()? {
-        let experiment = resolve(case.settings)?;
+        let setup = resolve(case.settings)?;
         if arguments.dry_run {
             print(&format!("# {}\n", case.name));
         }
-        admit(&experiment, arguments.dry_run)?;
+        load_and_check(&setup, arguments.dry_run)?;
     }
     if arguments.dry_run {
         return Ok(());
     }
-    let dir = create(&settings.output.dir, name)?;
+    let dir = create(settings.output.dir.as_deref(), name)?;
     settings.output.dir = Some(dir.path().display().to_string());
-    begin(&dir, &settings)?;
-    carry_on(&dir, settings, arguments.progress)
+    record_settings(&dir, &settings)?;
+    resume_cases(&dir, settings, arguments.progress)
 }
 
 /// Goes on with the cases that are not finished; with more draws for all of them if that is wished.
@@ -37,51 +37,52 @@ pub fn resume(dir: &RunDir, mut settings: Settings, wish: Option<&str>, progress
     // The directory may have been moved since.
     settings.output.dir = Some(dir.path().display().to_string());
     if let Some(wish) = wish {
-        let planned = settings.cases()?.into_iter().map(|case| Ok(Experiment::resolve(case.settings)?.sampler.draws));
+        let planned =
+            settings.cases()?.into_iter().map(|case| Ok(Setup::resolve(case.settings)?.experiment().sampler().draws));
         let planned: Vec<usize> = planned.collect::<Result<_, Failure>>()?;
         for (case, planned) in settings.case.iter_mut().zip(planned) {
             case.sampler.draws = Some(draws(wish, planned)?);
         }
         for case in settings.cases()? {
-            Experiment::resolve(case.settings)?;
+            Setup::resolve(case.settings)?;
         }
         dir.write_config(&super::run::record(&settings)?)?;
     }
-    carry_on(dir, settings, progress)
+    resume_cases(dir, settings, progress)
 }
 
-fn carry_on(dir: &RunDir, settings: Settings, progress: Style) -> Result<(), Failure> {
+fn resume_cases(dir: &RunDir, settings: Settings, progress: Style) -> Result<(), Failure> {
     let cases = settings.cases()?;
     let count = cases.len();
     for (k, case) in cases.into_iter().enumerate() {
         let name = case.name.clone();
         print(&format!("{}{name}, {} of {count}\n", if k == 0 { "" } else { "\n" }, k + 1));
-        one(dir, case, progress).map_err(|failure| stopped(dir, &name, failure))?;
+        run_case(dir, case, progress).map_err(|failure| case_failed(dir, &name, failure))?;
     }
     print("\n");
     publish(dir.path(), &settings)
 }
 
 /// Runs a case from where it stands.
-fn one(dir: &RunDir, case: Case, progress: Style) -> Result<(), Failure> {
+fn run_case(dir: &RunDir, case: Case, progress: Style) -> Result<(), Failure> {
     let path = dir.path().join(&case.name);
-    let planned = Experiment::resolve(case.settings.clone())?.sampler.draws;
+    let planned = Setup::resolve(case.settings.clone())?.experiment().sampler().draws;
     // A case that was killed before it had written its settings has not begun.
     if path.join("config.toml").is_file() {
         let begun = RunDir::open(&path)?;
         let origin = begun.path().join("config.toml").display().to_string();
         let own = Settings::from_toml(&begun.read_config()?, &origin)?;
-        return go_on(&begun, own, Some(&planned.to_string()), progress);
+        return resume_run(&begun, own, Some(&planned.to_string()), progress);
     }
-    let experiment = Experiment::resolve(case.settings)?;
-    let prepared = Prepared::new(&experiment, admit(&experiment, false)?)?;
+    let setup = Setup::resolve(case.settings)?;
+    let prepared = Prepared::new(setup.experiment(), load_and_check(&setup, false)?)?;
     let begun = RunDir::create(&path)?;
-    begin(&begun, &experiment.settings())?;
-    carry_out(&experiment, &prepared, &begun, None, progress)
+    record_settings(&begun, setup.settings())?;
+    execute(&setup, &prepared, &begun, None, progress)
 }
 
 /// What to say when a case did not end well: the others are safe, and there is one command to go on with them all.
-fn stopped(dir: &RunDir, case: &str, failure: Failure) -> Failure {
+fn case_failed(dir: &RunDir, case: &str, failure: Failure) -> Failure {
     let on = format!("`featherm resume {}` goes on from case {case}", dir.path().display());
     match failure {
         Failure::Interrupted(_) => Failure::Interrupted(format!("interrupted in case {case}; {on}")),
