@@ -16,7 +16,7 @@ mod run;
 mod scaling;
 mod theory;
 
-use std::process::ExitCode;
+use std::ffi::OsString;
 
 use clap::Parser;
 use serde::Serialize;
@@ -68,10 +68,18 @@ impl From<StudyError> for Failure {
     }
 }
 
-/// Runs the command line of this process.
-pub fn main() -> ExitCode {
-    quiet_device_selection();
-    let cli = match Cli::try_parse() {
+/// Runs the command line `arguments`, the first of which is the name of the program, and returns
+/// its exit code: 0 done, 1 the run failed, 2 bad input, 3 interrupted.
+///
+/// Results go to stdout; messages and progress go to stderr. Signals are taken over while a run is
+/// under way.
+///
+/// ```no_run
+/// let code = featherm::cli::main_from(["featherm", "theory", "--json"]);
+/// assert_eq!(code, 0);
+/// ```
+pub fn main_from<T: Into<OsString> + Clone>(arguments: impl IntoIterator<Item = T>) -> u8 {
+    let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(error) if error.use_stderr() => {
             // The first paragraph says what is wrong; usage and hints follow it.
@@ -79,12 +87,12 @@ pub fn main() -> ExitCode {
             let first = text.split("\n\n").next().unwrap_or(&text);
             let line = first.lines().map(str::trim).collect::<Vec<_>>().join(" ");
             eprintln!("{} (see featherm --help)", one_line(&line));
-            return ExitCode::from(2);
+            return 2;
         }
         Err(help) => {
             // Help and version: a closed pipe is no failure.
             let _ = help.print();
-            return ExitCode::SUCCESS;
+            return 0;
         }
     };
     let result = match cli.command {
@@ -101,28 +109,19 @@ pub fn main() -> ExitCode {
         Some(Command::Doctor) => doctor::doctor(),
     };
     let (code, message) = match result {
-        Ok(()) => return ExitCode::SUCCESS,
+        Ok(()) => return 0,
         Err(Failure::Failed(message)) => (1, message),
         Err(Failure::BadInput(message)) => (2, message),
         Err(Failure::Interrupted(message)) => (3, message),
     };
     eprintln!("error: {}", one_line(&message));
-    ExitCode::from(code)
+    code
 }
 
 /// The message with whatever a file or an argument brought in that is no plain text, as an escape sequence of the terminal, written out.
 fn one_line(message: &str) -> String {
     let plain = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
     message.chars().map(plain).collect()
-}
-
-/// Mesa's device-selection layer asks the display server for its favourite GPU and, where there is none, writes an error to stderr at
-/// every look at the devices. Devices are chosen by their kind here, so the layer is not missed.
-fn quiet_device_selection() {
-    if std::env::var_os("XDG_RUNTIME_DIR").is_none() {
-        // SAFETY: the process has one thread here, so nobody reads the environment at the same time.
-        unsafe { std::env::set_var("NODEVICE_SELECT", "1") };
-    }
 }
 
 /// Prints a result as JSON: its schema, then its fields.
