@@ -25,9 +25,8 @@ type Named = (&'static str, fn(&AdapterInfo) -> Test);
 
 /// Adds the tests of this file.
 pub fn add(group: &mut Group) {
-    let tests: [Named; 5] = [
+    let tests: [Named; 4] = [
         ("a_restored_ensemble_keeps_the_tiling_that_its_bits_follow_from", restored),
-        ("the_measured_tiling_is_found_again", measured),
         ("the_program_takes_what_it_measured_and_needs_no_cache", program),
         ("busy_time_is_that_of_the_commands", busy),
         ("gram_matrices_leave_out_tiles_above_the_diagonal", one_triangle),
@@ -35,6 +34,7 @@ pub fn add(group: &mut Group) {
     for (name, test) in tests {
         group.slow(format!("tuning::{name}"), move || test(info().ok_or("no device")?));
     }
+    group.long("tuning::the_measured_tiling_is_found_again", || measured(info().ok_or("no device")?));
 }
 
 /// Digits 3 and 8 at one temperature.
@@ -71,6 +71,13 @@ fn second_round(gpu: &mut Gpu, scheme: Scheme, ensemble: &Ensemble) -> Result<St
     Ok(format!("{outcomes:?}\n{:?}\n{:?}", gpu.accumulated()?, gpu.weights()?))
 }
 
+/// The tilings that the device can run. Software devices take minutes to compile the kernels of
+/// subgroups, so there these are left to the longest version of the tests.
+fn compiled(device: &AdapterInfo, ensemble: &Ensemble) -> Vec<Tiling> {
+    let wanted = |tiling: &Tiling| *tiling != Tiling::Subgroup || !device.is_software() || common::long();
+    possible(device, ensemble).into_iter().filter(wanted).collect()
+}
+
 /// The tilings that the device can run.
 fn possible(device: &AdapterInfo, ensemble: &Ensemble) -> Vec<Tiling> {
     let runs = |tiling: &Tiling| MemoryPlan::new(ensemble, &device.limits(), Some(*tiling), false).is_ok();
@@ -83,7 +90,7 @@ fn restored(device: &AdapterInfo) -> Test {
         let mut ends = Vec::new();
         // One scheme with all of them: software devices take seconds to compile each.
         let most = if scheme == MALT { TILINGS.len() } else { 2 };
-        for tiling in possible(device, &ensemble).into_iter().take(most) {
+        for tiling in compiled(device, &ensemble).into_iter().take(most) {
             let mut gpu = new(&ensemble, Some(tiling))?;
             gpu.run(&moves(&ensemble, scheme), &[round(1, 3)])?;
             let mut saved = Vec::new();
@@ -188,7 +195,7 @@ fn program(device: &AdapterInfo) -> Test {
 
 fn busy(device: &AdapterInfo) -> Test {
     let ensemble = ensemble(60, 60, 4)?;
-    let mut gpu = new(&ensemble, None)?;
+    let mut gpu = new(&ensemble, compiled(device, &ensemble).first().copied())?;
     for scheme in [MALT, INTEGRATED] {
         let moves = moves(&ensemble, scheme);
         // Compiles.
@@ -219,7 +226,7 @@ fn one_triangle(device: &AdapterInfo) -> Test {
             *text = text.replace("if above_diagonal() {", "if above_diagonal() && call.zero != 0u {");
         }
     };
-    for tiling in possible(device, &ensemble) {
+    for tiling in compiled(device, &ensemble) {
         let written = |edit| -> Result<_, Failed> {
             let options = GpuOptions { tiling: Some(tiling), edit, ..GpuOptions::default() };
             let mut gpu = on_device(ensemble.clone(), options)?;
