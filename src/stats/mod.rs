@@ -14,6 +14,18 @@
 //!
 //! A quantity that is kept only as means over batches of draws is judged by the same functions with its batch means as draws: mean, R̂ and
 //! the MCSE of the mean keep their meaning, while the sd and the quantiles become those of a batch mean.
+//!
+//! ```
+//! use featherm::stats::{Chains, Summary, ess_bulk, rhat};
+//!
+//! // Four chains of 100 draws, one after the other.
+//! let draws: Vec<f64> = (0..400).map(|k| (2.4 * k as f64).sin()).collect();
+//! let chains = Chains::new(&draws, 4)?;
+//! assert!(rhat(chains) < 1.01 && ess_bulk(chains) > 100.0);
+//! let Summary { mean, mcse, .. } = Summary::new(chains, 1);
+//! assert!(mean.abs() < 4.0 * mcse);
+//! # Ok::<(), featherm::stats::ShapeError>(())
+//! ```
 
 mod drift;
 mod energy;
