@@ -16,7 +16,7 @@ use crate::model::Activation;
 use crate::sampler::{Readout, SamplerKind};
 use crate::studies::descent;
 use crate::studies::scaling::Hold;
-use crate::theory::Kind;
+use crate::theory::TheoryKind;
 
 /// The feature-learning thermometer: samples the Gibbs posterior of one-hidden-layer networks at temperature T and holds the samples
 /// against the statistical-mechanics theory of the proportional limit.
@@ -361,7 +361,7 @@ pub struct ProblemArgs {
     temperature_range: Option<String>,
     /// The theories, of nngp, saddle, single-unit and adaptive; all but adaptive, which takes seconds for each temperature, when left out.
     #[arg(long, value_enum, value_name = "NAME,NAME,…", value_delimiter = ',', help_heading = "Problem")]
-    theories: Option<Vec<Kind>>,
+    theories: Option<Vec<TheoryKind>>,
 }
 
 #[derive(Debug, Args)]

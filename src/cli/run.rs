@@ -155,7 +155,7 @@ fn sample(
 ) -> Result<Run, Stopped> {
     // Before the theory, which may take its time: a Ctrl-C there is answered too.
     let mut display = Display::new(Some(dir.claim().clone()), style);
-    let job = Job::new(experiment, prepared);
+    let job = Job::new(experiment, prepared).map_err(Stopped::Failed)?;
     let mut opened = job.open().map_err(Stopped::Failed)?;
     let origin = Origin::new(experiment, &prepared.problem, &opened.backend.device());
     let from = from.map(|checkpoint| checkpoint.into_state(&origin)).transpose().map_err(Stopped::Refused)?;

@@ -6,7 +6,7 @@ use crate::backend::{BackendChoice, Precision};
 use crate::data::{ClassGroup, DataConfig, Order, Standardize, Teacher, TeacherKind};
 use crate::model::{Activation, Network};
 use crate::sampler::{Readout, SamplerKind};
-use crate::theory::Kind;
+use crate::theory::TheoryKind;
 
 /// The `[sampler]` part of an experiment.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,8 +40,8 @@ pub struct Experiment {
     pub network: Network,
     /// The ladder, from hot to cold.
     pub temperatures: Vec<f64>,
-    /// The theories to compare with, in the order of [`Kind::ALL`].
-    pub theories: Vec<Kind>,
+    /// The theories to compare with, in the order of [`TheoryKind::ALL`].
+    pub theories: Vec<TheoryKind>,
     pub sampler: SamplerConfig,
     /// Run directory; the caller chooses when `None`.
     pub dir: Option<String>,
@@ -81,7 +81,7 @@ impl Settings {
 const LONGEST_EXCERPT: usize = 80;
 
 /// The theories that cost little beside a run; `adaptive` takes seconds for each temperature.
-const DEFAULT_THEORIES: [Kind; 3] = [Kind::Nngp, Kind::Saddle, Kind::SingleUnit];
+const DEFAULT_THEORIES: [TheoryKind; 3] = [TheoryKind::Nngp, TheoryKind::Saddle, TheoryKind::SingleUnit];
 
 /// Seconds between two checkpoints, at most so much of a run is lost with the machine.
 const CHECKPOINT_EVERY: f64 = 60.0;
@@ -185,7 +185,7 @@ impl Experiment {
         };
         let temperatures = ladder(temperature.values, temperature.range)?;
         let wanted = theory.kinds.unwrap_or_else(|| DEFAULT_THEORIES.to_vec());
-        let theories = Kind::ALL.into_iter().filter(|kind| wanted.contains(kind)).collect();
+        let theories = TheoryKind::ALL.into_iter().filter(|kind| wanted.contains(kind)).collect();
         let kind = sampler.kind.unwrap_or(SamplerKind::Malt);
         let step_size = sampler.step_size.map(|h| positive("step-size", h)).transpose()?;
         if kind == SamplerKind::Ula && step_size.is_none() {

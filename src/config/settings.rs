@@ -6,7 +6,7 @@ use crate::backend::{BackendChoice, Precision};
 use crate::data::{Order, Standardize};
 use crate::model::Activation;
 use crate::sampler::{Readout, SamplerKind};
-use crate::theory::Kind;
+use crate::theory::TheoryKind;
 
 /// One source of settings, in the shape of the TOML file. What is `None` is left to the source below.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -96,7 +96,7 @@ section! {
     /// `[theory]`.
     TheorySettings {
         /// The theories to hold the samples against, `nngp`, `saddle`, `single-unit` and `adaptive`.
-        kinds: Vec<Kind>,
+        kinds: Vec<TheoryKind>,
     }
 }
 

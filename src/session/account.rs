@@ -5,15 +5,17 @@ use std::collections::BTreeMap;
 use super::{Job, RunError};
 use crate::backend::{Accumulated, Backend};
 use crate::compare::{self, DistanceCurve, LogEvidence, Losses, Row};
+use crate::host::stop::Stop;
 use crate::model::class_pairs;
 use crate::observables;
 use crate::observables::{Observable, Recorded, SampledTemperature, TestSet};
 use crate::results::verdict::{judge, warnings};
 use crate::results::{
-    DataSummary, Document, LogEvidenceReport, SCHEMA, SamplerReport, Signatures, TemperatureReport, Timing,
+    DataSummary, Document, LogEvidenceReport, SCHEMA, SamplerReport, Signatures, TemperatureReport, Timing, UnitReport,
 };
 use crate::sampler::{Plan, RunReport, superchains};
-use crate::theory::{Kind, Prediction};
+use crate::theory::unit::Params;
+use crate::theory::{Prediction, TheoryKind, ladder};
 
 /// Temperatures of the fine grid on which the theory's maximum is sought.
 const THEORY_GRID: usize = 121;
@@ -31,7 +33,7 @@ impl Job<'_> {
         for (t, sampled) in sampled.iter().enumerate() {
             let predictions = &self.predictions[t];
             let superchains = self.judged_superchains(sampled);
-            let mut at = compare::scalar_rows(entries, sampled, predictions, &self.units[t], superchains)?;
+            let mut at = compare::scalar_rows(entries, sampled, predictions, superchains)?;
             if !self.has_direction(t) {
                 // Measured along a û of length zero they read 0, which is no measurement.
                 at.retain(|row| !entries.iter().any(|e| e.name == row.name && e.members.iter().any(|o| o.along_u())));
@@ -100,8 +102,8 @@ impl Job<'_> {
                     ),
                     observables: rows.iter().map(|row| (row.name.clone(), row.into())).collect(),
                     log_evidence: found.map(|found| LogEvidenceReport::new(found, predictions)),
-                    theory: predictions.iter().map(|p| (p.kind.name().to_string(), p.into())).collect(),
-                    units: self.units[t].iter().map(|p| (p.kind.name().to_string(), p.into())).collect(),
+                    theory: by_theory(predictions, |p| Some(p.process.as_ref()?.into())),
+                    units: by_theory(predictions, UnitReport::of),
                     signatures,
                 }
             })
@@ -154,13 +156,9 @@ impl Job<'_> {
         let problem = &self.prepared.problem;
         let temperatures = &self.experiment.temperatures;
         let all = Observable::all(problem.classes(), TestSet::of(problem));
-        let fine: Vec<Prediction> = self
-            .prepared
-            .theory
-            .ladder(Kind::Saddle, &fine_grid(temperatures))
-            .into_iter()
-            .filter_map(Result::ok)
-            .collect();
+        let (theory, kinds, grid) = (&self.prepared.theory, [TheoryKind::Saddle], fine_grid(temperatures));
+        let fine = ladder::solve(theory, &kinds, &grid, &Params::default(), &Stop::default(), |_| {});
+        let fine: Vec<Prediction> = fine.into_iter().flat_map(|fine| fine.predictions).flatten().collect();
         let mut maxima = BTreeMap::new();
         for (pair, (a, b)) in class_pairs(problem.classes()).enumerate() {
             let observable = Observable::CentroidDistanceSq(a, b);
@@ -169,17 +167,17 @@ impl Job<'_> {
             let name = format!("{}{suffix}", observable.name());
             let cells: Vec<_> =
                 rows.iter().filter_map(|rows| rows.iter().find(|row| row.name == name)?.cells.first()).collect();
-            let Some(infinite_width) = cells.first().and_then(|cell| cell.predicted(Kind::Nngp)) else { continue };
+            let Some(infinite_width) = cells.first().and_then(|cell| cell.predicted(TheoryKind::Nngp)) else { continue };
             let curve = DistanceCurve {
                 temperatures,
                 chain_means: sampled.iter().map(|s| s.chain_means(column)).collect(),
                 mcse: cells.iter().map(|cell| cell.summary.mcse).collect(),
                 infinite_width,
-                theory: fine.iter().map(|p| (p.temperature, p.centroid_distance_sq[pair])).collect(),
-                on_ladder: Kind::UNITS
+                theory: fine.iter().map(|p| (p.temperature, p.centroid_distance_sq[pair].value)).collect(),
+                on_ladder: TheoryKind::UNITS
                     .into_iter()
                     .map(|kind| {
-                        let known = self.units.iter().filter_map(|at| at.iter().find(|p| p.kind == kind));
+                        let known = self.predictions.iter().filter_map(|at| at.iter().find(|p| p.kind == kind));
                         let points = known.map(|p| (p.temperature, p.centroid_distance_sq[pair].value));
                         (kind.name().to_string(), points.collect())
                     })
@@ -191,6 +189,11 @@ impl Job<'_> {
         }
         maxima
     }
+}
+
+/// Part of the predictions by the names of their theories.
+fn by_theory<T>(predictions: &[Prediction], part: impl Fn(&Prediction) -> Option<T>) -> BTreeMap<String, T> {
+    predictions.iter().filter_map(|p| Some((p.kind.name().to_string(), part(p)?))).collect()
 }
 
 /// Log-spaced temperatures over the range of the ladder.

@@ -28,7 +28,7 @@ impl Small {
         sampler.backend = Some(BackendChoice::Cpu);
         let experiment = Experiment::resolve(settings).expect("the settings are possible");
         let prepared = prepare(&experiment).expect("the digits are built in");
-        let job = Job::new(&experiment, &prepared);
+        let job = Job::new(&experiment, &prepared).expect("nobody stops the theory");
         let opened = job.open().expect("the CPU is always there");
         let plan = job.plan(opened.backend.integrates_readout()).expect("the plan is possible");
         let problem = &prepared.problem;

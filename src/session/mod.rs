@@ -18,6 +18,7 @@ use crate::backend::{self, Accumulated, Backend, BackendError, Ensemble, Opened,
 use crate::config::{ConfigError, Experiment, SamplerConfig};
 use crate::data::{self, DataError};
 use crate::host::memory::{self, NotEnough};
+use crate::host::stop::Stop;
 use crate::model::{Problem, ProblemError};
 use crate::numerics::histogram::reach;
 use crate::observables::{self, Recorded, Recorder, TestSet};
@@ -27,8 +28,10 @@ use crate::sampler::{
     superchains,
 };
 use crate::stats::ShapeError;
-use crate::theory::unit::{self, UnitPrediction};
-use crate::theory::{self, Kind, Prediction, Theory, TheoryError, failure_messages};
+use crate::theory::unit::{self, Params};
+use crate::theory::{
+    self, Prediction, ProcessDetails, Theory, TheoryError, TheoryKind, failure_messages, ladder,
+};
 
 pub use live::{Live, live};
 
@@ -194,7 +197,7 @@ fn ensemble(experiment: &Experiment, problem: &Arc<Problem>, predictions: &[Vec<
         temperatures: experiment.temperatures.len(),
         replicas: experiment.sampler.chains,
         directions: predictions.iter().map(|at| rotated_direction(problem, at)).collect(),
-        reaches: predictions.iter().map(|at| best(at).map_or(prior, Prediction::density_reaches)).collect(),
+        reaches: predictions.iter().map(|at| best(at).map_or(prior, |(_, best)| best.density_reaches)).collect(),
         batches: BATCHES,
     }
 }
@@ -211,7 +214,6 @@ pub struct Run {
     pub directed: Vec<bool>,
     /// For every temperature the predictions of each theory.
     pub predictions: Vec<Vec<Prediction>>,
-    pub units: Vec<Vec<UnitPrediction>>,
     /// Whether the last checkpoint could be written: if not, the result is whole nevertheless.
     pub kept: Result<(), KeepError>,
 }
@@ -230,7 +232,7 @@ pub fn run(experiment: &Experiment, mut progress: impl FnMut(Progress) -> Contro
     // Before the theory, whose cost grows as P³.
     memory_need(experiment, &problem)?.1?;
     let prepared = Prepared::new(experiment, problem)?;
-    let job = Job::new(experiment, &prepared);
+    let job = Job::new(experiment, &prepared)?;
     let mut opened = job.open()?;
     job.sample(opened.backend.as_mut(), |state, _| progress(state), None)
 }
@@ -275,7 +277,6 @@ pub struct Job<'a> {
     prepared: &'a Prepared,
     /// For every temperature, the theories that have a solution there.
     predictions: Vec<Vec<Prediction>>,
-    units: Vec<Vec<UnitPrediction>>,
     failures: Vec<String>,
     ensemble: Ensemble,
     theory_s: f64,
@@ -285,35 +286,22 @@ impl<'a> Job<'a> {
     /// Solves the theories at every temperature. Where one has no solution the run goes on without it, with a warning.
     ///
     /// Infinite width and the saddle point are solved whether asked for or not: they name û and what the evidence is integrated from.
-    pub fn new(experiment: &'a Experiment, prepared: &'a Prepared) -> Self {
+    ///
+    /// # Errors
+    /// [`TheoryError::Stopped`] on request.
+    pub fn new(experiment: &'a Experiment, prepared: &'a Prepared) -> Result<Self, RunError> {
         let start = Instant::now();
         let Prepared { problem, theory } = prepared;
         let temperatures = &experiment.temperatures;
-        let mut predictions: Vec<Vec<Prediction>> = vec![Vec::new(); temperatures.len()];
-        let mut failures = Vec::new();
-        for kind in Kind::PROCESSES {
-            for (at, prediction) in predictions.iter_mut().zip(theory.ladder(kind, temperatures)) {
-                match prediction {
-                    Ok(prediction) => at.push(prediction),
-                    Err(error) => failures.push(error),
-                }
-            }
-        }
-        let mut units: Vec<Vec<UnitPrediction>> = vec![Vec::new(); temperatures.len()];
-        for kind in Kind::UNITS.into_iter().filter(|kind| experiment.theories.contains(kind)) {
-            let ladder = theory.unit_ladder(kind, temperatures, &unit::Params::default());
-            for (at, prediction) in units.iter_mut().zip(ladder) {
-                match prediction {
-                    Ok(prediction) => at.push(prediction),
-                    Err(error) => failures.push(error),
-                }
-            }
-        }
+        let asked = |kind: &TheoryKind| TheoryKind::PROCESSES.contains(kind) || experiment.theories.contains(kind);
+        let kinds: Vec<TheoryKind> = TheoryKind::ALL.into_iter().filter(asked).collect();
+        let solved = ladder::solve(theory, &kinds, temperatures, &Params::default(), &Stop::default(), |_| {});
+        let ladder::Solved { predictions, failures } = solved.map_err(TheoryError::from)?;
         let mut failures = failure_messages(&failures);
-        failures.extend(unit::doubt(experiment.network.width, units.iter().flatten()));
+        failures.extend(unit::reliability_warning(experiment.network.width, predictions.iter().flatten()));
         let ensemble = ensemble(experiment, problem, &predictions);
         let theory_s = start.elapsed().as_secs_f64();
-        Self { experiment, prepared, predictions, units, failures, ensemble, theory_s }
+        Ok(Self { experiment, prepared, predictions, failures, ensemble, theory_s })
     }
 
     /// Starts the ensemble on the device that the experiment asks for.
@@ -354,7 +342,8 @@ impl<'a> Job<'a> {
             .iter()
             .zip(&self.predictions)
             .map(|(&beta, at)| {
-                let second_moment = best(at).map_or(1.0 / self.experiment.network.lambda1, |p| p.readout_second_moment);
+                let prior = 1.0 / self.experiment.network.lambda1;
+                let second_moment = best(at).map_or(prior, |(best, _)| best.readout_second_moment.value);
                 Tuning {
                     step_size: sampler.step_size.unwrap_or(FIRST_STEP_SIZE),
                     steps: steps as u32,
@@ -449,9 +438,9 @@ impl<'a> Job<'a> {
         let signatures: Vec<Signatures> = (0..sampled.len()).map(|t| self.signatures_at(t, &accumulated)).collect();
         let rows = self.rows(&entries, &sampled, &accumulated, &signatures)?;
         let document = self.document(&plan, &report, backend, timing, rows, (&sampled, &recorded, signatures));
-        let (predictions, units) = (std::mem::take(&mut self.predictions), std::mem::take(&mut self.units));
+        let predictions = std::mem::take(&mut self.predictions);
         let directed = (0..sampled.len()).map(|t| self.has_direction(t)).collect();
-        Ok(Run { document, accumulated, recorded, snapshots, directed, predictions, units, kept })
+        Ok(Run { document, accumulated, recorded, snapshots, directed, predictions, kept })
     }
 }
 
@@ -490,15 +479,15 @@ fn resume(
     Ok((course, snapshots, seconds))
 }
 
-/// The most refined prediction.
-fn best(predictions: &[Prediction]) -> Option<&Prediction> {
-    predictions.last()
+/// The most refined prediction of a process.
+fn best(predictions: &[Prediction]) -> Option<(&Prediction, &ProcessDetails)> {
+    predictions.iter().rev().find_map(|prediction| Some((prediction, prediction.process.as_ref()?)))
 }
 
 /// û of the most refined theory in the rotated basis. It lies in the span of the inputs, so nothing is lost.
 fn rotated_direction(problem: &Problem, predictions: &[Prediction]) -> Vec<f64> {
-    let Some(prediction) = best(predictions) else { return vec![0.0; problem.rank()] };
-    problem.rotated(&prediction.direction)
+    let Some((_, best)) = best(predictions) else { return vec![0.0; problem.rank()] };
+    problem.rotated(&best.direction)
 }
 
 #[cfg(test)]
@@ -519,7 +508,7 @@ mod tests {
         sampler.backend = Some(BackendChoice::Cpu);
         let experiment = Experiment::resolve(settings).unwrap();
         let prepared = prepare(&experiment).unwrap();
-        let mut job = Job::new(&experiment, &prepared);
+        let mut job = Job::new(&experiment, &prepared).unwrap();
         job.predictions[1].clear();
         job.ensemble.directions[1].fill(0.0);
         let mut opened = job.open().unwrap();

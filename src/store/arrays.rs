@@ -11,8 +11,8 @@ use crate::numerics::estimate::Estimate;
 use crate::numerics::histogram::Density;
 use crate::results::{Document, Field, ObservableReport, TemperatureReport, UnitReport};
 use crate::session::{Prepared, Run};
-use crate::theory::Kind;
-use crate::theory::unit::UnitPrediction;
+use crate::theory::unit::UnitDetails;
+use crate::theory::{Prediction, TheoryKind};
 
 /// Writes `temperature` (n), `gram` and `gram_mcse` (n, P, P), `gram_nngp` (P, P) and `gram_saddle` (n, P, P): the sampled ⟨G⟩ with
 /// its error from independent blocks of chains, and the theories' Gram matrices on the training points; `gram_single_unit` and `gram_adaptive` (n, P, P)
@@ -39,24 +39,22 @@ pub fn write_arrays(dir: &RunDir, prepared: &Prepared, run: &Run) -> Result<(), 
         let (mean, error) = mean_and_error(blocks, points);
         gram.index_axis_mut(Axis(0), t).assign(&mean);
         mcse.index_axis_mut(Axis(0), t).assign(&error);
-        for prediction in &run.predictions[t] {
+        for prediction in run.predictions[t].iter().filter(|prediction| prediction.process.is_some()) {
             let matrix = prepared.theory.gram(prediction);
             let matrix = Array2::from_shape_fn((points, points), |(i, j)| matrix[(i, j)]);
             match prediction.kind {
-                Kind::Nngp => nngp = matrix,
-                Kind::Saddle => saddle.index_axis_mut(Axis(0), t).assign(&matrix),
-                // Theories of one unit have predictions of their own, below.
-                Kind::SingleUnit | Kind::Adaptive => {}
+                TheoryKind::Nngp => nngp = matrix,
+                _ => saddle.index_axis_mut(Axis(0), t).assign(&matrix),
             }
         }
     }
-    let units: Vec<(Kind, Array3<f64>)> = (Kind::UNITS.into_iter())
-        .filter(|kind| run.units.iter().flatten().any(|prediction| prediction.kind == *kind))
+    let units: Vec<(TheoryKind, Array3<f64>)> = (TheoryKind::UNITS.into_iter())
+        .filter(|kind| run.predictions.iter().flatten().any(|prediction| prediction.kind == *kind))
         .map(|kind| {
             let mut grams = Array3::from_elem((temperatures, points, points), f64::NAN);
-            for (mut at, predictions) in grams.outer_iter_mut().zip(&run.units) {
-                if let Some(prediction) = predictions.iter().find(|prediction| prediction.kind == kind) {
-                    at.assign(&Array2::from_shape_fn((points, points), |(i, j)| prediction.gram[(i, j)]));
+            for (mut at, predictions) in grams.outer_iter_mut().zip(&run.predictions) {
+                if let Some(unit) = of_unit(predictions, kind) {
+                    at.assign(&Array2::from_shape_fn((points, points), |(i, j)| unit.gram[(i, j)]));
                 }
             }
             (kind, grams)
@@ -70,8 +68,9 @@ pub fn write_arrays(dir: &RunDir, prepared: &Prepared, run: &Run) -> Result<(), 
             vector.row_mut(t).assign(&Array1::from(mean));
             vector_mcse.row_mut(t).assign(&Array1::from(error));
         }
-        if let Some(prediction) = run.predictions[t].iter().find(|prediction| prediction.kind == Kind::Saddle) {
-            vector_saddle.row_mut(t).assign(&ArrayView1::from(&prediction.readout_weight_correlation));
+        let saddle = run.predictions[t].iter().find(|prediction| prediction.kind == TheoryKind::Saddle);
+        if let Some(saddle) = saddle.and_then(|prediction| prediction.process.as_ref()) {
+            vector_saddle.row_mut(t).assign(&ArrayView1::from(&saddle.readout_weight_vector));
         }
     }
     let vector_units = unit_vectors(prepared, run);
@@ -132,14 +131,19 @@ fn stack(rows: Vec<Option<Vec<f64>>>) -> Option<Array2<f64>> {
     Some(stacked)
 }
 
+/// What a theory of one unit says at one temperature.
+fn of_unit(predictions: &[Prediction], kind: TheoryKind) -> Option<&UnitDetails> {
+    predictions.iter().find(|prediction| prediction.kind == kind)?.unit.as_ref()
+}
+
 /// ⟨v w⟩ of the theories of one unit in input space, and its errors as if those of the rotated directions were independent.
 fn unit_vectors(prepared: &Prepared, run: &Run) -> Vec<(String, Array2<f64>)> {
     let problem = &prepared.problem;
     let mut found = Vec::new();
-    for kind in Kind::UNITS {
+    for kind in TheoryKind::UNITS {
         let rows = |value: &dyn Fn(&[Estimate]) -> Vec<f64>| {
-            let of = |p: &UnitPrediction| value(&p.readout_weight_vector);
-            stack(run.units.iter().map(|at| at.iter().find(|p| p.kind == kind).map(of)).collect())
+            let at = |at: &Vec<Prediction>| Some(value(&of_unit(at, kind)?.readout_weight_vector));
+            stack(run.predictions.iter().map(at).collect())
         };
         let name = format!("readout_weight_vector_{}", kind.name().replace('-', "_"));
         let values = |vector: &[Estimate]| -> Vec<f64> { vector.iter().map(|x| x.value).collect() };
@@ -174,7 +178,7 @@ fn histograms(document: &Document) -> Vec<(String, Array2<f64>)> {
         found.push((name.to_string(), rows(|d| &d.value)));
         found.push((format!("{name}_error"), rows(|d| &d.error)));
         found.push((format!("{name}_grid"), rows(|d| &d.grid)));
-        for kind in Kind::UNITS {
+        for kind in TheoryKind::UNITS {
             let at = |t: &TemperatureReport| Some(predicted(t.units.get(kind.name())?)?.value.clone());
             let values = stack(temperatures.iter().map(at).collect());
             found.push((format!("{name}_{}", kind.name().replace('-', "_")), values));
@@ -194,7 +198,7 @@ fn predictor(document: &Document) -> Vec<(String, Array2<f64>)> {
         };
         found.push((name.to_string(), rows(&|o| Some(o.mean.clone()))));
         found.push((format!("{name}_mcse"), rows(&|o| Some(o.mcse.clone()))));
-        for kind in Kind::ALL {
+        for kind in TheoryKind::ALL {
             found.push((format!("{name}_{}", kind.name()), rows(&|o| o.theory.get(kind.name()).cloned())));
         }
     }

@@ -22,7 +22,7 @@ use crate::observables::{self, ChainSeries, Entry, Series};
 use crate::results::{Document, Field};
 use crate::sampler::{SamplerKind, superchains};
 use crate::session::{Prepared, Run};
-use crate::theory::Kind;
+use crate::theory::TheoryKind;
 
 const CHAIN: &str = "chain";
 const DRAW: &str = "draw";
@@ -263,8 +263,8 @@ impl<'a> Store<'a> {
                 }
             }
         }
-        let known = |kind: &Kind| variables.values().any(|v| v.values.keys().any(|(name, _)| name == kind.name()));
-        let kinds: Vec<String> = Kind::ALL.into_iter().filter(known).map(|kind| kind.name().to_string()).collect();
+        let known = |kind: &TheoryKind| variables.values().any(|v| v.values.keys().any(|(name, _)| name == kind.name()));
+        let kinds: Vec<String> = TheoryKind::ALL.into_iter().filter(known).map(|kind| kind.name().to_string()).collect();
         if kinds.is_empty() {
             return Ok(());
         }

@@ -10,13 +10,13 @@ use thiserror::Error;
 
 use crate::backend::{Backend, Ensemble, Mass, Move, Observation, Round, Scheme, open};
 use crate::config::Experiment;
+use crate::host::stop::Stop;
 use crate::model::{Network, Problem};
-use crate::numerics::estimate::Estimate;
 use crate::observables::{Entry, Observable, TestSet, entries};
 use crate::session::{Prepared, RunError, load};
 use crate::theory::kernels::Kernels;
-use crate::theory::unit::{Params, UnitPrediction};
-use crate::theory::{Kind, TheoryError, failure_messages, unit};
+use crate::theory::unit::Params;
+use crate::theory::{Prediction, TheoryError, TheoryKind, failure_messages, ladder, unit};
 use inversion::Watch;
 pub use inversion::{Inversion, MeanPeak, Peak};
 
@@ -94,15 +94,17 @@ pub struct Equilibrium {
 }
 
 impl Equilibrium {
-    fn new(kind: Kind, temperature: f64, loss: Estimate, distances: &[Estimate]) -> Self {
-        Self {
-            theory: kind.name(),
-            temperature,
+    /// `None` where the theory says nothing of ⟨L⟩.
+    fn of(p: &Prediction) -> Option<Self> {
+        let loss = p.train_loss?;
+        Some(Self {
+            theory: p.kind.name(),
+            temperature: p.temperature,
             train_loss: loss.value,
-            centroid_distance_sq: distances.iter().map(|d| d.value).collect(),
+            centroid_distance_sq: p.centroid_distance_sq.iter().map(|d| d.value).collect(),
             train_loss_error: loss.error,
-            centroid_distance_sq_error: distances.iter().map(|d| d.error).collect(),
-        }
+            centroid_distance_sq_error: p.centroid_distance_sq.iter().map(|d| d.error).collect(),
+        })
     }
 }
 
@@ -158,8 +160,8 @@ pub fn descend(
         open(sampler.backend, sampler.adapter.as_deref(), sampler.precision, &ensemble).map_err(RunError::from)?;
     let stable = largest_stable_rate(prepared.theory.kernels(), problem, &experiment.network);
     let learning_rate = plan.learning_rate.unwrap_or(CAUTION * stable);
-    let (equilibrium, warnings) = equilibrium(&prepared, experiment);
-    let unplaced = experiment.theories.contains(&Kind::SingleUnit);
+    let (equilibrium, warnings) = equilibrium(&prepared, experiment).map_err(RunError::from)?;
+    let unplaced = experiment.theories.contains(&TheoryKind::SingleUnit);
     let mut found = Descent {
         learning_rate,
         starts: ensemble.replicas,
@@ -226,38 +228,15 @@ const UNPLACED: &str =
     "single-unit says nothing of the training loss, so it has no place beside descent; `featherm theory` has its D²(T)";
 
 /// D²(T) against ⟨L⟩(T) by the theories asked for, and where they have no solution or are not to be relied on; of `single-unit` nothing, as it has no ⟨L⟩.
-fn equilibrium(prepared: &Prepared, experiment: &Experiment) -> (Vec<Equilibrium>, Vec<String>) {
-    let (theory, temperatures) = (&prepared.theory, &experiment.temperatures);
-    let (mut points, mut failures, mut doubt) = (Vec::new(), Vec::new(), None);
-    for &kind in &experiment.theories {
-        let ladder: Vec<Result<Option<Equilibrium>, TheoryError>> = match kind {
-            Kind::Nngp | Kind::Saddle => (theory.ladder(kind, temperatures).into_iter())
-                .map(|at| {
-                    let at = at?;
-                    let distances: Vec<_> = at.centroid_distance_sq.iter().map(|&d| Estimate::exact(d)).collect();
-                    Ok(Some(Equilibrium::new(kind, at.temperature, Estimate::exact(at.train_loss), &distances)))
-                })
-                .collect(),
-            Kind::SingleUnit => continue,
-            Kind::Adaptive => {
-                let ladder = theory.unit_ladder(kind, temperatures, &Params::default());
-                doubt = unit::doubt(experiment.network.width, ladder.iter().flatten());
-                let placed = |at: Result<UnitPrediction, TheoryError>| {
-                    let at = at?;
-                    let placed = |loss| Equilibrium::new(kind, at.temperature, loss, &at.centroid_distance_sq);
-                    Ok(at.train_loss.map(placed))
-                };
-                ladder.into_iter().map(placed).collect()
-            }
-        };
-        for at in ladder {
-            match at {
-                Ok(at) => points.extend(at),
-                Err(error) => failures.push(error),
-            }
-        }
-    }
-    (points, failure_messages(&failures).into_iter().chain(doubt).collect())
+fn equilibrium(prepared: &Prepared, experiment: &Experiment) -> Result<(Vec<Equilibrium>, Vec<String>), TheoryError> {
+    let placed = |kind: &TheoryKind| *kind != TheoryKind::SingleUnit;
+    let kinds: Vec<TheoryKind> = experiment.theories.iter().copied().filter(placed).collect();
+    let (params, temperatures) = (Params::default(), &experiment.temperatures);
+    let solved = ladder::solve(&prepared.theory, &kinds, temperatures, &params, &Stop::default(), |_| {})?;
+    let of_kind = |kind: TheoryKind| solved.predictions.iter().flatten().filter(move |p| p.kind == kind);
+    let points = kinds.iter().flat_map(|&kind| of_kind(kind)).filter_map(Equilibrium::of).collect();
+    let warning = unit::reliability_warning(experiment.network.width, solved.predictions.iter().flatten());
+    Ok((points, failure_messages(&solved.failures).into_iter().chain(warning).collect()))
 }
 
 /// Plays the steps between records and measures at each.

@@ -11,7 +11,7 @@ use crate::results::verdict::unconverged;
 use crate::results::{Document, Field, ObservableReport};
 use crate::sampler::Progress;
 use crate::session::{RunError, load, whole};
-use crate::theory::Kind;
+use crate::theory::TheoryKind;
 
 pub use fit::{Line, Verdict, fit};
 
@@ -256,8 +256,8 @@ fn deviation(at: &Deviating, theory: &str) -> Option<[f64; 2]> {
 
 /// (sampled − nngp)/(theory − nngp) − 1 and its error; where nngp is zero that is the deviation itself, and left out.
 fn displacement(at: &Deviating, theory: &str) -> Option<[f64; 2]> {
-    let base = at.number(at.observable.theory.get(Kind::Nngp.name())?).filter(|&x| x != 0.0)?;
-    at.beyond(base, theory).filter(|_| theory != Kind::Nngp.name())
+    let base = at.number(at.observable.theory.get(TheoryKind::Nngp.name())?).filter(|&x| x != 0.0)?;
+    at.beyond(base, theory).filter(|_| theory != TheoryKind::Nngp.name())
 }
 
 #[cfg(test)]
@@ -312,7 +312,7 @@ mod tests {
         (experiment.temperatures, experiment.sampler.chains) = (vec![1.0], 4);
         (experiment.sampler.warmup, experiment.sampler.draws) = (20, 20);
         experiment.sampler.backend = crate::backend::BackendChoice::Cpu;
-        experiment.theories = vec![Kind::Nngp, Kind::Saddle];
+        experiment.theories = vec![TheoryKind::Nngp, TheoryKind::Saddle];
         let document = whole(&experiment, |_| ControlFlow::Continue(())).unwrap();
         let documents = std::array::from_fn(|_| document.clone());
         let row = |scaling: &Scaling| {

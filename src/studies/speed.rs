@@ -76,7 +76,7 @@ pub fn steps_of(experiment: &Experiment, rounds: usize) -> Result<(Device, Vec<S
     let rounds = rounds.max(1);
     memory::reset_peak();
     let prepared = prepare(experiment)?;
-    let job = Job::new(experiment, &prepared);
+    let job = Job::new(experiment, &prepared)?;
     let mut backend = job.open()?.backend;
     let mut speeds = vec![steps(experiment, &job, backend.as_mut(), Readout::Sampled, rounds)?];
     if backend.integrates_readout() {
