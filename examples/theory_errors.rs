@@ -22,7 +22,7 @@ use featherm::numerics::estimate::Estimate;
 use featherm::results::{Document, Field};
 use featherm::sampler::SamplerKind;
 use featherm::studies::{prepare, run};
-use featherm::theory::Kind;
+use featherm::theory::TheoryKind;
 use featherm::theory::unit::{Params, UnitPrediction};
 
 const DATA: [(&str, &str); 3] = [("fashion-mnist", "2,4"), ("fashion-mnist", "0,6"), ("digits", "3,8")];
@@ -57,7 +57,7 @@ fn setup(
         },
         network: NetworkSettings { width: Some(width), activation: Some(activation), ..NetworkSettings::default() },
         temperature: TemperatureSettings { values: Some(TEMPERATURES.to_vec()), range: None },
-        theory: TheorySettings { kinds: Some(Kind::ALL.to_vec()) },
+        theory: TheorySettings { kinds: Some(TheoryKind::ALL.to_vec()) },
         sampler: SamplerSettings {
             kind: Some(SamplerKind::Hmc),
             chains: Some(24),
@@ -101,7 +101,7 @@ fn print(document: &Document, name: &str) {
             let Some(found) = report.observables.get(observable) else { continue };
             let number = |field: Option<&Field>| field.and_then(Field::scalar).unwrap_or(f64::NAN);
             let (mean, mcse) = (number(Some(&found.mean)), number(Some(&found.mcse)));
-            for kind in Kind::ALL {
+            for kind in TheoryKind::ALL {
                 let predicted = number(found.theory.get(kind.name()));
                 let error = found.theory_error.get(kind.name()).map_or(0.0, |field| number(Some(field)));
                 let t = report.temperature;
@@ -156,7 +156,7 @@ fn solve(name: &str) -> Result<Vec<UnitPrediction>, Box<dyn Error>> {
     let (Some(data), Some(activation)) = (data, activation) else { return Err(format!("no problem {name}").into()) };
     let load = if points < width { LOADS[0] } else { LOADS[1] };
     let prepared = prepare(&setup(data, activation, width, load)?)?;
-    let found = prepared.theory.unit_ladder(Kind::Adaptive, &TEMPERATURES, &Params::default());
+    let found = prepared.theory.unit_ladder(TheoryKind::Adaptive, &TEMPERATURES, &Params::default());
     Ok(found.into_iter().filter_map(|p| p.inspect_err(|error| eprintln!("{name}: {error}")).ok()).collect())
 }
 
@@ -216,7 +216,7 @@ fn median(values: &mut [f64]) -> Option<f64> {
 /// Median |deviation| in per cent by theory for every observable, load and temperature, then how often each theory is good enough, and the closest.
 fn table(path: &str) -> Result<(), Box<dyn Error>> {
     let cases = read(path)?;
-    let names = Kind::ALL.map(Kind::name);
+    let names = TheoryKind::ALL.map(TheoryKind::name);
     println!(
         "Median over data, activations and widths of |predicted/sampled − 1| in per cent, of the predictions that there are (in brackets"
     );

@@ -12,7 +12,7 @@
 //! | module | room for | knows nothing of |
 //! |---|---|---|
 //! | [`remedy`] | settings by name, and what to change in them, as data | their types and values |
-//! | [`host`] | this machine: its memory | what it is for |
+//! | [`host`] | this machine: its memory; requests to stop | what it is for |
 //! | [`numerics`] | wide loops, linear algebra, counter-based noise, histograms, numbers with errors | networks |
 //! | [`stats`] | ESS, R̂, nested R̂, MCSE, E-BFMI, drift | networks |
 //! | [`model`] | activations with their Gaussian averages; `Problem`, the rotated, rank-reduced data; classes | where data come from |

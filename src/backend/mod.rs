@@ -28,6 +28,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::host::stop::Stop;
 use crate::model::{Network, Problem};
 
 pub use self::choice::{BackendChoice, DeviceRequest, Precision};
@@ -326,6 +327,19 @@ pub struct Device {
 #[error("{0}")]
 pub struct BackendError(pub String);
 
+impl BackendError {
+    const STOPPED: &str = "stopped on request";
+
+    /// That a request to stop was heeded.
+    pub(crate) fn stopped() -> Self {
+        Self(Self::STOPPED.into())
+    }
+
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.0 == Self::STOPPED
+    }
+}
+
 /// What a stage takes of one step of the whole ensemble.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct StageTime {
@@ -337,8 +351,13 @@ pub struct StageTime {
 ///
 /// Lists over chains are ordered by temperature, then replica. A backend runs the rounds it is handed without coming back to the
 /// host in between, so that a device is never left waiting for one.
-pub trait Backend {
+pub trait Backend: Send {
     fn device(&self) -> Device;
+
+    /// Takes a request to stop, in place of an earlier one. Once it is made, [`Backend::run`] gives
+    /// up within a few steps of a chain and says so by an error; the state is then of no use until
+    /// it is [restored](Backend::restore). Ignored where a backend cannot be stopped.
+    fn heed(&mut self, _stop: Stop) {}
 
     /// Whether [`Scheme::Marginal`] can be played: on the CPU always, on a GPU up to a size (`gpu::layout`).
     fn integrates_readout(&self) -> bool;

@@ -33,7 +33,7 @@ fn speed(arguments: &SpeedArgs) -> Result<(), Failure> {
         let (used, mut speeds) = steps_of(&setup, arguments.rounds.into())?;
         if !arguments.steps_only {
             let mut display = Display::bar();
-            let run = add_run(&mut speeds, &setup, |state| display.update(state));
+            let run = add_run(&mut speeds, &setup, |event| display.update(event));
             display.finish();
             run?;
         }
@@ -107,7 +107,7 @@ fn speed_rows(name: &str, speeds: &[StepSpeed]) -> String {
 fn bias(arguments: &BiasArgs) -> Result<(), Failure> {
     let setup = arguments.experiment.setup()?;
     let mut display = Display::bar();
-    let rows = measure(&setup, |state| display.update(state));
+    let rows = measure(&setup, |event| display.update(event));
     display.finish();
     let rows = rows?;
     if arguments.json {

@@ -11,7 +11,6 @@ use crate::config::{Case, Settings, Setup};
 use crate::report::findings;
 use crate::report::page::{Named, overlay};
 use crate::results::Document;
-use crate::session::Prepared;
 use crate::store::{PAGE, RunDir, read_report, write_page};
 
 /// Runs every case of `settings`, one after the other. Bad input in any of them is found before anything is written.
@@ -75,10 +74,10 @@ fn run_case(dir: &RunDir, case: Case, progress: Style) -> Result<(), Failure> {
         return resume_run(&begun, own, Some(&planned.to_string()), progress);
     }
     let setup = Setup::resolve(case.settings)?;
-    let prepared = Prepared::new(setup.experiment(), load_and_check(&setup, false)?)?;
+    let problem = load_and_check(&setup, false)?;
     let begun = RunDir::create(&path)?;
     record_settings(&begun, setup.settings())?;
-    execute(&setup, &prepared, &begun, None, progress)
+    execute(&setup, problem, &begun, None, progress)
 }
 
 /// What to say when a case did not end well: the others are safe, and there is one command to go on with them all.

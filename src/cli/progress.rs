@@ -1,7 +1,7 @@
 //! Where a run stands, as a bar on a terminal or as lines of JSON; it also carries the wish to stop.
 
 use std::ops::ControlFlow;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -9,17 +9,11 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::interrupt;
-use crate::observables::Recorder;
 use crate::results::short;
-use crate::sampler::{Phase, Progress};
-use crate::session::{Live, live};
+use crate::session::{Event, Live, Phase};
 use crate::store::Claim;
 
 const SCHEMA: &str = "featherm.progress/1";
-
-/// Time between two looks at the draws, at least; and the part of the time that they may take.
-const EVERY: Duration = Duration::from_secs(1);
-const COST: u32 = 100;
 
 /// Temperatures on the line below the bar: those with the largest R̂.
 const SHOWN: usize = 6;
@@ -55,10 +49,21 @@ pub struct Display {
 struct Stretch {
     label: &'static str,
     begun: Instant,
-    /// Where it began in this process.
-    first: Progress,
-    /// When the draws were last looked at, and how long that took.
-    looked: Option<(Instant, Duration)>,
+    first: Start,
+}
+
+/// Where a phase began in this process.
+#[derive(Debug, Clone, Copy)]
+struct Start {
+    done: usize,
+    total: usize,
+    gradients: u64,
+}
+
+impl Start {
+    fn of(event: &Event) -> Self {
+        Self { done: event.done, total: event.total, gradients: event.gradients }
+    }
 }
 
 /// A line of `--progress json`.
@@ -94,34 +99,28 @@ impl Display {
         Self { style, bar, stretch: None }
     }
 
-    pub fn update(&mut self, state: Progress) -> ControlFlow<()> {
-        self.show(label(state.phase), "trajectories", state.done, state.total)
-    }
-
-    /// As [`Display::update`], with the speed of the chains and, now and then, what the draws say of themselves. Reading them changes no result.
-    pub fn watch(&mut self, state: Progress, recorder: &Recorder, temperatures: &[f64]) -> ControlFlow<()> {
-        let label = label(state.phase);
+    /// Shows where a run stands, with the speed of its chains and what their draws say so far.
+    pub fn update(&mut self, event: &Event) -> ControlFlow<()> {
+        let label = event.phase.name();
         if self.stretch.as_ref().is_none_or(|stretch| stretch.label != label) {
-            let below = if state.phase == Phase::Sampling { "\n{wide_msg}" } else { "" };
-            let template = format!("{label} [{{bar:40}}] {{pos}}/{{len}} trajectories, {{prefix}}{{eta}} left{below}");
-            self.begin(label, state, &template);
+            let units = if event.phase == Phase::Theory { "solutions" } else { "trajectories" };
+            let below = if event.phase == Phase::Sampling { "\n{wide_msg}" } else { "" };
+            let template = format!("{label:8} [{{bar:40}}] {{pos}}/{{len}} {units}, {{prefix}}{{eta}} left{below}");
+            self.begin(label, Start::of(event), &template);
             self.bar.set_message("");
+            self.bar.set_prefix("");
         }
         let Self { style, bar, stretch: Some(stretch), .. } = self else { return self.go_on() };
-        bar.set_position(state.done as u64);
-        let now = Instant::now();
-        let due = stretch.looked.is_none_or(|(at, cost)| now - at >= EVERY.max(cost * COST));
-        if (due || state.done == state.total) && (*style == Style::Json || !bar.is_hidden()) {
-            let found = live(recorder, temperatures);
-            stretch.looked = Some((Instant::now(), now.elapsed()));
-            let line = stretch.line(state, now, &found);
+        bar.set_position(event.done as u64);
+        if let Some(live) = &event.live {
+            let line = stretch.line(event, Instant::now(), live);
             match style {
                 Style::Json => eprintln!("{}", serde_json::to_value(&line).unwrap_or(Value::Null)),
                 Style::Bar => {
                     bar.set_prefix(
                         line.chain_steps_per_s.map_or_else(String::new, |r| format!("{r:.2e} chain-steps/s, ")),
                     );
-                    bar.set_message(summary(&found));
+                    bar.set_message(summary(live));
                 }
             }
         }
@@ -131,7 +130,7 @@ impl Display {
     /// `done` of `total` `units` of what `label` names.
     pub fn show(&mut self, label: &'static str, units: &str, done: usize, total: usize) -> ControlFlow<()> {
         if self.stretch.as_ref().is_none_or(|stretch| stretch.label != label) {
-            let first = Progress { phase: Phase::WarmUp, done, total, gradients: 0 };
+            let first = Start { done, total, gradients: 0 };
             self.begin(label, first, &format!("{{msg}} [{{bar:40}}] {{pos}}/{{len}} {units}, {{eta}} left"));
             self.bar.set_message(label);
         }
@@ -139,8 +138,8 @@ impl Display {
         self.go_on()
     }
 
-    fn begin(&mut self, label: &'static str, first: Progress, template: &str) {
-        self.stretch = Some(Stretch { label, begun: Instant::now(), first, looked: None });
+    fn begin(&mut self, label: &'static str, first: Start, template: &str) {
+        self.stretch = Some(Stretch { label, begun: Instant::now(), first });
         self.bar.reset();
         self.bar.set_length(first.total as u64);
         // A malformed template would only cost the bar its looks.
@@ -158,20 +157,13 @@ impl Display {
     }
 }
 
-fn label(phase: Phase) -> &'static str {
-    match phase {
-        Phase::WarmUp => "warm-up ",
-        Phase::Sampling => "sampling",
-    }
-}
-
 impl Stretch {
-    fn line<'a>(&self, state: Progress, now: Instant, found: &'a [Live]) -> Line<'a> {
+    fn line<'a>(&self, state: &Event, now: Instant, found: &'a [Live]) -> Line<'a> {
         let elapsed_s = (now - self.begun).as_secs_f64();
         let done = state.done - self.first.done;
         Line {
             schema: SCHEMA,
-            phase: self.label.trim_end(),
+            phase: self.label,
             done: state.done,
             total: state.total,
             elapsed_s,
@@ -198,6 +190,8 @@ fn summary(found: &[Live]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn at(temperature: f64, nested_rhat: f64, ess: f64) -> Live {
@@ -220,11 +214,14 @@ mod tests {
     #[test]
     fn speed_and_time_left_are_those_of_this_process() {
         let now = Instant::now();
-        let first = Progress { phase: Phase::Sampling, done: 10, total: 50, gradients: 1000 };
-        let stretch = Stretch { label: "sampling", begun: now - Duration::from_secs(2), first, looked: None };
-        let line = stretch.line(Progress { done: 20, gradients: 5000, ..first }, now, &[]);
+        let first = Start { done: 10, total: 50, gradients: 1000 };
+        let stretch = Stretch { label: "sampling", begun: now - Duration::from_secs(2), first };
+        let mut event = Event::default();
+        (event.done, event.total, event.gradients) = (20, 50, 5000);
+        let line = stretch.line(&event, now, &[]);
         assert_eq!((line.eta_s, line.chain_steps_per_s), (Some(6.0), Some(2000.0)));
-        let line = stretch.line(first, now, &[]);
+        (event.done, event.gradients) = (10, 1000);
+        let line = stretch.line(&event, now, &[]);
         assert_eq!((line.eta_s, line.chain_steps_per_s), (None, None));
     }
 }

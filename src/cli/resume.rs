@@ -5,7 +5,6 @@ use super::progress::Style;
 use super::run::{execute, load_and_check, record};
 use super::{Failure, cases, print};
 use crate::config::{Settings, Setup};
-use crate::session::Prepared;
 use crate::store::{Checkpoint, RunDir};
 
 pub fn resume(arguments: &ResumeArgs) -> Result<(), Failure> {
@@ -31,14 +30,14 @@ pub fn resume_run(dir: &RunDir, settings: Settings, wish: Option<&str>, progress
         return Ok(());
     }
     let checkpoint = Checkpoint::read(dir, &setup)?;
-    let prepared = Prepared::new(setup.experiment(), load_and_check(&setup, false)?)?;
+    let problem = load_and_check(&setup, false)?;
     if draws != planned {
         dir.write_config(&record(setup.settings())?)?;
     }
     if checkpoint.is_none() {
         progress.say(&format!("{name} has no checkpoint: the run starts again from its config.toml"));
     }
-    execute(&setup, &prepared, dir, checkpoint, progress)
+    execute(&setup, problem, dir, checkpoint, progress)
 }
 
 /// The number of draws that `wish` asks for, where `planned` were asked for before.

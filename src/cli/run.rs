@@ -9,10 +9,9 @@ use super::report::publish;
 use super::{Failure, cases, print};
 use crate::config::{Settings, Setup};
 use crate::model::Problem;
-use crate::observables::Recorder;
 use crate::report::{plots, table};
 use crate::sampler::SamplerError;
-use crate::session::{Checkpoints, Job, Prepared, Run, RunError, memory_need};
+use crate::session::{Checkpoints, Run, RunError, Session, memory_need};
 use crate::store::{
     Checkpoint, Origin, PAGE, RunDir, StoreError, read_report, write_arrays, write_table, write_weights,
 };
@@ -32,16 +31,16 @@ pub fn run(arguments: &RunArgs) -> Result<(), Failure> {
     if arguments.dry_run {
         return Ok(());
     }
-    let prepared = Prepared::new(setup.experiment(), problem)?;
     let dir = create(setup.dir(), &name)?;
     let setup = setup.with(|settings| settings.output.dir = Some(dir.path().display().to_string()))?;
     record_settings(&dir, setup.settings())?;
-    execute(&setup, &prepared, &dir, None, arguments.progress)
+    execute(&setup, problem, &dir, None, arguments.progress)
 }
 
 /// Loads the data of an experiment and makes sure that its run fits into memory; `show` prints the settings and the need.
 pub fn load_and_check(setup: &Setup, show: bool) -> Result<Arc<Problem>, Failure> {
     let problem = load(setup)?;
+    Session::new(setup.experiment(), Arc::clone(&problem))?;
     let (need, fits) = memory_need(setup.experiment(), &problem, setup.device())?;
     if show {
         print(&format!("{}\n{need}", record(setup.settings())?));
@@ -69,13 +68,13 @@ pub fn record_settings(dir: &RunDir, settings: &Settings) -> Result<(), Failure>
 /// Samples an experiment, from its beginning or from a checkpoint, and writes its results.
 pub fn execute(
     setup: &Setup,
-    prepared: &Prepared,
+    problem: Arc<Problem>,
     dir: &RunDir,
     from: Option<Checkpoint>,
     style: Style,
 ) -> Result<(), Failure> {
-    let run = sample(setup, prepared, dir, from, style).map_err(|stopped| abandon(dir, stopped))?;
-    let written = write_results(dir, prepared, &run);
+    let run = sample(setup, problem, dir, from, style).map_err(|stopped| abandon(dir, stopped))?;
+    let written = write_results(dir, &run);
     print(&table(&run.document));
     print(&plots(&run.document));
     let failed = |error: &dyn std::fmt::Display| Failure::Failed(error.to_string());
@@ -91,12 +90,12 @@ pub fn execute(
 }
 
 /// Writes what a run measured; the report, which marks the end, comes last.
-fn write_results(dir: &RunDir, prepared: &Prepared, run: &Run) -> Result<(), StoreError> {
-    write_arrays(dir, prepared, run)?;
+fn write_results(dir: &RunDir, run: &Run) -> Result<(), StoreError> {
+    write_arrays(dir, run)?;
     #[cfg(feature = "zarr")]
-    crate::store::write_draws(dir, prepared, run)?;
+    crate::store::write_draws(dir, run)?;
     write_table(dir, &run.document)?;
-    write_weights(dir, prepared, run)?;
+    write_weights(dir, run)?;
     dir.write_report(&run.document)
 }
 
@@ -149,16 +148,17 @@ fn written_page(dir: &Path, style: Style) -> &'static str {
 
 fn sample(
     setup: &Setup,
-    prepared: &Prepared,
+    problem: Arc<Problem>,
     dir: &RunDir,
     from: Option<Checkpoint>,
     style: Style,
 ) -> Result<Run, Stopped> {
-    // Before the theory, which may take its time: a Ctrl-C there is answered too.
     let mut display = Display::new(Some(dir.claim().clone()), style);
-    let job = Job::new(setup.experiment(), prepared);
+    let solved = Session::new(setup.experiment(), Arc::clone(&problem));
+    let solved = solved.and_then(|session| session.solve(|event| display.update(event)));
+    let job = solved.map_err(Stopped::Failed)?;
     let mut opened = job.open(setup.device()).map_err(Stopped::Failed)?;
-    let origin = Origin::new(setup, &prepared.problem, &opened.backend.device());
+    let origin = Origin::new(setup, &problem, &opened.backend.device());
     let from = from.map(|checkpoint| checkpoint.into_state(&origin)).transpose().map_err(Stopped::Refused)?;
     if let Some(note) = &opened.note {
         style.say(note);
@@ -166,8 +166,7 @@ fn sample(
     let every = setup.checkpoint_every();
     let mut keep = |state: &[u8]| Ok(Checkpoint::write(dir, &origin, state)?);
     let checkpoints = Checkpoints { from, every, keep: &mut keep };
-    let watch = |state, recorder: &Recorder| display.watch(state, recorder, setup.experiment().temperatures());
-    let result = job.sample(opened.backend.as_mut(), watch, Some(checkpoints));
+    let result = job.sample(opened.backend.as_mut(), |event| display.update(event), Some(checkpoints));
     display.finish();
     result.map_err(|error| match error {
         RunError::Saved(reason) => Stopped::Refused(Checkpoint::refusal(dir, &reason)),

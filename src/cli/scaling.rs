@@ -12,7 +12,7 @@ use crate::studies::scaling::{Scaling, ScalingRow, Verdict, measure};
 pub fn scaling(arguments: &ScalingArgs) -> Result<(), Failure> {
     let setup = arguments.experiment.setup()?;
     let mut display = Display::bar();
-    let found = measure(&setup, arguments.hold, &arguments.widths, |state| display.update(state));
+    let found = measure(&setup, arguments.hold, &arguments.widths, |event| display.update(event));
     display.finish();
     let found = found?;
     if arguments.json {

@@ -10,7 +10,7 @@ use crate::backend::UnitTally;
 use crate::model::Problem;
 use crate::numerics::estimate::Estimate;
 use crate::stats::jackknife;
-use crate::theory::Kind;
+use crate::theory::TheoryKind;
 
 /// ⟨v w⟩ of one temperature.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -42,7 +42,7 @@ pub struct VectorAgreement {
 pub fn readout_weight_vector(
     tallies: &[UnitTally],
     direction: &[f64],
-    predicted: &[(Kind, Vec<Estimate>)],
+    predicted: &[(TheoryKind, Vec<Estimate>)],
 ) -> Option<ReadoutWeightVector> {
     let chains = chain_vectors(tallies);
     let n = chains.len();
@@ -187,10 +187,10 @@ mod tests {
             let turned: Vec<f64> = mean.iter().rev().copied().collect();
             let longer: Vec<Estimate> = mean.iter().map(|m| Estimate::exact(1.2 * m)).collect();
             let predicted = [
-                (Kind::Nngp, vec![Estimate::exact(0.0); 100]),
-                (Kind::Saddle, longer),
-                (Kind::SingleUnit, noisy(&turned, seed, &mut z)),
-                (Kind::Adaptive, noisy(&mean, seed, &mut z)),
+                (TheoryKind::Nngp, vec![Estimate::exact(0.0); 100]),
+                (TheoryKind::Saddle, longer),
+                (TheoryKind::SingleUnit, noisy(&turned, seed, &mut z)),
+                (TheoryKind::Adaptive, noisy(&mean, seed, &mut z)),
             ];
             let found = readout_weight_vector(&tallies(&mean, 0.2, seed), &[0.0; 100], &predicted).unwrap();
             assert!(found.theory["nngp"] == 0.0 && !found.agreement.contains_key("nngp"));

@@ -28,8 +28,10 @@
 //! samples are further from the theory than the theories are from each other, and added without regard to sign. A ladder whose hottest temperature is
 //! too cold for the first interval to be resolved shows it there.
 
+use crate::host::stop::Stop;
 use crate::stats::{Chains, mcse_mean};
-use crate::theory::{Kind, Theory};
+use crate::theory::unit::Params;
+use crate::theory::{Theory, TheoryKind, ladder};
 
 /// Draws of L at one temperature: row-major, one row per chain.
 #[derive(Debug, Clone)]
@@ -47,7 +49,7 @@ pub struct LogEvidence {
     /// Estimate of what the rule of integration contributes.
     pub quadrature_error: f64,
     /// The theory that was taken out.
-    pub baseline: Kind,
+    pub baseline: TheoryKind,
 }
 
 impl LogEvidence {
@@ -63,7 +65,7 @@ impl LogEvidence {
 pub fn log_evidence(theory: &Theory, temperatures: &[f64], losses: &[Losses]) -> Option<Vec<LogEvidence>> {
     let betas: Vec<f64> = temperatures.iter().map(|t| 1.0 / t).collect();
     // Two theories are enough for an error; the more refined one is nearer to the samples.
-    let mut found = Kind::PROCESSES.into_iter().rev().filter_map(|kind| Baseline::new(theory, kind, &betas));
+    let mut found = TheoryKind::PROCESSES.into_iter().rev().filter_map(|kind| Baseline::new(theory, kind, &betas));
     let baseline = found.next()?;
     let other = found.next();
 
@@ -159,7 +161,7 @@ impl Interval {
 
 /// ⟨L⟩, its slope −Var L and ln Z of one theory along the ladder.
 struct Baseline {
-    kind: Kind,
+    kind: TheoryKind,
     /// At β = 0 and at every temperature.
     nodes: Vec<Node>,
     /// At every temperature.
@@ -170,7 +172,7 @@ impl Baseline {
     /// `None` where the theory has no solution at some temperature.
     ///
     /// Slopes are differences of ⟨L⟩, whose relative error here is below 1e-6 and is far below that of any sample.
-    fn new(theory: &Theory, kind: Kind, betas: &[f64]) -> Option<Self> {
+    fn new(theory: &Theory, kind: TheoryKind, betas: &[f64]) -> Option<Self> {
         const STEP: f64 = 1e-3;
         let points = theory.points() as f64;
         let prior = theory.prior_loss();
@@ -182,13 +184,15 @@ impl Baseline {
             .collect();
         let mut order: Vec<usize> = (0..wanted.len()).collect();
         order.sort_by(|&a, &b| wanted[a].total_cmp(&wanted[b]));
-        let ladder: Vec<f64> = order.iter().map(|&k| 1.0 / wanted[k]).collect();
+        let temperatures: Vec<f64> = order.iter().map(|&k| 1.0 / wanted[k]).collect();
         let mut loss = vec![0.0; wanted.len()];
         let mut evidence = vec![0.0; wanted.len()];
-        for (&k, prediction) in order.iter().zip(theory.ladder(kind, &ladder)) {
-            let prediction = prediction.ok()?;
-            loss[k] = points * prediction.train_loss;
-            evidence[k] = prediction.log_evidence;
+        let solved =
+            ladder::solve(theory, &[kind], &temperatures, &Params::default(), &Stop::default(), |_| {}).ok()?;
+        for (&k, at) in order.iter().zip(&solved.predictions) {
+            let prediction = at.first()?;
+            loss[k] = points * prediction.train_loss?.value;
+            evidence[k] = prediction.process.as_ref()?.log_evidence;
         }
         let at_zero = Node { value: prior.mean, slope: (4.0 * loss[0] - loss[1] - 3.0 * prior.mean) / (2.0 * small) };
         let at = |(k, beta): (usize, &f64)| {
@@ -315,7 +319,7 @@ mod tests {
         for activation in [Activation::Erf, Activation::Relu] {
             let theory = Theory::new(&problem, &network(activation)).unwrap();
             let onset = theory.prior_loss().mean / theory.prior_loss().variance;
-            for kind in Kind::PROCESSES {
+            for kind in TheoryKind::PROCESSES {
                 let betas: Vec<f64> = (0..60).map(|k| 1e-3 * 1.2f64.powi(k)).collect();
                 let b = Baseline::new(&theory, kind, &betas).unwrap();
                 let worst = |rule: &dyn Fn(&Interval, [Node; 2]) -> f64| {

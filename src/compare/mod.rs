@@ -15,8 +15,7 @@ use crate::backend::PredictiveBatch;
 use crate::numerics::estimate::Estimate;
 use crate::observables::{Entry, SampledTemperature};
 use crate::stats::{Chains, ShapeError, Summary, nested_rhat};
-use crate::theory::unit::UnitPrediction;
-use crate::theory::{Kind, Prediction};
+use crate::theory::{Prediction, TheoryKind};
 
 pub use correlation::{ReadoutWeightVector, VectorAgreement, in_input_space, readout_weight_vector};
 pub use densities::{
@@ -43,34 +42,34 @@ fn summarise(values: &[f64], chains: usize, superchains: usize) -> Result<Summar
 #[derive(Debug, Clone)]
 pub struct Cell {
     pub summary: Summary,
-    pub theory: Vec<(Kind, Estimate)>,
+    pub theory: Vec<(TheoryKind, Estimate)>,
 }
 
 impl Cell {
     /// (sample − theory)/√(MCSE² + the theory's own error²); `None` where the theory is silent or the MCSE unknown.
-    pub fn z(&self, kind: Kind) -> Option<f64> {
+    pub fn z(&self, kind: TheoryKind) -> Option<f64> {
         let predicted = self.estimate(kind)?;
         let difference = self.summary.mean - predicted.value;
         (self.summary.mcse > 0.0).then(|| difference / self.summary.mcse.hypot(predicted.error))
     }
 
     /// sample/theory − 1; `None` where the theory is silent or zero.
-    pub fn relative_deviation(&self, kind: Kind) -> Option<f64> {
+    pub fn relative_deviation(&self, kind: TheoryKind) -> Option<f64> {
         let predicted = self.predicted(kind)?;
         (predicted != 0.0).then(|| self.summary.mean / predicted - 1.0)
     }
 
     /// The value of one theory.
-    pub fn predicted(&self, kind: Kind) -> Option<f64> {
+    pub fn predicted(&self, kind: TheoryKind) -> Option<f64> {
         self.estimate(kind).map(|predicted| predicted.value)
     }
 
     /// The Monte Carlo error of one theory's value; `None` where the theory is silent or has none.
-    pub fn theory_error(&self, kind: Kind) -> Option<f64> {
+    pub fn theory_error(&self, kind: TheoryKind) -> Option<f64> {
         self.estimate(kind).map(|predicted| predicted.error).filter(|&error| error > 0.0)
     }
 
-    fn estimate(&self, kind: Kind) -> Option<Estimate> {
+    fn estimate(&self, kind: TheoryKind) -> Option<Estimate> {
         self.theory.iter().find(|(k, _)| *k == kind).map(|&(_, predicted)| predicted)
     }
 }
@@ -94,7 +93,6 @@ pub fn scalar_rows(
     entries: &[Entry],
     sampled: &SampledTemperature,
     predictions: &[Prediction],
-    units: &[UnitPrediction],
     superchains: usize,
 ) -> Result<Vec<Row>, ShapeError> {
     let first_column = entries.iter().scan(0, |next, entry| {
@@ -110,10 +108,7 @@ pub fn scalar_rows(
         .map(|(entry, first)| {
             let cell = |(k, &observable): (usize, &crate::observables::Observable)| {
                 let summary = summarise(&sampled.draws[first + k], sampled.chains, superchains)?;
-                let processes =
-                    predictions.iter().filter_map(|p| Some((p.kind, Estimate::exact(observable.predicted(p)?))));
-                let units = units.iter().filter_map(|p| Some((p.kind, observable.predicted_by_unit(p)?)));
-                let theory = processes.chain(units).collect();
+                let theory = predictions.iter().filter_map(|p| Some((p.kind, observable.predicted(p)?))).collect();
                 Ok(Cell { summary, theory })
             };
             let cells = entry.members.iter().enumerate().map(cell).collect::<Result<_, ShapeError>>()?;

@@ -8,8 +8,7 @@ use super::measured::{Measured, finite};
 use crate::backend::PredictiveBatch;
 use crate::numerics::estimate::Estimate;
 use crate::stats::jackknife;
-use crate::theory::unit::UnitPrediction;
-use crate::theory::{Kind, Prediction};
+use crate::theory::{Prediction, TheoryKind};
 
 /// Probabilities of the predictive intervals, and the standard deviations that a Gaussian's reach.
 const LEVELS: [(&str, f64); 2] = [("0.5", 0.674_489_750_196_082), ("0.9", 1.644_853_626_951_473)];
@@ -50,7 +49,7 @@ pub struct PredictorTheory {
 /// What a theory says of the output at the test points.
 #[derive(Debug, Clone)]
 pub struct PredictedOutputs {
-    pub kind: Kind,
+    pub kind: TheoryKind,
     /// ⟨f*⟩ and Var f* of every test point.
     pub mean: Vec<Estimate>,
     pub variance: Vec<Estimate>,
@@ -58,22 +57,9 @@ pub struct PredictedOutputs {
     pub total_variance: Option<Estimate>,
 }
 
-impl From<&Prediction> for PredictedOutputs {
-    fn from(p: &Prediction) -> Self {
-        let exact = |values: &[f64]| values.iter().copied().map(Estimate::exact).collect();
-        Self {
-            kind: p.kind,
-            mean: exact(&p.predictive_mean),
-            variance: exact(&p.predictive_variance),
-            bias_squared: p.test_bias_squared.map(Estimate::exact),
-            total_variance: p.test_variance.map(Estimate::exact),
-        }
-    }
-}
-
 impl PredictedOutputs {
     /// `None` where the theory is silent.
-    pub fn of_unit(p: &UnitPrediction) -> Option<Self> {
+    pub fn of(p: &Prediction) -> Option<Self> {
         (!p.predictive_mean.is_empty()).then(|| Self {
             kind: p.kind,
             mean: p.predictive_mean.clone(),

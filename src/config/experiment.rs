@@ -6,7 +6,7 @@ use super::{ConfigError, Settings};
 use crate::model::{Activation, Network};
 use crate::remedy::{Remedy, Setting};
 use crate::sampler::{Readout, SamplerKind};
-use crate::theory::Kind;
+use crate::theory::TheoryKind;
 
 /// How the chains are sampled.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,7 +37,7 @@ pub struct SamplerConfig {
 pub struct Experiment {
     network: Network,
     temperatures: Vec<f64>,
-    theories: Vec<Kind>,
+    theories: Vec<TheoryKind>,
     sampler: SamplerConfig,
     save_warmup: bool,
     save_weights: usize,
@@ -45,7 +45,7 @@ pub struct Experiment {
 }
 
 /// The theories that cost little beside a run; `adaptive` takes seconds for each temperature.
-const DEFAULT_THEORIES: [Kind; 3] = [Kind::Nngp, Kind::Saddle, Kind::SingleUnit];
+const DEFAULT_THEORIES: [TheoryKind; 3] = [TheoryKind::Nngp, TheoryKind::Saddle, TheoryKind::SingleUnit];
 
 /// With fewer draws per chain their autocorrelation, hence every error, could not be estimated.
 const LEAST_DRAWS: usize = 20;
@@ -111,7 +111,7 @@ impl Experiment {
         let temperatures = ladder(ladder_settings.values.take(), ladder_settings.range.take().as_deref())?;
         ladder_settings.values = Some(temperatures.clone());
         let wanted = settings.theory.kinds.take().unwrap_or_else(|| DEFAULT_THEORIES.to_vec());
-        let theories: Vec<Kind> = Kind::ALL.into_iter().filter(|kind| wanted.contains(kind)).collect();
+        let theories: Vec<TheoryKind> = TheoryKind::ALL.into_iter().filter(|kind| wanted.contains(kind)).collect();
         settings.theory.kinds = Some(theories.clone());
         let s = &mut settings.sampler;
         let kind = *s.kind.get_or_insert(SamplerKind::Malt);
@@ -178,8 +178,8 @@ impl Experiment {
         &self.temperatures
     }
 
-    /// The theories to compare with, in the order of [`Kind::ALL`].
-    pub fn theories(&self) -> &[Kind] {
+    /// The theories to compare with, in the order of [`TheoryKind::ALL`].
+    pub fn theories(&self) -> &[TheoryKind] {
         &self.theories
     }
 
@@ -229,7 +229,7 @@ impl Builder {
         /// The temperatures T, in any order.
         temperatures: impl Into<Vec<f64>> => temperature.values,
         /// The theories to compare with: nngp, saddle and single-unit if not said.
-        theories: impl Into<Vec<Kind>> => theory.kinds,
+        theories: impl Into<Vec<TheoryKind>> => theory.kinds,
         /// The sampler: malt if not said.
         sampler: SamplerKind => sampler.kind,
         /// Chains per temperature: 32 if not said.

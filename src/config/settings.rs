@@ -13,7 +13,7 @@ use crate::backend::{BackendChoice, Precision};
 use crate::data::{Order, Standardize};
 use crate::model::Activation;
 use crate::sampler::{Readout, SamplerKind};
-use crate::theory::Kind;
+use crate::theory::TheoryKind;
 
 /// One source of settings, in the shape of the TOML file. What is `None` is left to the source below.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -127,7 +127,7 @@ section! {
     TheorySettings under "Problem" {
         /// The theories, of nngp, saddle, single-unit and adaptive; all but adaptive, which takes
         /// seconds for each temperature, when left out.
-        kinds: Vec<Kind> [long = "theories", value_name = "NAME,NAME,…", value_delimiter = ','],
+        kinds: Vec<TheoryKind> [long = "theories", value_name = "NAME,NAME,…", value_delimiter = ','],
     }
 }
 

@@ -1,3 +1,4 @@
-//! What this machine has to give; knows nothing of what it is for.
+//! What this machine has to give, and how work on it is stopped; knows nothing of what it is for.
 
 pub mod memory;
+pub mod stop;

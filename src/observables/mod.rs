@@ -6,8 +6,7 @@ mod recorder;
 use crate::backend::Measurement;
 use crate::model::{Problem, class_pairs};
 use crate::numerics::estimate::Estimate;
-use crate::theory::unit::UnitPrediction;
-use crate::theory::{Kind, Prediction};
+use crate::theory::Prediction;
 
 pub use recorder::{ChainSeries, Recorded, Recorder, SampledTemperature, Series};
 
@@ -162,28 +161,8 @@ impl Observable {
         }
     }
 
-    /// What a theory predicts for it; `None` where the theory is silent.
-    pub fn predicted(self, p: &Prediction) -> Option<f64> {
-        match self {
-            Self::TrainLoss => Some(p.train_loss),
-            Self::TestMse => p.test_mse,
-            Self::ReadoutSecondMoment => Some(p.readout_second_moment),
-            Self::ReadoutMean => Some(p.readout_mean),
-            Self::ReadoutWeightCorrelation => Some(p.readout_weight_correlation_norm),
-            Self::WeightSecondMomentAlongU => Some(p.weight_second_moment_along_u),
-            Self::ReadoutFourthMoment => gaussian_fourth_moment(p, p.readout_second_moment),
-            Self::WeightFourthMomentAlongU => gaussian_fourth_moment(p, p.weight_second_moment_along_u),
-            Self::CentroidDistanceSq(a, b) => of_pair(&p.centroid_distance_sq, &p.gyration_radius_sq, (a, b)),
-            Self::GyrationRadiusSq(a) => p.gyration_radius_sq.get(a).copied(),
-            Self::TestCentroidDistanceSq(a, b) => {
-                of_pair(&p.centroid_distance_sq_test, &p.gyration_radius_sq_test, (a, b))
-            }
-            Self::TestGyrationRadiusSq(a) => p.gyration_radius_sq_test.get(a).copied(),
-        }
-    }
-
-    /// What a single-unit theory predicts for it, with its own Monte Carlo error; `None` where it is silent.
-    pub fn predicted_by_unit(self, p: &UnitPrediction) -> Option<Estimate> {
+    /// What a theory predicts for it, with the theory's own Monte Carlo error; `None` where the theory is silent.
+    pub fn predicted(self, p: &Prediction) -> Option<Estimate> {
         match self {
             Self::TrainLoss => p.train_loss,
             Self::TestMse => p.test_mse,
@@ -191,7 +170,7 @@ impl Observable {
             Self::ReadoutMean => Some(p.readout_mean),
             Self::ReadoutWeightCorrelation => p.readout_weight_correlation,
             Self::WeightSecondMomentAlongU => p.weight_second_moment_along_u,
-            Self::ReadoutFourthMoment => Some(p.readout_fourth_moment),
+            Self::ReadoutFourthMoment => p.readout_fourth_moment,
             Self::WeightFourthMomentAlongU => p.weight_fourth_moment_along_u,
             Self::CentroidDistanceSq(a, b) => of_pair(&p.centroid_distance_sq, &p.gyration_radius_sq, (a, b)),
             Self::GyrationRadiusSq(a) => p.gyration_radius_sq.get(a).copied(),
@@ -204,13 +183,8 @@ impl Observable {
 }
 
 /// What a list over pairs of classes holds for one of them; `classes` is a list over the classes.
-fn of_pair<T: Copy>(pairs: &[T], classes: &[T], pair: (usize, usize)) -> Option<T> {
+fn of_pair(pairs: &[Estimate], classes: &[Estimate], pair: (usize, usize)) -> Option<Estimate> {
     pairs.get(class_pairs(classes.len()).position(|other| other == pair)?).copied()
-}
-
-/// The fourth moment of a Gaussian weight, which a weight is at infinite width; the saddle point says nothing of it.
-fn gaussian_fourth_moment(p: &Prediction, second: f64) -> Option<f64> {
-    (p.kind == Kind::Nngp).then_some(3.0 * second * second)
 }
 
 /// What stands under one name in every output: a scalar, or an array over the classes.

@@ -7,10 +7,10 @@ use super::page::Named;
 use super::table::aligned;
 use crate::compare::End;
 use crate::results::{Document, Field, TemperatureReport, short, with_error};
-use crate::theory::Kind;
+use crate::theory::TheoryKind;
 
 /// The theories that finite width is held against.
-const KINDS: [Kind; 4] = [Kind::Nngp, Kind::Saddle, Kind::SingleUnit, Kind::Adaptive];
+const KINDS: [TheoryKind; 4] = [TheoryKind::Nngp, TheoryKind::Saddle, TheoryKind::SingleUnit, TheoryKind::Adaptive];
 
 /// The two tables: of the class manifolds, a row for every D²(T); of weights and predictor, a row for every run at its coldest temperature.
 pub fn findings(runs: &[Named]) -> [Numbers; 2] {
@@ -53,8 +53,8 @@ fn manifolds(runs: &[Named]) -> Numbers {
                 format!("{:.5}", found.infinite_width_value),
                 found.confidence.map_or_else(|| "–".into(), |c| format!("{:.1} %", 100.0 * c)),
                 cold.map_or_else(|| "–".into(), |(mean, mcse)| with_error(Some(mean), mcse)),
-                theory(Kind::Saddle.name()),
-                theory(Kind::SingleUnit.name()),
+                theory(TheoryKind::Saddle.name()),
+                theory(TheoryKind::SingleUnit.name()),
             ]);
         }
     }
@@ -62,7 +62,8 @@ fn manifolds(runs: &[Named]) -> Numbers {
 }
 
 fn coldest(runs: &[Named]) -> Numbers {
-    let kinds: Vec<Kind> = KINDS.into_iter().filter(|&kind| runs.iter().any(|run| has(run.document, kind))).collect();
+    let kinds: Vec<TheoryKind> =
+        KINDS.into_iter().filter(|&kind| runs.iter().any(|run| has(run.document, kind))).collect();
     let mut header: Vec<String> =
         ["run", "T", "Q\u{304} sampled", "⟨v w·û⟩ sampled", "saddle", "λ0⟨(w·û)²⟩ sampled", "saddle"]
             .map(String::from)
@@ -80,7 +81,7 @@ fn coldest(runs: &[Named]) -> Numbers {
             quantity.sampled_at(at).map_or_else(|| "–".into(), |(mean, mcse)| with_error(Some(mean), mcse))
         };
         let saddle = |quantity: &Quantity| {
-            quantity.theory_at(at, Kind::Saddle).map_or_else(|| "–".into(), |(value, _)| format!("{value:.4}"))
+            quantity.theory_at(at, TheoryKind::Saddle).map_or_else(|| "–".into(), |(value, _)| format!("{value:.4}"))
         };
         let correlation = Quantity::new("readout_weight_correlation_norm", "");
         let displacement = scaled("weight_second_moment_along_u", lambda0);
@@ -100,7 +101,7 @@ fn coldest(runs: &[Named]) -> Numbers {
     Numbers { header, rows }
 }
 
-fn has(document: &Document, kind: Kind) -> bool {
+fn has(document: &Document, kind: TheoryKind) -> bool {
     let says = |at: &TemperatureReport| {
         at.observables.get("predictive_mean").is_some_and(|report| report.theory.contains_key(kind.name()))
     };
@@ -108,7 +109,7 @@ fn has(document: &Document, kind: Kind) -> bool {
 }
 
 /// ‖f* − f*_theory‖/‖f*_theory‖ over the test points.
-fn mean_deviation(at: &TemperatureReport, kind: Kind) -> Option<f64> {
+fn mean_deviation(at: &TemperatureReport, kind: TheoryKind) -> Option<f64> {
     let report = at.observables.get("predictive_mean")?;
     let theory = report.theory.get(kind.name())?;
     let pairs = (0..report.mean.values().len()).map(|k| Some((element(&report.mean, k)?, element(theory, k)?)));
@@ -128,7 +129,7 @@ fn mean_noise(at: &TemperatureReport) -> Option<f64> {
 }
 
 /// Σ Var f*/Σ Var f*_theory over the test points.
-fn variance_ratio(at: &TemperatureReport, kind: Kind) -> Option<f64> {
+fn variance_ratio(at: &TemperatureReport, kind: TheoryKind) -> Option<f64> {
     let report = at.observables.get("predictive_variance")?;
     let theory = report.theory.get(kind.name())?;
     let sum = |field: &Field| (0..field.values().len()).map(|k| element(field, k)).sum::<Option<f64>>();

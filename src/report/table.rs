@@ -6,7 +6,7 @@ use super::figure::Numbers;
 use crate::compare::End;
 use crate::results::verdict::{LEAST_BFMI, LEAST_ESS, MOST_DIVERGENCES, MOST_RHAT};
 use crate::results::{Document, ObservableReport, RhatKind, TemperatureReport, short, with_error};
-use crate::theory::Kind;
+use crate::theory::TheoryKind;
 
 /// The result of a run as text: for Q̄ and every D² a block of columns, then the loss, the class manifolds at the test points, the evidence, the sampler, the
 /// verdict on every temperature, and where D²(T) has its maximum.
@@ -32,9 +32,10 @@ pub fn table(document: &Document) -> String {
         let reports: Vec<_> =
             (document.temperatures.iter()).filter_map(|at| Some((at.temperature, at.observables.get(name)?))).collect();
         // Infinite width comes last and without z: it is where nothing is learnt, no prediction of these networks.
-        let kinds: Vec<&str> = (Kind::ALL.into_iter().filter(|&kind| kind != Kind::Nngp).map(Kind::name))
-            .filter(|kind| reports.iter().any(|(_, report)| report.theory.contains_key(*kind)))
-            .collect();
+        let kinds: Vec<&str> =
+            (TheoryKind::ALL.into_iter().filter(|&kind| kind != TheoryKind::Nngp).map(TheoryKind::name))
+                .filter(|kind| reports.iter().any(|(_, report)| report.theory.contains_key(*kind)))
+                .collect();
         let _ = write!(text, "{:>10}  {:>20}", "T", "sampled");
         for kind in &kinds {
             let _ = write!(text, " {kind:>11} {:>7}", "z");
@@ -94,7 +95,7 @@ fn row(temperature: f64, report: &ObservableReport, scale: f64, kinds: &[&str]) 
         let _ = write!(text, " {:>11} {z:>7}", number(theory(kind)));
     }
     let ess = report.ess.scalar().map_or_else(|| "-".into(), |ess| format!("{ess:.0}"));
-    let _ = write!(text, " {:>10} {ess:>7}", number(theory(Kind::Nngp.name())));
+    let _ = write!(text, " {:>10} {ess:>7}", number(theory(TheoryKind::Nngp.name())));
     text
 }
 
@@ -109,7 +110,7 @@ fn test_manifolds(document: &Document, pair: &str) -> String {
         let report = at.observables.get(name);
         report.map_or((None, None), |report| (report.mean.scalar(), report.mcse.scalar()))
     };
-    let kinds: Vec<&str> = (Kind::ALL.into_iter().filter(|&kind| kind != Kind::Nngp).map(Kind::name))
+    let kinds: Vec<&str> = (TheoryKind::ALL.into_iter().filter(|&kind| kind != TheoryKind::Nngp).map(TheoryKind::name))
         .filter(|kind| document.temperatures.iter().any(|at| z_of(at, &name, kind).is_some()))
         .collect();
     let mut text = format!("\nD²{pair} at the test points; D/√(R²_a + R²_b){pair} at training and test points\n");
@@ -257,7 +258,7 @@ pub fn maxima(document: &Document) -> String {
             }
         };
         if let (Some(t), Some(value)) = (found.theory_temperature, found.theory_value) {
-            let end = found.theories.get(Kind::Saddle.name()).and_then(|maximum| maximum.end);
+            let end = found.theories.get(TheoryKind::Saddle.name()).and_then(|maximum| maximum.end);
             let where_it_is = match (found.theory_interior, end) {
                 (Some(false), Some(End::Solutions)) => ", where its solutions end",
                 (Some(false), _) => ", an end of the ladder",

@@ -5,7 +5,7 @@ use super::figure::ladder::vertical;
 use super::figure::scale::Scale;
 use super::figure::{distance_quantities, plot::Series};
 use crate::results::{Document, short};
-use crate::theory::Kind;
+use crate::theory::TheoryKind;
 
 /// Columns and rows inside the axes: with the labels no line is longer than 80.
 const COLUMNS: usize = 66;
@@ -15,12 +15,12 @@ const ROWS: usize = 12;
 const MOST_PAIRS: usize = 3;
 
 /// The character of every theory's line.
-fn sign(kind: Kind) -> char {
+fn sign(kind: TheoryKind) -> char {
     match kind {
-        Kind::Nngp => '·',
-        Kind::Saddle => '─',
-        Kind::SingleUnit => '╌',
-        Kind::Adaptive => '~',
+        TheoryKind::Nngp => '·',
+        TheoryKind::Saddle => '─',
+        TheoryKind::SingleUnit => '╌',
+        TheoryKind::Adaptive => '~',
     }
 }
 
@@ -50,7 +50,7 @@ fn plot(document: &Document, quantity: &Quantity) -> Option<String> {
     let row_of = |value: f64| y.at(value).map(f64::round).filter(|row| (0.0..ROWS as f64).contains(row));
 
     let mut legend = String::new();
-    for kind in Kind::ALL {
+    for kind in TheoryKind::ALL {
         let points: Vec<(f64, f64)> = (quantity.theory(document, kind).into_iter())
             .filter(|point| point.y.is_finite())
             .filter_map(|point| Some((x.at(point.x)?, y.at(point.y)?)))

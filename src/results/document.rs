@@ -15,8 +15,8 @@ use crate::numerics::histogram::Density;
 use crate::observables::ChainSeries;
 use crate::sampler::{ChainReport, ExchangeReport, Plan, Readout};
 use crate::stats::{Chains, QUANTILES, bfmi, bfmi_pooled};
-use crate::theory::unit::{Method, UnitPrediction};
-use crate::theory::{Kind, Prediction};
+use crate::theory::unit::Method;
+use crate::theory::{Prediction, ProcessDetails, TheoryKind};
 
 /// Version of the document's shape.
 pub const SCHEMA: &str = "featherm.report/1";
@@ -254,7 +254,8 @@ impl LogEvidenceReport {
     pub fn new(found: &LogEvidence, predictions: &[Prediction]) -> Self {
         let finite = |x: f64| Some(x).filter(|x| x.is_finite());
         let per_theory = |value: &dyn Fn(f64) -> f64| {
-            let named = predictions.iter().map(|p| (p.kind.name().to_string(), value(p.log_evidence)));
+            let evidence = |p: &Prediction| Some((p.kind.name().to_string(), p.process.as_ref()?.log_evidence));
+            let named = predictions.iter().filter_map(evidence).map(|(name, predicted)| (name, value(predicted)));
             named.filter(|(_, x)| x.is_finite()).collect()
         };
         Self {
@@ -278,9 +279,10 @@ pub struct OrderParameters {
     pub log_evidence: f64,
 }
 
-impl From<&Prediction> for OrderParameters {
-    fn from(p: &Prediction) -> Self {
-        Self { q: p.q, q_bar: p.q_bar, effective_action: p.effective_action, log_evidence: p.log_evidence }
+impl From<&ProcessDetails> for OrderParameters {
+    fn from(p: &ProcessDetails) -> Self {
+        let ProcessDetails { effective_action, log_evidence, .. } = *p;
+        Self { q: p.solution.q, q_bar: p.solution.q_bar, effective_action, log_evidence }
     }
 }
 
@@ -304,19 +306,21 @@ pub struct UnitReport {
     pub weight_density_along_u: Option<Density>,
 }
 
-impl From<&UnitPrediction> for UnitReport {
-    fn from(p: &UnitPrediction) -> Self {
-        Self {
-            method: p.method,
-            effective_fraction: p.effective_fraction,
-            residual: p.solution.residual,
-            iterations: p.solution.iterations,
-            effective_parameters: p.effective_parameters,
-            readout_fourth_moment: p.readout_fourth_moment,
+impl UnitReport {
+    /// `None` for a theory that is not one of one unit.
+    pub fn of(p: &Prediction) -> Option<Self> {
+        let unit = p.unit.as_ref()?;
+        Some(Self {
+            method: unit.method,
+            effective_fraction: unit.effective_fraction,
+            residual: unit.solution.residual,
+            iterations: unit.solution.iterations,
+            effective_parameters: unit.effective_parameters,
+            readout_fourth_moment: p.readout_fourth_moment?,
             weight_fourth_moment_along_u: p.weight_fourth_moment_along_u,
-            readout_density: p.readout_density.clone(),
-            weight_density_along_u: p.weight_density_along_u.clone(),
-        }
+            readout_density: unit.readout_density.clone(),
+            weight_density_along_u: unit.weight_density_along_u.clone(),
+        })
     }
 }
 
@@ -387,9 +391,9 @@ impl From<&Row> for ObservableReport {
             let mut values: Vec<_> = row.cells.iter().map(|cell| value(cell).filter(|x| x.is_finite())).collect();
             if row.array { Field::Array(values) } else { Field::Scalar(values.pop().flatten()) }
         };
-        let per_theory = |value: &dyn Fn(&Cell, Kind) -> Option<f64>| {
-            let known = |kind: &Kind| row.cells.iter().any(|cell| cell.predicted(*kind).is_some());
-            let kinds = Kind::ALL.into_iter().filter(known);
+        let per_theory = |value: &dyn Fn(&Cell, TheoryKind) -> Option<f64>| {
+            let known = |kind: &TheoryKind| row.cells.iter().any(|cell| cell.predicted(*kind).is_some());
+            let kinds = TheoryKind::ALL.into_iter().filter(known);
             kinds.map(|kind| (kind.name().to_string(), field(&|cell| value(cell, kind)))).collect()
         };
         Self {
@@ -408,7 +412,7 @@ impl From<&Row> for ObservableReport {
                 })
                 .collect(),
             theory: per_theory(&|c, kind| c.predicted(kind)),
-            theory_error: Kind::UNITS
+            theory_error: TheoryKind::UNITS
                 .into_iter()
                 .filter(|&kind| row.cells.iter().any(|cell| cell.theory_error(kind).is_some()))
                 .map(|kind| (kind.name().to_string(), field(&|c| c.theory_error(kind))))

@@ -1,6 +1,6 @@
 //! What of a run is too large for its document and is drawn nevertheless, at one temperature.
 
-use crate::theory::Kind;
+use crate::theory::TheoryKind;
 
 /// Gram matrices on the training points at one temperature, each (P, P) row by row.
 #[derive(Debug, Clone, PartialEq)]
@@ -14,7 +14,7 @@ pub struct GramAt {
     /// K, which infinite width keeps.
     pub nngp: Vec<f64>,
     /// The most refined theory that has a solution here.
-    pub theory: Option<(Kind, Vec<f64>)>,
+    pub theory: Option<(TheoryKind, Vec<f64>)>,
     /// Class of every point.
     pub classes: Option<Vec<usize>>,
 }
@@ -28,5 +28,5 @@ pub struct VectorAt {
     pub sampled: Vec<f64>,
     pub mcse: Vec<f64>,
     /// Of every theory that has one here.
-    pub theories: Vec<(Kind, Vec<f64>)>,
+    pub theories: Vec<(TheoryKind, Vec<f64>)>,
 }

@@ -1,9 +1,11 @@
 //! What the fuzz target of saved states calls: a run of the smallest size takes up whatever bytes it is given.
 
 use std::cell::RefCell;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use super::{Job, Prepared, resume};
+use super::Session;
+use super::checkpoint::resume;
 use crate::backend::{BackendChoice, Opened};
 use crate::config::{Setup, preset};
 use crate::data;
@@ -32,11 +34,11 @@ impl Small {
         let experiment = setup.experiment();
         let task = data::load(setup.data(), 1).expect("the digits are built in");
         let problem = Problem::new(&task).expect("the digits have inputs");
-        let prepared = Prepared::new(experiment, Arc::new(problem)).expect("the kernel of six digits is small");
-        let job = Job::new(experiment, &prepared);
+        let session = Session::new(experiment, Arc::new(problem)).expect("the kernel of six digits is small");
+        let job = session.solve(|_| ControlFlow::Continue(())).expect("nobody stops the theory");
         let opened = job.open(setup.device()).expect("the CPU is always there");
         let plan = job.plan(opened.backend.integrates_readout()).expect("the plan is possible");
-        let problem = &prepared.problem;
+        let problem = &job.solved().problem;
         let entries = observables::entries(&problem.class_names, TestSet::of(problem));
         let observables = entries.iter().flat_map(|entry| entry.members.iter().copied()).collect();
         let shape = (problem.points(), problem.rank());

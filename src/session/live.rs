@@ -28,7 +28,7 @@ impl Live {
 }
 
 /// One entry for every temperature; none before the first draw.
-pub fn live(recorder: &Recorder, temperatures: &[f64]) -> Vec<Live> {
+pub(super) fn live(recorder: &Recorder, temperatures: &[f64]) -> Vec<Live> {
     let is_distance = |o: &Observable| matches!(o, Observable::CentroidDistanceSq(..));
     let columns: Vec<usize> =
         recorder.observables().iter().enumerate().filter(|(_, o)| is_distance(o)).map(|(column, _)| column).collect();

@@ -2,7 +2,7 @@
 
 use super::Job;
 use crate::backend::Accumulated;
-use crate::compare::{self, Cell, Displaced, GramTheory, PredictedOutputs, PredictorReport, Row};
+use crate::compare::{self, Cell, Displaced, PredictedOutputs, PredictorReport, Row};
 use crate::model::class_pairs;
 use crate::numerics::estimate::Estimate;
 use crate::numerics::histogram::Density;
@@ -10,9 +10,9 @@ use crate::observables;
 use crate::observables::{Observable, SampledTemperature, TestSet};
 use crate::results::Signatures;
 use crate::stats::{Summary, jackknife};
-use crate::theory::Kind;
+use crate::theory::{Prediction, TheoryKind};
 
-impl Job<'_> {
+impl Job {
     /// The signatures of one temperature.
     pub(super) fn signatures_at(&self, t: usize, accumulated: &Accumulated) -> Signatures {
         let tallies = &accumulated.units[t];
@@ -40,44 +40,45 @@ impl Job<'_> {
         let network = self.experiment.network();
         let gaussian = [network.lambda1, network.lambda0];
         let [readout, along] = [0, 1].map(|k| Some(Density::gaussian(reaches[k], 1.0 / gaussian[k])));
-        let units = self.units[t].iter().map(|p| {
+        let units = self.solved.predictions[t].iter().filter_map(|p| {
+            let unit = p.unit.as_ref()?;
             // That of w·û is a histogram already.
-            (p.kind.name().to_string(), Some(p.readout_density.cell_means()), p.weight_density_along_u.clone())
+            let along = unit.weight_density_along_u.clone();
+            Some((p.kind.name().to_string(), Some(unit.readout_density.cell_means()), along))
         });
-        std::iter::once((Kind::Nngp.name().to_string(), readout, along)).chain(units).collect()
+        std::iter::once((TheoryKind::Nngp.name().to_string(), readout, along)).chain(units).collect()
     }
 
     fn readout_weight_vector(&self, t: usize, accumulated: &Accumulated) -> Option<compare::ReadoutWeightVector> {
-        let rotated = |x: &[f64]| self.prepared.problem.rotated(x).into_iter().map(Estimate::exact).collect();
-        let processes = self.predictions[t].iter().map(|p| (p.kind, rotated(&p.readout_weight_correlation)));
-        let units = self.units[t].iter().map(|p| (p.kind, p.readout_weight_vector.clone()));
-        let predicted: Vec<_> = processes.chain(units).collect();
+        let rotated = |x: &[f64]| self.solved.problem.rotated(x).into_iter().map(Estimate::exact).collect();
+        let vector = |p: &Prediction| match &p.process {
+            Some(process) => Some((p.kind, rotated(&process.readout_weight_vector))),
+            None => Some((p.kind, p.unit.as_ref()?.readout_weight_vector.clone())),
+        };
+        let predicted: Vec<_> = self.solved.predictions[t].iter().filter_map(vector).collect();
         compare::readout_weight_vector(&accumulated.units[t], &self.ensemble.directions[t], &predicted)
     }
 
     fn weight_spectrum(&self, t: usize, accumulated: &Accumulated) -> Option<compare::WeightSpectrum> {
         let direction = &self.ensemble.directions[t];
         let second = Observable::WeightSecondMomentAlongU;
-        let processes = self.predictions[t].iter().filter_map(|p| Some((p.kind, second.predicted(p)?)));
-        let units = self.units[t].iter().filter_map(|p| Some((p.kind, second.predicted_by_unit(p)?.value)));
-        let named = processes.chain(units).map(|(kind, value)| (kind.name().to_string(), value));
+        let value = |p: &Prediction| Some((p.kind.name().to_string(), second.predicted(p)?.value));
+        let named = self.solved.predictions[t].iter().filter_map(value);
         let theory = if self.has_direction(t) { named.collect() } else { Default::default() };
         compare::weight_spectrum(&accumulated.weights[t], direction, self.experiment.network().lambda0, theory)
     }
 
     fn gram_displacement(&self, t: usize, accumulated: &Accumulated) -> Option<compare::GramDisplacement> {
-        let (theory, problem) = (&self.prepared.theory, &self.prepared.problem);
+        let (theory, problem) = (&self.solved.theory, &self.solved.problem);
         let kernel = &theory.kernels().train;
         let (displaced, mut report) = Displaced::new(&accumulated.gram[t], kernel, &problem.y_train)?;
-        let processes = self.predictions[t].iter().map(|p| (p.kind, displaced.beside(&theory.gram(p))));
-        let units = self.units[t].iter().map(|p| (p.kind, displaced.beside(&p.gram)));
-        let named = |(kind, found): (Kind, GramTheory)| (kind.name().to_string(), found);
-        report.theory = processes.chain(units).map(named).collect();
+        let beside = |p: &Prediction| (p.kind.name().to_string(), displaced.beside(&theory.gram(p)));
+        report.theory = self.solved.predictions[t].iter().map(beside).collect();
         Some(report)
     }
 
     fn predictor(&self, t: usize, accumulated: &Accumulated) -> Option<PredictorReport> {
-        let labels = &self.prepared.problem.y_test;
+        let labels = &self.solved.problem.y_test;
         compare::predictor(
             &accumulated.predictive[t],
             labels,
@@ -88,8 +89,7 @@ impl Job<'_> {
 
     /// What the theories say of the test points.
     pub(super) fn predicted_outputs(&self, t: usize) -> Vec<PredictedOutputs> {
-        let processes = self.predictions[t].iter().map(PredictedOutputs::from);
-        processes.chain(self.units[t].iter().filter_map(PredictedOutputs::of_unit)).collect()
+        self.solved.predictions[t].iter().filter_map(PredictedOutputs::of).collect()
     }
 
     /// Rows of scalars that are functions of means and not means of draws: their errors are from the jackknife over chains.
@@ -118,7 +118,7 @@ impl Job<'_> {
 
     /// D_ab/√(R²_a + R²_b), the distance of two centroids in units of the size of their manifolds, from the means of D² and R².
     fn normalised_distances(&self, t: usize, sampled: &SampledTemperature) -> Vec<Row> {
-        let problem = &self.prepared.problem;
+        let problem = &self.solved.problem;
         let all = Observable::all(problem.classes(), TestSet::of(problem));
         let of_pair = |((a, b), test): ((usize, usize), bool)| {
             let parts = if test {
@@ -138,21 +138,19 @@ impl Job<'_> {
             };
             let ratio = |[d, a, b]: [f64; 3]| (d / (a + b)).sqrt();
             let found = jackknife(n, |left| ratio([0, 1, 2].map(|k| mean(&chains[k], left))));
-            let processes = self.predictions[t].iter().filter_map(|p| {
-                let values = [parts[0].predicted(p)?, parts[1].predicted(p)?, parts[2].predicted(p)?];
-                Some((p.kind, Estimate::exact(ratio(values))))
-            });
-            let units = self.units[t].iter().filter_map(|p| {
-                let [d, a, b] = [0, 1, 2].map(|k| parts[k].predicted_by_unit(p));
-                let (d, a, b) = (d?, a?, b?);
+            let predicted = |p: &Prediction| {
+                let [d, a, b] = [parts[0].predicted(p)?, parts[1].predicted(p)?, parts[2].predicted(p)?];
                 let value = ratio([d, a, b].map(|e| e.value));
+                if [d, a, b].iter().all(|e| e.error == 0.0) {
+                    return Some((p.kind, Estimate::exact(value)));
+                }
                 // To first order, as if the three errors were independent.
                 let relative = 0.5 * (d.error / d.value).hypot(a.error.hypot(b.error) / (a.value + b.value));
                 Some((p.kind, Estimate { value, error: value * relative }))
-            });
+            };
             let (set, suffix) = (if test { "_test" } else { "" }, observables::suffix(&problem.class_names, &[a, b]));
             let name = format!("normalised_centroid_distance{set}{suffix}");
-            Some(row(name, found, processes.chain(units).collect()))
+            Some(row(name, found, self.solved.predictions[t].iter().filter_map(predicted).collect()))
         };
         // Without manifolds of the test points there are no columns for them.
         [false, true]
@@ -164,7 +162,7 @@ impl Job<'_> {
 }
 
 /// A scalar of which only value and error are known.
-fn row(name: String, (mean, mcse): (f64, f64), theory: Vec<(Kind, Estimate)>) -> Row {
+fn row(name: String, (mean, mcse): (f64, f64), theory: Vec<(TheoryKind, Estimate)>) -> Row {
     let theory = theory.into_iter().filter(|(_, estimate)| estimate.value.is_finite()).collect();
     let summary = Summary { mean, mcse, ..Summary::UNDEFINED };
     Row { name, cells: vec![Cell { summary, theory }], array: false, batched: true }

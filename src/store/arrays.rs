@@ -10,9 +10,9 @@ use crate::compare::{Densities, in_input_space};
 use crate::numerics::estimate::Estimate;
 use crate::numerics::histogram::Density;
 use crate::results::{Document, Field, ObservableReport, TemperatureReport, UnitReport};
-use crate::session::{Prepared, Run};
-use crate::theory::Kind;
-use crate::theory::unit::UnitPrediction;
+use crate::session::Run;
+use crate::theory::unit::UnitDetails;
+use crate::theory::{Prediction, TheoryKind};
 
 /// Writes `temperature` (n), `gram` and `gram_mcse` (n, P, P), `gram_nngp` (P, P) and `gram_saddle` (n, P, P): the sampled ⟨G⟩ with
 /// its error from independent blocks of chains, and the theories' Gram matrices on the training points; `gram_single_unit` and `gram_adaptive` (n, P, P)
@@ -28,8 +28,8 @@ use crate::theory::unit::UnitPrediction;
 ///
 /// # Errors
 /// When the disk refuses.
-pub fn write_arrays(dir: &RunDir, prepared: &Prepared, run: &Run) -> Result<(), StoreError> {
-    let points = prepared.problem.points();
+pub fn write_arrays(dir: &RunDir, run: &Run) -> Result<(), StoreError> {
+    let points = run.solved.problem.points();
     let temperatures = run.document.temperatures.len();
     let mut gram = Array3::from_elem((temperatures, points, points), f64::NAN);
     let mut mcse = gram.clone();
@@ -39,56 +39,55 @@ pub fn write_arrays(dir: &RunDir, prepared: &Prepared, run: &Run) -> Result<(), 
         let (mean, error) = mean_and_error(blocks, points);
         gram.index_axis_mut(Axis(0), t).assign(&mean);
         mcse.index_axis_mut(Axis(0), t).assign(&error);
-        for prediction in &run.predictions[t] {
-            let matrix = prepared.theory.gram(prediction);
+        for prediction in run.solved.predictions[t].iter().filter(|prediction| prediction.process.is_some()) {
+            let matrix = run.solved.theory.gram(prediction);
             let matrix = Array2::from_shape_fn((points, points), |(i, j)| matrix[(i, j)]);
             match prediction.kind {
-                Kind::Nngp => nngp = matrix,
-                Kind::Saddle => saddle.index_axis_mut(Axis(0), t).assign(&matrix),
-                // Theories of one unit have predictions of their own, below.
-                Kind::SingleUnit | Kind::Adaptive => {}
+                TheoryKind::Nngp => nngp = matrix,
+                _ => saddle.index_axis_mut(Axis(0), t).assign(&matrix),
             }
         }
     }
-    let units: Vec<(Kind, Array3<f64>)> = (Kind::UNITS.into_iter())
-        .filter(|kind| run.units.iter().flatten().any(|prediction| prediction.kind == *kind))
+    let units: Vec<(TheoryKind, Array3<f64>)> = (TheoryKind::UNITS.into_iter())
+        .filter(|kind| run.solved.predictions.iter().flatten().any(|prediction| prediction.kind == *kind))
         .map(|kind| {
             let mut grams = Array3::from_elem((temperatures, points, points), f64::NAN);
-            for (mut at, predictions) in grams.outer_iter_mut().zip(&run.units) {
-                if let Some(prediction) = predictions.iter().find(|prediction| prediction.kind == kind) {
-                    at.assign(&Array2::from_shape_fn((points, points), |(i, j)| prediction.gram[(i, j)]));
+            for (mut at, predictions) in grams.outer_iter_mut().zip(&run.solved.predictions) {
+                if let Some(unit) = of_unit(predictions, kind) {
+                    at.assign(&Array2::from_shape_fn((points, points), |(i, j)| unit.gram[(i, j)]));
                 }
             }
             (kind, grams)
         })
         .collect();
-    let dimension = prepared.problem.dimension();
+    let dimension = run.solved.problem.dimension();
     let mut vector = Array2::from_elem((temperatures, dimension), f64::NAN);
     let (mut vector_mcse, mut vector_saddle) = (vector.clone(), vector.clone());
     for (t, tallies) in run.accumulated.units.iter().enumerate() {
-        if let Some((mean, error)) = in_input_space(tallies, &prepared.problem) {
+        if let Some((mean, error)) = in_input_space(tallies, &run.solved.problem) {
             vector.row_mut(t).assign(&Array1::from(mean));
             vector_mcse.row_mut(t).assign(&Array1::from(error));
         }
-        if let Some(prediction) = run.predictions[t].iter().find(|prediction| prediction.kind == Kind::Saddle) {
-            vector_saddle.row_mut(t).assign(&ArrayView1::from(&prediction.readout_weight_correlation));
+        let saddle = run.solved.predictions[t].iter().find(|prediction| prediction.kind == TheoryKind::Saddle);
+        if let Some(saddle) = saddle.and_then(|prediction| prediction.process.as_ref()) {
+            vector_saddle.row_mut(t).assign(&ArrayView1::from(&saddle.readout_weight_vector));
         }
     }
     let vector_units = unit_vectors(prepared, run);
-    let mut spectrum = Array2::from_elem((temperatures, prepared.problem.rank()), f64::NAN);
+    let mut spectrum = Array2::from_elem((temperatures, run.solved.problem.rank()), f64::NAN);
     let mut leading = Array2::from_elem((temperatures, dimension), f64::NAN);
     for (t, at) in run.document.temperatures.iter().enumerate() {
         if let Some(found) = &at.signatures.weight_spectrum {
             spectrum.row_mut(t).assign(&ArrayView1::from(&found.eigenvalues));
-            leading.row_mut(t).assign(&Array1::from(prepared.problem.in_input_space(&found.leading_direction)));
+            leading.row_mut(t).assign(&Array1::from(run.solved.problem.in_input_space(&found.leading_direction)));
         }
     }
     let temperature: Array1<f64> = run.document.temperatures.iter().map(|t| t.temperature).collect();
     let more: Vec<(String, Array2<f64>)> =
         vector_units.into_iter().chain(histograms(&run.document)).chain(predictor(&run.document)).collect();
-    let y_test = Array1::from(prepared.problem.y_test.clone());
-    let class_test: Array1<i64> = prepared.problem.class_test.iter().map(|&class| class as i64).collect();
-    let class_train: Array1<i64> = prepared.problem.class_train.iter().map(|&class| class as i64).collect();
+    let y_test = Array1::from(run.solved.problem.y_test.clone());
+    let class_test: Array1<i64> = run.solved.problem.class_test.iter().map(|&class| class as i64).collect();
+    let class_train: Array1<i64> = run.solved.problem.class_train.iter().map(|&class| class as i64).collect();
     dir.write(ARRAYS, |file| {
         let mut npz = NpzWriter::new(file);
         let mut add = || -> Result<(), WriteNpzError> {
@@ -132,14 +131,19 @@ fn stack(rows: Vec<Option<Vec<f64>>>) -> Option<Array2<f64>> {
     Some(stacked)
 }
 
+/// What a theory of one unit says at one temperature.
+fn of_unit(predictions: &[Prediction], kind: TheoryKind) -> Option<&UnitDetails> {
+    predictions.iter().find(|prediction| prediction.kind == kind)?.unit.as_ref()
+}
+
 /// ⟨v w⟩ of the theories of one unit in input space, and its errors as if those of the rotated directions were independent.
 fn unit_vectors(prepared: &Prepared, run: &Run) -> Vec<(String, Array2<f64>)> {
-    let problem = &prepared.problem;
+    let problem = &run.solved.problem;
     let mut found = Vec::new();
-    for kind in Kind::UNITS {
+    for kind in TheoryKind::UNITS {
         let rows = |value: &dyn Fn(&[Estimate]) -> Vec<f64>| {
-            let of = |p: &UnitPrediction| value(&p.readout_weight_vector);
-            stack(run.units.iter().map(|at| at.iter().find(|p| p.kind == kind).map(of)).collect())
+            let at = |at: &Vec<Prediction>| Some(value(&of_unit(at, kind)?.readout_weight_vector));
+            stack(run.solved.predictions.iter().map(at).collect())
         };
         let name = format!("readout_weight_vector_{}", kind.name().replace('-', "_"));
         let values = |vector: &[Estimate]| -> Vec<f64> { vector.iter().map(|x| x.value).collect() };
@@ -174,7 +178,7 @@ fn histograms(document: &Document) -> Vec<(String, Array2<f64>)> {
         found.push((name.to_string(), rows(|d| &d.value)));
         found.push((format!("{name}_error"), rows(|d| &d.error)));
         found.push((format!("{name}_grid"), rows(|d| &d.grid)));
-        for kind in Kind::UNITS {
+        for kind in TheoryKind::UNITS {
             let at = |t: &TemperatureReport| Some(predicted(t.units.get(kind.name())?)?.value.clone());
             let values = stack(temperatures.iter().map(at).collect());
             found.push((format!("{name}_{}", kind.name().replace('-', "_")), values));
@@ -194,7 +198,7 @@ fn predictor(document: &Document) -> Vec<(String, Array2<f64>)> {
         };
         found.push((name.to_string(), rows(&|o| Some(o.mean.clone()))));
         found.push((format!("{name}_mcse"), rows(&|o| Some(o.mcse.clone()))));
-        for kind in Kind::ALL {
+        for kind in TheoryKind::ALL {
             found.push((format!("{name}_{}", kind.name()), rows(&|o| o.theory.get(kind.name()).cloned())));
         }
     }

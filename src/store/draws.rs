@@ -21,8 +21,8 @@ use crate::model::Problem;
 use crate::observables::{self, ChainSeries, Entry, Series};
 use crate::results::{Document, Field};
 use crate::sampler::{SamplerKind, superchains};
-use crate::session::{Prepared, Run};
-use crate::theory::Kind;
+use crate::session::Run;
+use crate::theory::TheoryKind;
 
 const CHAIN: &str = "chain";
 const DRAW: &str = "draw";
@@ -36,7 +36,7 @@ const THEORY: &str = "theory";
 ///
 /// # Errors
 /// When the disk refuses.
-pub fn write_draws(dir: &RunDir, prepared: &Prepared, run: &Run) -> Result<(), StoreError> {
+pub fn write_draws(dir: &RunDir, run: &Run) -> Result<(), StoreError> {
     let target = dir.path().join(DRAWS);
     let (partial, replaced) = (partial(dir.path(), DRAWS), replaced(dir.path(), DRAWS));
     let written = (|| {
@@ -44,7 +44,7 @@ pub fn write_draws(dir: &RunDir, prepared: &Prepared, run: &Run) -> Result<(), S
         for left in [&partial, &replaced] {
             remove(left)?;
         }
-        Store::new(&partial, prepared, run)?.write()?;
+        Store::new(&partial, run)?.write()?;
         sync(&partial)?;
         // A directory cannot take the place of one that holds something.
         if target.exists() {
@@ -92,8 +92,8 @@ struct Store<'a> {
 }
 
 impl<'a> Store<'a> {
-    fn new(path: &Path, prepared: &'a Prepared, run: &'a Run) -> io::Result<Self> {
-        let (problem, document) = (&*prepared.problem, &run.document);
+    fn new(path: &Path, run: &'a Run) -> io::Result<Self> {
+        let (problem, document) = (&*run.solved.problem, &run.document);
         let replicas = run.recorded.lost.len() / document.temperatures.len().max(1);
         let is_lost =
             |&replica: &usize| run.recorded.lost.iter().skip(replica).step_by(replicas.max(1)).any(|&lost| lost);
@@ -263,8 +263,10 @@ impl<'a> Store<'a> {
                 }
             }
         }
-        let known = |kind: &Kind| variables.values().any(|v| v.values.keys().any(|(name, _)| name == kind.name()));
-        let kinds: Vec<String> = Kind::ALL.into_iter().filter(known).map(|kind| kind.name().to_string()).collect();
+        let known =
+            |kind: &TheoryKind| variables.values().any(|v| v.values.keys().any(|(name, _)| name == kind.name()));
+        let kinds: Vec<String> =
+            TheoryKind::ALL.into_iter().filter(known).map(|kind| kind.name().to_string()).collect();
         if kinds.is_empty() {
             return Ok(());
         }

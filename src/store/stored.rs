@@ -8,7 +8,7 @@ use zip::ZipArchive;
 
 use super::{ARRAYS, StoreError};
 use crate::results::{GramAt, VectorAt};
-use crate::theory::Kind;
+use crate::theory::TheoryKind;
 
 /// Reads the vectors at temperature `index` of a run whose inputs have `dimension` components.
 ///
@@ -22,7 +22,7 @@ pub fn read_vector(dir: &Path, index: usize, dimension: usize) -> Result<VectorA
     let sampled = required("readout_weight_vector", row("readout_weight_vector")?)?;
     let mcse = required("readout_weight_vector_mcse", row("readout_weight_vector_mcse")?)?;
     let mut theories = Vec::new();
-    for kind in [Kind::Saddle, Kind::SingleUnit, Kind::Adaptive] {
+    for kind in [TheoryKind::Saddle, TheoryKind::SingleUnit, TheoryKind::Adaptive] {
         let found = row(&format!("readout_weight_vector_{}", kind.name().replace('-', "_")))?;
         // NaN marks temperatures where a theory has no solution.
         theories.extend(found.filter(|values| values.iter().all(|x| x.is_finite())).map(|values| (kind, values)));
@@ -43,7 +43,7 @@ pub fn read_gram(dir: &Path, index: usize, points: usize) -> Result<GramAt, Stor
     let mcse = required("gram_mcse", matrix("gram_mcse", Some(index))?)?;
     let nngp = required("gram_nngp", matrix("gram_nngp", None)?)?;
     let mut theory = None;
-    for kind in [Kind::Adaptive, Kind::SingleUnit, Kind::Saddle] {
+    for kind in [TheoryKind::Adaptive, TheoryKind::SingleUnit, TheoryKind::Saddle] {
         if theory.is_none() {
             let found = matrix(&format!("gram_{}", kind.name().replace('-', "_")), Some(index))?;
             // NaN marks temperatures where a theory has no solution.

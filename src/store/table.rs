@@ -5,7 +5,7 @@ use std::io;
 
 use super::{RunDir, StoreError, TABLE};
 use crate::results::{Document, Field, ObservableReport};
-use crate::theory::Kind;
+use crate::theory::TheoryKind;
 
 /// Columns before those of the theories.
 const COLUMNS: [&str; 9] =
@@ -37,7 +37,7 @@ pub fn write_table(dir: &RunDir, document: &Document) -> Result<(), StoreError> 
             if let Some(evidence) = &at.log_evidence {
                 let mut record = vec![at.temperature.to_string(), "log_evidence".into(), String::new()];
                 let mut numbers = vec![evidence.mean, evidence.mcse, None, None, None, None];
-                for kind in Kind::ALL {
+                for kind in TheoryKind::ALL {
                     let of = |values: &BTreeMap<String, f64>| values.get(kind.name()).copied();
                     numbers.push(of(&evidence.theory));
                     numbers.extend(has_error(kind).then_some(None));
@@ -53,7 +53,7 @@ pub fn write_table(dir: &RunDir, document: &Document) -> Result<(), StoreError> 
 
 fn header() -> Vec<String> {
     let mut header = COLUMNS.map(String::from).to_vec();
-    for kind in Kind::ALL {
+    for kind in TheoryKind::ALL {
         let name = column(kind);
         header.push(name.clone());
         header.extend(has_error(kind).then(|| format!("{name}_error")));
@@ -63,13 +63,13 @@ fn header() -> Vec<String> {
 }
 
 /// A theory's name as a name in Python.
-fn column(kind: Kind) -> String {
+fn column(kind: TheoryKind) -> String {
     kind.name().replace('-', "_")
 }
 
 /// Whether a theory is an average that has a Monte Carlo error.
-fn has_error(kind: Kind) -> bool {
-    Kind::UNITS.contains(&kind)
+fn has_error(kind: TheoryKind) -> bool {
+    TheoryKind::UNITS.contains(&kind)
 }
 
 fn numbers(report: &ObservableReport, index: usize) -> Vec<Option<f64>> {
@@ -82,7 +82,7 @@ fn numbers(report: &ObservableReport, index: usize) -> Vec<Option<f64>> {
         at(&report.rhat),
         at(&report.nested_rhat),
     ];
-    for kind in Kind::ALL {
+    for kind in TheoryKind::ALL {
         let of = |values: &BTreeMap<String, Field>| values.get(kind.name()).and_then(at);
         numbers.push(of(&report.theory));
         numbers.extend(has_error(kind).then(|| of(&report.theory_error)));

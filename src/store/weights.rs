@@ -11,7 +11,7 @@ use crate::backend::Ensemble;
 use crate::model::Problem;
 use crate::numerics::noise::{Address, Purpose};
 use crate::sampler::Snapshot;
-use crate::session::{Prepared, Run};
+use crate::session::Run;
 
 /// Writes the snapshots that were asked for; nothing where none were. At n temperatures, C chains and S snapshots: `v` (n, C, S, N1) and `w` (n, C, S, N1, N0)
 /// in float32; `temperature` (n), `chain` (C) and `draw` (S) as in `draws.zarr`; `lost` (n, C), 1 for chains that must not be used; the inputs on
@@ -23,13 +23,13 @@ use crate::session::{Prepared, Run};
 ///
 /// # Errors
 /// When the disk refuses.
-pub fn write_weights(dir: &RunDir, prepared: &Prepared, run: &Run) -> Result<(), StoreError> {
+pub fn write_weights(dir: &RunDir, run: &Run) -> Result<(), StoreError> {
     let config = &run.document.config;
     let wanted = config.output.save_weights.unwrap_or(0);
     if wanted == 0 {
         return Ok(());
     }
-    let problem = &*prepared.problem;
+    let problem = &*run.solved.problem;
     let snapshots = run.snapshots.chosen(wanted);
     let temperatures = run.document.temperatures.len();
     let chains = run.recorded.lost.len() / temperatures.max(1);

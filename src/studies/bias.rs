@@ -7,8 +7,8 @@ use serde::Serialize;
 use super::{StudyError, run_to_completion};
 use crate::config::Setup;
 use crate::results::{Document, TemperatureReport};
-use crate::sampler::{Progress, Readout, SamplerKind};
-use crate::session::ULA_STEPS;
+use crate::sampler::{Readout, SamplerKind};
+use crate::session::{Event, ULA_STEPS};
 
 /// The steps at which each sampler runs are the first, divided by these.
 const DIVISORS: [usize; 3] = [1, 2, 4];
@@ -47,17 +47,14 @@ pub struct BiasAtStep {
 /// to be rejected. Twice that, BAOAB is hardly ever stable. The bias of BAOAB is of order h² (Leimkuhler & Matthews 2013), that of Euler–Maruyama of order η.
 ///
 /// # Errors
-/// As [`crate::session::run`].
-pub fn measure(
-    setup: &Setup,
-    mut progress: impl FnMut(Progress) -> ControlFlow<()>,
-) -> Result<Vec<BiasRow>, StudyError> {
+/// As [`crate::session::Session::run`].
+pub fn measure(setup: &Setup, mut listener: impl FnMut(&Event) -> ControlFlow<()>) -> Result<Vec<BiasRow>, StudyError> {
     let reference = setup.with(|settings| {
         let sampler = &mut settings.sampler;
         sampler.kind = Some(SamplerKind::Malt);
         (sampler.readout, sampler.step_size) = (Some(Readout::Sampled), None);
     })?;
-    let reference = run_to_completion(&reference, &mut progress)?;
+    let reference = run_to_completion(&reference, &mut listener)?;
     let adapted = reference.temperatures.iter().map(|t| t.sampler.step_size).fold(f64::INFINITY, f64::min);
     let h = setup.experiment().sampler().step_size.unwrap_or(adapted);
 
@@ -77,7 +74,7 @@ pub fn measure(
                         sampler.steps = Some(ULA_STEPS * divisor);
                     }
                 })?;
-                let document = run_to_completion(&one, &mut progress)?;
+                let document = run_to_completion(&one, &mut listener)?;
                 runs.push((longest / divisor as f64, document));
             }
             rows.extend(rows_of(temperature, kind, &reference.temperatures[t], &runs));

@@ -8,16 +8,15 @@ use std::time::Instant;
 use serde::Serialize;
 use thiserror::Error;
 
-use super::{StudyError, prepare};
+use super::{StudyError, load};
 use crate::backend::{Backend, Ensemble, Mass, Move, Observation, Round, Scheme, open};
-use crate::config::{Experiment, Setup};
+use crate::config::Setup;
 use crate::model::{Network, Problem};
-use crate::numerics::estimate::Estimate;
 use crate::observables::{Entry, Observable, TestSet, entries};
-use crate::session::{Prepared, RunError};
+use crate::session::{RunError, Solved, solve};
 use crate::theory::kernels::Kernels;
-use crate::theory::unit::{Params, UnitPrediction};
-use crate::theory::{Kind, TheoryError, failure_messages, unit};
+use crate::theory::unit::Params;
+use crate::theory::{Prediction, TheoryError, TheoryKind, failure_messages, ladder, unit};
 use inversion::Watch;
 pub use inversion::{Inversion, MeanPeak, Peak};
 
@@ -95,15 +94,17 @@ pub struct Equilibrium {
 }
 
 impl Equilibrium {
-    fn new(kind: Kind, temperature: f64, loss: Estimate, distances: &[Estimate]) -> Self {
-        Self {
-            theory: kind.name(),
-            temperature,
+    /// `None` where the theory says nothing of ⟨L⟩.
+    fn of(p: &Prediction) -> Option<Self> {
+        let loss = p.train_loss?;
+        Some(Self {
+            theory: p.kind.name(),
+            temperature: p.temperature,
             train_loss: loss.value,
-            centroid_distance_sq: distances.iter().map(|d| d.value).collect(),
+            centroid_distance_sq: p.centroid_distance_sq.iter().map(|d| d.value).collect(),
             train_loss_error: loss.error,
-            centroid_distance_sq_error: distances.iter().map(|d| d.error).collect(),
-        }
+            centroid_distance_sq_error: p.centroid_distance_sq.iter().map(|d| d.error).collect(),
+        })
     }
 }
 
@@ -142,9 +143,13 @@ pub fn descend(
     mut progress: impl FnMut(u32) -> ControlFlow<()>,
 ) -> Result<Descent, DescentError> {
     let clock = Instant::now();
-    let prepared = prepare(setup)?;
+    let problem = load(setup)?;
     let (experiment, device) = (setup.experiment(), setup.device());
-    let problem = &prepared.problem;
+    let placed = |kind: &TheoryKind| *kind != TheoryKind::SingleUnit;
+    let kinds: Vec<TheoryKind> = experiment.theories().iter().copied().filter(placed).collect();
+    // No step is done yet, and the answer may already be to stop.
+    let solved = solve(&problem, experiment.network(), &kinds, experiment.temperatures(), |_| progress(0));
+    let solved = solved.map_err(StudyError::from)?;
     let ensemble = Ensemble {
         problem: problem.clone(),
         network: *experiment.network(),
@@ -157,20 +162,20 @@ pub fn descend(
     };
     let opened = open(device.backend, device.adapter.as_deref(), device.precision, &ensemble);
     let mut opened = opened.map_err(|error| StudyError::Run(error.into()))?;
-    let stable = largest_stable_rate(prepared.theory.kernels(), problem, experiment.network());
+    let stable = largest_stable_rate(solved.theory.kernels(), &problem, experiment.network());
     let learning_rate = plan.learning_rate.unwrap_or(CAUTION * stable);
-    let (equilibrium, warnings) = equilibrium(&prepared, experiment);
-    let unplaced = experiment.theories().contains(&Kind::SingleUnit);
+    let equilibrium = equilibrium(&solved, &kinds);
+    let unplaced = experiment.theories().contains(&TheoryKind::SingleUnit);
     let mut found = Descent {
         learning_rate,
         starts: ensemble.replicas,
         step: Vec::new(),
         time: Vec::new(),
-        tracks: tracks(problem),
+        tracks: tracks(&problem),
         inversion: Vec::new(),
         equilibrium,
         notes: unplaced.then(|| UNPLACED.to_string()).into_iter().collect(),
-        warnings,
+        warnings: solved.warnings,
         seconds: 0.0,
         interrupted: false,
     };
@@ -227,38 +232,9 @@ const UNPLACED: &str =
     "single-unit says nothing of the training loss, so it has no place beside descent; `featherm theory` has its D²(T)";
 
 /// D²(T) against ⟨L⟩(T) by the theories asked for, and where they have no solution or are not to be relied on; of `single-unit` nothing, as it has no ⟨L⟩.
-fn equilibrium(prepared: &Prepared, experiment: &Experiment) -> (Vec<Equilibrium>, Vec<String>) {
-    let (theory, temperatures) = (&prepared.theory, experiment.temperatures());
-    let (mut points, mut failures, mut doubt) = (Vec::new(), Vec::new(), None);
-    for &kind in experiment.theories() {
-        let ladder: Vec<Result<Option<Equilibrium>, TheoryError>> = match kind {
-            Kind::Nngp | Kind::Saddle => (theory.ladder(kind, temperatures).into_iter())
-                .map(|at| {
-                    let at = at?;
-                    let distances: Vec<_> = at.centroid_distance_sq.iter().map(|&d| Estimate::exact(d)).collect();
-                    Ok(Some(Equilibrium::new(kind, at.temperature, Estimate::exact(at.train_loss), &distances)))
-                })
-                .collect(),
-            Kind::SingleUnit => continue,
-            Kind::Adaptive => {
-                let ladder = theory.unit_ladder(kind, temperatures, &Params::default());
-                doubt = unit::doubt(experiment.network().width, ladder.iter().flatten());
-                let placed = |at: Result<UnitPrediction, TheoryError>| {
-                    let at = at?;
-                    let placed = |loss| Equilibrium::new(kind, at.temperature, loss, &at.centroid_distance_sq);
-                    Ok(at.train_loss.map(placed))
-                };
-                ladder.into_iter().map(placed).collect()
-            }
-        };
-        for at in ladder {
-            match at {
-                Ok(at) => points.extend(at),
-                Err(error) => failures.push(error),
-            }
-        }
-    }
-    (points, failure_messages(&failures).into_iter().chain(doubt).collect())
+fn equilibrium(solved: &Solved, kinds: &[TheoryKind]) -> Vec<Equilibrium> {
+    let of_kind = |kind: TheoryKind| solved.predictions.iter().flatten().filter(move |p| p.kind == kind);
+    kinds.iter().flat_map(|&kind| of_kind(kind)).filter_map(Equilibrium::of).collect()
 }
 
 /// Plays the steps between records and measures at each.

@@ -15,8 +15,7 @@ use crate::data::{self, DataError};
 use crate::model::{Problem, ProblemError};
 use crate::remedy::{Remedies, Remedy};
 use crate::results::Document;
-use crate::sampler::Progress;
-use crate::session::{self, Prepared, Run, RunError};
+use crate::session::{Event, Run, RunError, Session};
 
 /// Why a study has no result.
 #[derive(Debug, Error)]
@@ -64,27 +63,19 @@ pub fn load(setup: &Setup) -> Result<Arc<Problem>, StudyError> {
     Ok(Arc::new(Problem::new(&task)?))
 }
 
-/// Loads the data of a setup and builds what its theories need.
+/// Runs a setup: one session on its data and device. What was measured until `listener` stops it is returned.
 ///
 /// # Errors
-/// [`StudyError`] when the data are refused, or their kernel does not fit into memory or cannot be decomposed.
-pub fn prepare(setup: &Setup) -> Result<Prepared, StudyError> {
-    Ok(Prepared::new(setup.experiment(), load(setup)?)?)
-}
-
-/// Runs a setup: one session on its data and device. What was measured until `progress` stops it is returned.
-///
-/// # Errors
-/// [`StudyError`] when the data are refused, or as [`session::run`].
-pub fn run(setup: &Setup, progress: impl FnMut(Progress) -> ControlFlow<()>) -> Result<Run, StudyError> {
-    Ok(session::run(setup.experiment(), load(setup)?, setup.device(), progress)?)
+/// [`StudyError`] when the data are refused, or as [`Session::run`].
+pub fn run(setup: &Setup, listener: impl FnMut(&Event) -> ControlFlow<()>) -> Result<Run, StudyError> {
+    Ok(Session::new(setup.experiment(), load(setup)?)?.run(setup.device(), listener)?)
 }
 
 /// The document of a run that is of no use when stopped half-way: [`RunError::Interrupted`] then.
 ///
 /// # Errors
 /// As [`run`].
-fn run_to_completion(setup: &Setup, progress: impl FnMut(Progress) -> ControlFlow<()>) -> Result<Document, StudyError> {
-    let document = run(setup, progress)?.document;
+fn run_to_completion(setup: &Setup, listener: impl FnMut(&Event) -> ControlFlow<()>) -> Result<Document, StudyError> {
+    let document = run(setup, listener)?.document;
     if document.interrupted { Err(RunError::Interrupted.into()) } else { Ok(document) }
 }

@@ -11,8 +11,8 @@ use crate::config::{ConfigError, Setup};
 use crate::remedy::{Remedy, Setting};
 use crate::results::verdict::unconverged;
 use crate::results::{Document, Field, ObservableReport};
-use crate::sampler::Progress;
-use crate::theory::Kind;
+use crate::session::Event;
+use crate::theory::TheoryKind;
 
 pub use fit::{Line, Verdict, fit};
 
@@ -151,7 +151,7 @@ pub fn measure(
     setup: &Setup,
     hold: Hold,
     widths: &[usize],
-    mut progress: impl FnMut(Progress) -> ControlFlow<()>,
+    mut listener: impl FnMut(&Event) -> ControlFlow<()>,
 ) -> Result<Scaling, StudyError> {
     let mut widths = widths.to_vec();
     widths.sort_unstable();
@@ -167,7 +167,7 @@ pub fn measure(
         load(one)?;
     }
     let documents: Vec<Document> =
-        setups.iter().map(|one| run_to_completion(one, &mut progress)).collect::<Result<_, _>>()?;
+        setups.iter().map(|one| run_to_completion(one, &mut listener)).collect::<Result<_, _>>()?;
     Ok(account(hold, &widths, &documents))
 }
 
@@ -257,8 +257,8 @@ fn deviation(at: &Deviating, theory: &str) -> Option<[f64; 2]> {
 
 /// (sampled − nngp)/(theory − nngp) − 1 and its error; where nngp is zero that is the deviation itself, and left out.
 fn displacement(at: &Deviating, theory: &str) -> Option<[f64; 2]> {
-    let base = at.number(at.observable.theory.get(Kind::Nngp.name())?).filter(|&x| x != 0.0)?;
-    at.beyond(base, theory).filter(|_| theory != Kind::Nngp.name())
+    let base = at.number(at.observable.theory.get(TheoryKind::Nngp.name())?).filter(|&x| x != 0.0)?;
+    at.beyond(base, theory).filter(|_| theory != TheoryKind::Nngp.name())
 }
 
 #[cfg(test)]
@@ -311,7 +311,7 @@ mod tests {
     fn what_has_not_converged_is_shown_and_marked_and_not_fitted() {
         let setup = teacher().with(|settings| {
             settings.temperature.values = Some(vec![1.0]);
-            settings.theory.kinds = Some(vec![Kind::Nngp, Kind::Saddle]);
+            settings.theory.kinds = Some(vec![TheoryKind::Nngp, TheoryKind::Saddle]);
             let sampler = &mut settings.sampler;
             (sampler.chains, sampler.warmup, sampler.draws) = (Some(4), Some(20), Some(20));
             sampler.backend = Some(crate::backend::BackendChoice::Cpu);

@@ -9,13 +9,13 @@ use std::time::Instant;
 use serde::Serialize;
 
 pub use self::products::Products;
-use super::{StudyError, prepare, run_to_completion};
+use super::{StudyError, load, run_to_completion};
 use crate::backend::{Backend, BackendError, Device, Mass, Move, Precision, Round, Scheme, StageTime};
 use crate::config::Setup;
 use crate::host::memory;
 use crate::model::Activation;
-use crate::sampler::{Progress, Readout};
-use crate::session::{Job, RunError};
+use crate::sampler::Readout;
+use crate::session::{Event, Job, RunError, Session};
 
 /// Steps of a timed trajectory: with ten of them the full refreshment at its start is shared as in a run.
 const STEPS: u32 = 10;
@@ -72,12 +72,12 @@ pub struct RunSpeed {
 /// Times steps with the readout sampled and, where the device can, integrated out: medians of `rounds` rounds, at least one, in turn.
 ///
 /// # Errors
-/// As [`crate::session::run`].
+/// As [`crate::session::Session::run`].
 pub fn steps_of(setup: &Setup, rounds: usize) -> Result<(Device, Vec<StepSpeed>), StudyError> {
     let rounds = rounds.max(1);
     memory::reset_peak();
-    let prepared = prepare(setup)?;
-    let job = Job::new(setup.experiment(), &prepared);
+    let session = Session::new(setup.experiment(), load(setup)?)?;
+    let job = session.solve(|_| ControlFlow::Continue(()))?;
     let mut backend = job.open(setup.device())?.backend;
     let mut speeds = vec![steps(setup, &job, backend.as_mut(), Readout::Sampled, rounds)?];
     if backend.integrates_readout() {
@@ -87,16 +87,16 @@ pub fn steps_of(setup: &Setup, rounds: usize) -> Result<(Device, Vec<StepSpeed>)
     Ok((backend.device(), speeds))
 }
 
-/// Runs what the experiment asks for, which is told by `progress`, and adds what its draws are worth to the speed of the steps that it plays.
+/// Runs what the experiment asks for, which is told to `listener`, and adds what its draws are worth to the speed of the steps that it plays.
 ///
 /// # Errors
-/// As [`crate::session::run`].
+/// As [`crate::session::Session::run`].
 pub fn add_run(
     speeds: &mut [StepSpeed],
     setup: &Setup,
-    progress: impl FnMut(Progress) -> ControlFlow<()>,
+    listener: impl FnMut(&Event) -> ControlFlow<()>,
 ) -> Result<(), StudyError> {
-    let run = run(setup, progress)?;
+    let run = run(setup, listener)?;
     let sampler = setup.experiment().sampler();
     let integrated = sampler.readout != Some(Readout::Sampled) && sampler.kind.adjusted();
     let wished = if integrated { Readout::Integrated } else { Readout::Sampled };
@@ -202,8 +202,8 @@ fn stages(
     Ok(measured[0].iter().enumerate().map(|(k, at)| StageTime { stage: at.stage.clone(), seconds: of(k) }).collect())
 }
 
-fn run(setup: &Setup, progress: impl FnMut(Progress) -> ControlFlow<()>) -> Result<RunSpeed, StudyError> {
-    let document = run_to_completion(setup, progress)?;
+fn run(setup: &Setup, listener: impl FnMut(&Event) -> ControlFlow<()>) -> Result<RunSpeed, StudyError> {
+    let document = run_to_completion(setup, listener)?;
     let timing = document.timing;
     let mut ess_per_s: BTreeMap<String, Vec<f64>> = BTreeMap::new();
     for at in &document.temperatures {

@@ -1,21 +1,29 @@
-//! The failures of a ladder in as few lines as there are causes.
+//! The failures of a ladder, and how to say them in as few lines as there are causes.
 
 use super::saddle::SaddleError;
 use super::unit::UnitError;
-use super::{Kind, TheoryError};
+use super::{TheoryError, TheoryKind};
+
+/// A theory that has no solution at a temperature.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Failure {
+    pub kind: TheoryKind,
+    pub temperature: f64,
+    pub error: TheoryError,
+}
 
 /// What makes one failure the same as another at another temperature.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Cause {
-    Unstable { kind: Kind, near: f64 },
-    Below { kind: Kind, lost_at: f64 },
+    Unstable { kind: TheoryKind, near: f64 },
+    Below { kind: TheoryKind, lost_at: f64 },
     BranchLost { at: f64 },
-    NonFinite { kind: Kind },
+    NonFinite { kind: TheoryKind },
 }
 
 /// The cause of a failure that one temperature shares with the next, and the temperature.
-fn cause(failure: &TheoryError) -> Option<(Cause, f64)> {
-    match *failure {
+fn cause(error: &TheoryError) -> Option<(Cause, f64)> {
+    match *error {
         TheoryError::Unit(UnitError::Unstable { kind, temperature, near }) => {
             Some((Cause::Unstable { kind, near }, temperature))
         }
@@ -31,10 +39,10 @@ fn cause(failure: &TheoryError) -> Option<(Cause, f64)> {
 }
 
 /// One message for every cause, which names all temperatures that share it, in the order given.
-pub fn messages(failures: &[TheoryError]) -> Vec<String> {
+pub fn messages(failures: &[Failure]) -> Vec<String> {
     let mut groups: Vec<(&TheoryError, Vec<f64>)> = Vec::new();
-    for failure in failures {
-        let found = cause(failure);
+    for Failure { error, .. } in failures {
+        let found = cause(error);
         let same =
             |first: &TheoryError| found.is_some() && cause(first).map(|(cause, _)| cause) == found.map(|(c, _)| c);
         match (groups.iter_mut().find(|(first, _)| same(first)), found) {
@@ -44,7 +52,7 @@ pub fn messages(failures: &[TheoryError]) -> Vec<String> {
                     at.push(temperature);
                 }
             }
-            _ => groups.push((failure, found.into_iter().map(|(_, temperature)| temperature).collect())),
+            _ => groups.push((error, found.into_iter().map(|(_, temperature)| temperature).collect())),
         }
     }
     let line = |(first, at): &(&TheoryError, Vec<f64>)| match at.get(1..) {
@@ -63,21 +71,30 @@ mod tests {
 
     #[test]
     fn a_cause_is_named_once_with_all_its_temperatures() {
-        let unstable = |kind, temperature| UnitError::Unstable { kind, temperature, near: 0.5 }.into();
-        let branch = |temperature| SaddleError::BranchLost { temperature, lost_at: 0.3 }.into();
-        let unsettled = |temperature| UnitError::Unsettled { kind: Kind::Adaptive, temperature, drift: 9.0 }.into();
+        let unstable = |kind, temperature| {
+            let error = UnitError::Unstable { kind, temperature, near: 0.5 }.into();
+            Failure { kind, temperature, error }
+        };
+        let branch = |kind, temperature| {
+            let error = SaddleError::BranchLost { temperature, lost_at: 0.3 }.into();
+            Failure { kind, temperature, error }
+        };
+        let unsettled = |temperature| {
+            let kind = TheoryKind::Adaptive;
+            Failure { kind, temperature, error: UnitError::Unsettled { kind, temperature, drift: 9.0 }.into() }
+        };
         let failures = [
-            branch(0.2),
-            unstable(Kind::SingleUnit, 0.5),
-            unstable(Kind::SingleUnit, 0.25),
-            branch(0.2),
-            branch(0.1),
-            unstable(Kind::Adaptive, 0.25),
+            branch(TheoryKind::Saddle, 0.2),
+            unstable(TheoryKind::SingleUnit, 0.5),
+            unstable(TheoryKind::SingleUnit, 0.25),
+            branch(TheoryKind::SingleUnit, 0.2),
+            branch(TheoryKind::SingleUnit, 0.1),
+            unstable(TheoryKind::Adaptive, 0.25),
             unsettled(0.7),
             unsettled(0.6),
         ];
         let found = messages(&failures);
-        let alone = |k: usize| failures[k].to_string();
+        let alone = |k: usize| failures[k].error.to_string();
         let expected = [
             format!("{}; the same at T = 1.000e-1", alone(0)),
             format!("{}; the same at T = 2.500e-1", alone(1)),

@@ -14,7 +14,8 @@ use faer::Mat;
 use super::kernels::Kernels;
 use super::projections::Projected;
 use super::spectrum::{Resolvent, Spectrum};
-use super::{Prediction, Theory, TheoryError};
+use super::{Prediction, ProcessDetails, Theory, TheoryError};
+use crate::host::stop::{Stop, Stopped};
 use crate::model::Problem;
 use crate::numerics::linalg::{dot, multiply};
 
@@ -83,9 +84,15 @@ pub(super) struct TestManifolds {
 
 impl TestManifolds {
     /// `None` where some class has no manifold at the test points. `cross` is UᵀK̃_* and `mean` Uᵀm.
-    pub fn new(problem: &Problem, kernels: &Kernels, cross: &Mat<f64>, mean: &[f64]) -> Option<Self> {
+    pub fn new(
+        problem: &Problem,
+        kernels: &Kernels,
+        cross: &Mat<f64>,
+        mean: &[f64],
+        stop: &Stop,
+    ) -> Result<Option<Self>, Stopped> {
         if !problem.has_test_manifolds() {
-            return None;
+            return Ok(None);
         }
         let mut members = vec![Vec::new(); problem.classes()];
         problem.class_test.iter().enumerate().for_each(|(point, &class)| members[class].push(point));
@@ -99,14 +106,19 @@ impl TestManifolds {
                 (image.collect(), own)
             })
             .unzip();
-        Some(Self { members, images, means, prior: kernels.test_class_means(problem) })
+        Ok(Some(Self { members, images, means, prior: kernels.test_class_means(problem, stop)? }))
     }
 }
 
 /// D²_ab and R²_a as [`geometry`], of the test points; empty where some class has no manifold there.
-pub(super) fn test_geometry(theory: &Theory, resolvent: &Resolvent, inverse_width: f64) -> (Vec<f64>, Vec<f64>) {
+pub(super) fn test_geometry(
+    theory: &Theory,
+    resolvent: &Resolvent,
+    inverse_width: f64,
+    stop: &Stop,
+) -> Result<(Vec<f64>, Vec<f64>), Stopped> {
     let Some(TestManifolds { members, images, means, prior }) = &theory.test_manifolds else {
-        return (Vec::new(), Vec::new());
+        return Ok((Vec::new(), Vec::new()));
     };
     let classes = members.len();
     let form = |image: &[f64], mean: f64, prior: f64| {
@@ -122,16 +134,17 @@ pub(super) fn test_geometry(theory: &Theory, resolvent: &Resolvent, inverse_widt
         })
         .collect();
     let norm = |&point: &usize| {
+        stop.check()?;
         let mean = theory.kernels.mean_test[point];
         let row: Vec<f64> =
             theory.cross.col(point).iter().zip(&theory.spectrum.mean).map(|(k, m)| k + m * mean).collect();
-        form(&row, mean, theory.kernels.test_diagonal[point])
+        Ok(form(&row, mean, theory.kernels.test_diagonal[point]))
     };
     let radii = (0..classes).map(|a| {
-        let norms: f64 = members[a].iter().map(norm).sum();
-        norms / members[a].len() as f64 - form(&images[a], means[a], prior[(a, a)])
+        let norms = members[a].iter().map(norm).sum::<Result<f64, Stopped>>()?;
+        Ok(norms / members[a].len() as f64 - form(&images[a], means[a], prior[(a, a)]))
     });
-    (distances, radii.collect())
+    Ok((distances, radii.collect::<Result<_, _>>()?))
 }
 
 /// D²_ab of all class pairs a < b in the order (0,1), (0,2), …, (1,2), …, and R²_a of all classes.
@@ -199,28 +212,40 @@ enum Set {
 }
 
 impl Theory {
-    /// ⟨G⟩ on the training points, (P, P): O(P³).
+    /// Returns ⟨G⟩ on the training points, (P, P): O(P³) for the saddle point.
     pub fn gram(&self, prediction: &Prediction) -> Mat<f64> {
-        self.gram_block(prediction, self.kernels.train.clone(), Set::Train, Set::Train)
+        let kernel = &self.kernels.train;
+        match &prediction.process {
+            Some(process) => self.gram_block(prediction, process, kernel.clone(), [Set::Train, Set::Train]),
+            None => prediction.unit.as_ref().map_or_else(|| kernel.clone(), |unit| unit.gram.clone()),
+        }
     }
 
-    /// ⟨G⟩ between training and test points, (P, P*).
-    pub fn gram_train_test(&self, prediction: &Prediction) -> Mat<f64> {
-        self.gram_block(prediction, self.kernels.cross.clone(), Set::Train, Set::Test)
+    /// Returns ⟨G⟩ between training and test points, (P, P*); `None` where the theory is silent.
+    pub fn gram_train_test(&self, prediction: &Prediction) -> Option<Mat<f64>> {
+        let process = prediction.process.as_ref()?;
+        Some(self.gram_block(prediction, process, self.kernels.cross.clone(), [Set::Train, Set::Test]))
     }
 
-    /// ⟨G⟩ on the test points, (P*, P*).
-    pub fn gram_test(&self, prediction: &Prediction) -> Mat<f64> {
-        self.gram_block(prediction, self.kernels.test(&self.problem), Set::Test, Set::Test)
+    /// Returns ⟨G⟩ on the test points, (P*, P*); `None` where the theory is silent.
+    pub fn gram_test(&self, prediction: &Prediction) -> Option<Mat<f64>> {
+        let process = prediction.process.as_ref()?;
+        Some(self.gram_block(prediction, process, self.kernels.test(&self.problem), [Set::Test, Set::Test]))
     }
 
     /// K − g/N1 (L B Rᵀ − m_l (mᵀBm) m_rᵀ), with L and R the kernel between each side and the training points, in the eigenbasis.
-    fn gram_block(&self, prediction: &Prediction, kernel: Mat<f64>, left: Set, right: Set) -> Mat<f64> {
+    fn gram_block(
+        &self,
+        prediction: &Prediction,
+        process: &ProcessDetails,
+        kernel: Mat<f64>,
+        [left, right]: [Set; 2],
+    ) -> Mat<f64> {
         let factor = self.inverse_width(prediction.kind);
         if factor == 0.0 {
             return kernel;
         }
-        let resolvent = self.resolvent(prediction.temperature, &prediction.solution);
+        let resolvent = self.resolvent(prediction.temperature, &process.solution);
         let factor = factor * resolvent.mean_gain;
         let (left_kernel, right_kernel) = (self.projected(left), self.projected(right));
         let mut scaled = right_kernel.clone();

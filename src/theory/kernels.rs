@@ -7,6 +7,7 @@
 use faer::{Mat, MatRef};
 use rayon::prelude::*;
 
+use crate::host::stop::{Stop, Stopped};
 use crate::model::{Activation, Network, Problem};
 
 /// The blocks that every temperature shares.
@@ -54,7 +55,7 @@ impl Kernels {
     }
 
     /// The means of K_** over the pairs of points of two classes, (classes, classes), without holding more of it than some rows at a time.
-    pub fn test_class_means(&self, problem: &Problem) -> Mat<f64> {
+    pub(super) fn test_class_means(&self, problem: &Problem, stop: &Stop) -> Result<Mat<f64>, Stopped> {
         const ROWS: usize = 128;
         let x = problem.x_test.as_ref();
         let variances = variances(x, self.scale);
@@ -63,6 +64,7 @@ impl Kernels {
         let sums: Vec<Mat<f64>> = starts
             .into_par_iter()
             .map(|start| {
+                stop.check()?;
                 let rows = ROWS.min(points - start);
                 // By symmetry only what lies on the diagonal or to the right of it.
                 let right = x.subrows(start, points - start);
@@ -75,12 +77,12 @@ impl Kernels {
                         sum[(class[start + i], class[start + j])] += share;
                     }
                 }
-                sum
+                Ok(sum)
             })
-            .collect();
+            .collect::<Result<_, _>>()?;
         let total = sums.iter().fold(Mat::<f64>::zeros(classes, classes), |total, sum| total + sum);
         let size = |a: usize| class.iter().filter(|&&own| own == a).count() as f64;
-        Mat::from_fn(classes, classes, |a, b| (total[(a, b)] + total[(b, a)]) / (size(a) * size(b)))
+        Ok(Mat::from_fn(classes, classes, |a, b| (total[(a, b)] + total[(b, a)]) / (size(a) * size(b))))
     }
 
     /// K̃ = K − m mᵀ.

@@ -7,14 +7,16 @@
 
 use super::Theory;
 use super::spectrum::Resolvent;
+use crate::host::stop::{Stop, Stopped};
 use crate::numerics::linalg::dot;
 
 /// ⟨f*⟩ and Var f* of every test point.
-pub(super) fn predictive(theory: &Theory, resolvent: &Resolvent) -> (Vec<f64>, Vec<f64>) {
+pub(super) fn predictive(theory: &Theory, resolvent: &Resolvent, stop: &Stop) -> Result<(Vec<f64>, Vec<f64>), Stopped> {
     let (covariance_gain, mean_gain) = (resolvent.covariance_gain(), resolvent.mean_gain);
     let mean_train = &theory.spectrum.mean;
     (0..theory.problem.test_points())
         .map(|j| {
+            stop.check()?;
             let mean_test = theory.kernels.mean_test[j];
             let response: Vec<f64> = (theory.cross.col(j).iter().zip(mean_train))
                 .map(|(k, m)| covariance_gain * k + mean_gain * m * mean_test)
@@ -23,9 +25,9 @@ pub(super) fn predictive(theory: &Theory, resolvent: &Resolvent) -> (Vec<f64>, V
                 + mean_gain * mean_test * mean_test;
             // Rounding may push the variance of a point that the training set determines below zero.
             let variance = (prior - resolvent.quadratic_form(&response)).max(0.0);
-            (dot(&response, &resolvent.dual), variance)
+            Ok((dot(&response, &resolvent.dual), variance))
         })
-        .unzip()
+        .collect()
 }
 
 /// (⟨f*⟩ − y*)² and Var f*, averaged over the test points.

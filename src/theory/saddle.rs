@@ -25,6 +25,7 @@
 use thiserror::Error;
 
 use super::spectrum::{Bare, Resolvent, Spectrum};
+use crate::host::stop::{Stop, Stopped};
 use crate::numerics::linalg::sum_of;
 
 /// How the saddle point is sought; the defaults suit every problem met so far.
@@ -61,6 +62,7 @@ pub struct Solution {
 
 /// Why there is no saddle point to report.
 #[derive(Debug, Clone, PartialEq, Error)]
+#[non_exhaustive]
 pub enum SaddleError {
     #[error(
         "no saddle point at temperature {temperature}: the branch continuous from high temperature ends near {lost_at}; \
@@ -73,16 +75,17 @@ pub enum SaddleError {
     SingleUnit,
 }
 
-/// The saddle point at one temperature.
+/// The saddle point at many positive temperatures, in one continuation from the highest to the lowest; results in the order given.
 ///
 /// # Errors
-/// [`SaddleError`] if the branch from high temperature ends above `temperature` or the equations are not solved to tolerance.
-pub fn solve(spectrum: &Spectrum, temperature: f64, params: &Params) -> Result<Solution, SaddleError> {
-    Branch::start(spectrum, temperature, params)?.solve_at(temperature)
-}
-
-/// The saddle point at many positive temperatures, in one continuation from the highest to the lowest; results in the order given.
-pub fn ladder(spectrum: &Spectrum, temperatures: &[f64], params: &Params) -> Vec<Result<Solution, SaddleError>> {
+/// [`Stopped`] on request. Each result is a [`SaddleError`] if the branch from high temperature ends above its temperature or the
+/// equations are not solved to tolerance.
+pub fn ladder(
+    spectrum: &Spectrum,
+    temperatures: &[f64],
+    params: &Params,
+    stop: &Stop,
+) -> Result<Vec<Result<Solution, SaddleError>>, Stopped> {
     let hottest = temperatures.iter().copied().fold(f64::MIN_POSITIVE, f64::max);
     let mut branch = Branch::start(spectrum, hottest, params);
     let mut order: Vec<usize> = (0..temperatures.len()).collect();
@@ -90,12 +93,12 @@ pub fn ladder(spectrum: &Spectrum, temperatures: &[f64], params: &Params) -> Vec
     let mut solved: Vec<(usize, _)> = order
         .into_iter()
         .map(|index| match &mut branch {
-            Ok(branch) => (index, branch.solve_at(temperatures[index])),
-            Err(error) => (index, Err(error.clone())),
+            Ok(branch) => Ok((index, branch.solve_at(temperatures[index], stop)?)),
+            Err(error) => Ok((index, Err(error.clone()))),
         })
-        .collect();
+        .collect::<Result<_, _>>()?;
     solved.sort_by_key(|(index, _)| *index);
-    solved.into_iter().map(|(_, result)| result).collect()
+    Ok(solved.into_iter().map(|(_, result)| result).collect())
 }
 
 /// The branch of solutions continuous from high temperature, at the lowest temperature reached so far.
@@ -135,9 +138,11 @@ impl<'a> Branch<'a> {
     }
 
     /// Follows the branch down to `temperature`, then reports it.
-    fn solve_at(&mut self, temperature: f64) -> Result<Solution, SaddleError> {
+    fn solve_at(&mut self, temperature: f64, stop: &Stop) -> Result<Result<Solution, SaddleError>, Stopped> {
         let mut step = self.params.largest_step;
+        stop.check()?;
         while self.temperature > temperature && !self.lost {
+            stop.check()?;
             let remaining = (self.temperature / temperature).ln();
             let last = remaining <= step;
             let taken = if last { remaining } else { step };
@@ -158,9 +163,9 @@ impl<'a> Branch<'a> {
             }
         }
         if self.lost {
-            return Err(SaddleError::BranchLost { temperature, lost_at: self.temperature });
+            return Ok(Err(SaddleError::BranchLost { temperature, lost_at: self.temperature }));
         }
-        self.report(temperature)
+        Ok(self.report(temperature))
     }
 
     fn report(&mut self, temperature: f64) -> Result<Solution, SaddleError> {
@@ -304,6 +309,10 @@ fn bracketed_root(mut f: impl FnMut(f64) -> f64, low: (f64, f64), high: (f64, f6
 mod tests {
     use super::*;
 
+    fn solve(spectrum: &Spectrum, temperature: f64, params: &Params) -> Result<Solution, SaddleError> {
+        ladder(spectrum, &[temperature], params, &Stop::default()).unwrap().remove(0)
+    }
+
     /// Many directions without labels and one stiff direction with a huge label: φ has a fold near T = 95.
     fn folded() -> Spectrum {
         let mut eigenvalues = vec![1.0; 1000];
@@ -329,7 +338,7 @@ mod tests {
     #[test]
     fn a_lost_branch_is_an_error_and_not_another_root() {
         let spectrum = folded();
-        let results = ladder(&spectrum, &[20.0, 50.0, 1e3, 105.0], &Params::default());
+        let results = ladder(&spectrum, &[20.0, 50.0, 1e3, 105.0], &Params::default(), &Stop::default()).unwrap();
         assert!(results[2].is_ok() && results[3].is_ok());
         for (result, expected) in results.iter().zip([20.0, 50.0]) {
             let Err(SaddleError::BranchLost { temperature, lost_at }) = *result else { panic!("{result:?}") };
@@ -365,8 +374,11 @@ mod tests {
     fn one_hidden_unit_is_refused_where_the_limit_does_not_exist() {
         let spectrum = Spectrum { mean: vec![0.1; 1001], width: 1.0, ..folded() };
         assert_eq!(solve(&spectrum, 1.0, &Params::default()), Err(SaddleError::SingleUnit));
-        assert_eq!(ladder(&spectrum, &[1.0], &Params::default()), [Err(SaddleError::SingleUnit)]);
-        assert!(ladder(&spectrum, &[], &Params::default()).is_empty());
+        assert_eq!(
+            ladder(&spectrum, &[1.0], &Params::default(), &Stop::default()).unwrap(),
+            [Err(SaddleError::SingleUnit)]
+        );
+        assert!(ladder(&spectrum, &[], &Params::default(), &Stop::default()).unwrap().is_empty());
     }
 
     #[test]

@@ -160,7 +160,7 @@ fn the_geometry_is_that_of_the_gram_matrix() {
             assert!(check(&test, &problem.class_test, distances, radii), "{activation:?}");
             let prior = theory.gram_test(&theory.nngp(0.2).unwrap());
             let moved = !check(&prior, &problem.class_test, distances, radii);
-            assert_eq!(moved, p.kind == Kind::Saddle, "{activation:?}: the displacement is seen");
+            assert_eq!(moved, p.kind == TheoryKind::Saddle, "{activation:?}: the displacement is seen");
         }
     }
 }
@@ -182,7 +182,7 @@ fn manifolds_of_test_points_need_two_points_of_every_class() {
 fn the_evidence_differentiates_to_the_loss() {
     for activation in ALL {
         let theory = Theory::new(&problem(), &network(activation)).unwrap();
-        for kind in Kind::PROCESSES {
+        for kind in TheoryKind::PROCESSES {
             for t in [0.05, 1.0, 30.0] {
                 let h = 1e-4 * t;
                 let at = |t: f64| theory.ladder(kind, &[t]).remove(0).unwrap();
@@ -258,7 +258,7 @@ fn rank_deficient_kernels_stay_finite_at_every_temperature() {
     let temperatures: Vec<f64> = (-6..=6).map(|e| 10f64.powi(e)).collect();
     for activation in ALL {
         let theory = Theory::new(&problem, &network(activation)).unwrap();
-        for kind in Kind::PROCESSES {
+        for kind in TheoryKind::PROCESSES {
             let ladder = theory.ladder(kind, &temperatures);
             for (prediction, &temperature) in ladder.iter().zip(&temperatures) {
                 let prediction = prediction.as_ref().unwrap_or_else(|error| panic!("{activation:?}: {error}"));

@@ -9,7 +9,7 @@ use featherm::config::{Setup, preset};
 use featherm::model::Activation;
 use featherm::studies::descent::{Descent, DescentError, Inversion, Plan, descend};
 use featherm::studies::load;
-use featherm::theory::Kind;
+use featherm::theory::TheoryKind;
 
 fn setup(activation: Activation) -> Setup {
     let mut settings = preset("quick").unwrap();
@@ -116,7 +116,7 @@ fn digits(classes: &str, starts: usize) -> Descent {
     settings.data.classes = Some(classes.into());
     (settings.data.train, settings.data.test, settings.network.width) = (Some(40), Some(10), Some(20));
     settings.network.activation = Some(Activation::Relu);
-    settings.theory.kinds = Some(vec![Kind::Nngp]);
+    settings.theory.kinds = Some(vec![TheoryKind::Nngp]);
     (settings.sampler.chains, settings.sampler.backend) = (Some(starts), Some(BackendChoice::Cpu));
     let plan = Plan { learning_rate: None, steps: 4000, records: 30 };
     descend(&Setup::resolve(settings).unwrap(), plan, |_| ControlFlow::Continue(())).unwrap()
@@ -176,7 +176,7 @@ fn manifolds_of_zeros_and_ones_do_not() {
 
 #[test]
 fn theories_stand_beside_descent_as_they_are_asked_for() {
-    let with = |kinds: &[Kind], temperatures: &[f64]| {
+    let with = |kinds: &[TheoryKind], temperatures: &[f64]| {
         let mut settings = setup(Activation::Erf).settings().clone();
         settings.theory.kinds = Some(kinds.to_vec());
         (settings.temperature.values, settings.temperature.range) = (Some(temperatures.to_vec()), None);
@@ -184,7 +184,7 @@ fn theories_stand_beside_descent_as_they_are_asked_for() {
         descend(&Setup::resolve(settings).unwrap(), plan, |_| ControlFlow::Continue(())).unwrap()
     };
     let named = |found: &Descent| found.equilibrium.iter().map(|at| (at.theory, at.temperature)).collect::<Vec<_>>();
-    let found = with(&[Kind::Nngp, Kind::Adaptive], &[10.0, 1.0]);
+    let found = with(&[TheoryKind::Nngp, TheoryKind::Adaptive], &[10.0, 1.0]);
     assert_eq!(named(&found), [("nngp", 10.0), ("nngp", 1.0), ("adaptive", 10.0), ("adaptive", 1.0)]);
     for (at, exact) in found.equilibrium.iter().zip([true, true, false, false]) {
         assert_eq!((at.train_loss_error == 0.0, at.centroid_distance_sq_error == [0.0]), (exact, exact), "{at:?}");
@@ -194,7 +194,7 @@ fn theories_stand_beside_descent_as_they_are_asked_for() {
     assert!((0.1..1.0).contains(&(moved / still - 1.0)), "{still} {moved}");
     assert!(found.notes.is_empty() && found.warnings.is_empty(), "{:?} {:?}", found.notes, found.warnings);
 
-    let found = with(&[Kind::Saddle, Kind::SingleUnit], &[1.0]);
+    let found = with(&[TheoryKind::Saddle, TheoryKind::SingleUnit], &[1.0]);
     assert_eq!(named(&found), [("saddle", 1.0)]);
     assert!(found.notes.len() == 1 && found.notes[0].contains("single-unit"), "{:?}", found.notes);
     assert!(found.warnings.is_empty());

@@ -14,7 +14,7 @@ use featherm::report::page::page;
 use featherm::report::{plots, table};
 use featherm::results::{Document, Field, GramAt, VectorAt};
 use featherm::studies::run;
-use featherm::theory::Kind;
+use featherm::theory::TheoryKind;
 use tempfile::TempDir;
 
 /// A small run on five temperatures, to be spoilt in many ways.
@@ -36,13 +36,13 @@ fn gram(classes: bool, theory: bool) -> GramAt {
         sampled: matrix(1.1),
         mcse: matrix(0.01),
         nngp: matrix(1.0),
-        theory: theory.then(|| (Kind::Saddle, matrix(1.05))),
+        theory: theory.then(|| (TheoryKind::Saddle, matrix(1.05))),
         classes: classes.then(|| (0..points).map(|k| k % 2).collect()),
     }
 }
 
 /// ⟨v w⟩ on the 8×8 pixels of the digits.
-fn vector(theories: &[Kind]) -> VectorAt {
+fn vector(theories: &[TheoryKind]) -> VectorAt {
     let picture = |scale: f64| (0..64).map(|k| scale * (k as f64 / 5.0).sin()).collect::<Vec<_>>();
     VectorAt {
         index: 1,
@@ -53,7 +53,7 @@ fn vector(theories: &[Kind]) -> VectorAt {
 }
 
 fn figures(document: &Document, gram: Option<&GramAt>) -> Vec<Figure> {
-    sections(document, gram, gram.map(|_| vector(&[Kind::Saddle, Kind::SingleUnit])).as_ref())
+    sections(document, gram, gram.map(|_| vector(&[TheoryKind::Saddle, TheoryKind::SingleUnit])).as_ref())
         .into_iter()
         .flat_map(|section| section.figures)
         .collect()
@@ -151,14 +151,15 @@ fn the_vector_is_a_picture_of_images_only() {
         all.filter(|figure| figure.name == "readout_weight_picture").collect()
     };
     for count in 0..=3 {
-        let drawn = of(&DOCUMENT, &vector(&[Kind::Saddle, Kind::SingleUnit, Kind::Adaptive][..count]));
+        let drawn =
+            of(&DOCUMENT, &vector(&[TheoryKind::Saddle, TheoryKind::SingleUnit, TheoryKind::Adaptive][..count]));
         check(&drawn);
         assert_eq!(drawn[0].file().matches("<g transform=\"translate").count(), 1 + count);
     }
     let with = |spoil: &dyn Fn(&mut Document)| {
         let mut document = DOCUMENT.clone();
         spoil(&mut document);
-        of(&document, &vector(&[Kind::Saddle])).len()
+        of(&document, &vector(&[TheoryKind::Saddle])).len()
     };
     assert_eq!(with(&|d| d.data.dimension = 3 * 16), 1, "three colours of 4×4 pixels");
     assert_eq!(with(&|d| d.data.dimension = 60), 0, "no square");

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use featherm::config::{Setup, preset};
 use featherm::model::Activation;
 use featherm::studies::run;
-use featherm::theory::Kind;
+use featherm::theory::TheoryKind;
 
 use crate::common::rotation;
 
@@ -21,7 +21,7 @@ fn adaptive_predicts_the_test_points_of_whole_networks() {
     (settings.temperature.values, settings.temperature.range) = (Some(vec![1.0, 0.3]), None);
     (settings.sampler.chains, settings.sampler.warmup, settings.sampler.draws) = (Some(24), Some(100), Some(300));
     settings.sampler.seed = Some(1 + rotation());
-    settings.theory.kinds = Some(vec![Kind::Saddle, Kind::Adaptive]);
+    settings.theory.kinds = Some(vec![TheoryKind::Saddle, TheoryKind::Adaptive]);
     let document = run(&Setup::resolve(settings).unwrap(), |_| ControlFlow::Continue(())).unwrap().document;
     let at = &document.temperatures[1];
     assert!(at.converged, "{:?}", at.advice);

@@ -6,7 +6,7 @@ use super::scale::covering;
 use super::{Figure, Numbers};
 use crate::numerics::histogram::Density;
 use crate::results::{Document, TemperatureReport, UnitReport, short};
-use crate::theory::Kind;
+use crate::theory::TheoryKind;
 
 /// Temperatures that are shown, at most.
 const PANELS: usize = 3;
@@ -81,7 +81,7 @@ impl Variable {
                 points: points(density),
             });
         }
-        for kind in Kind::UNITS {
+        for kind in TheoryKind::UNITS {
             let Some(density) = at.units.get(kind.name()).and_then(self.theory).filter(|density| usable(density))
             else {
                 continue;
@@ -109,7 +109,7 @@ impl Variable {
             Point { x: z * scale, y, ..Point::default() }
         };
         let points = (0..CURVE).map(point).collect();
-        Series { ink: Ink::Theory(Kind::Nngp), label: "prior (nngp)".into(), look: Look::Curve, points }
+        Series { ink: Ink::Theory(TheoryKind::Nngp), label: "prior (nngp)".into(), look: Look::Curve, points }
     }
 }
 

@@ -5,7 +5,7 @@ use super::ladder::{horizontal, vertical};
 use super::plot::{Look, Panel, Plot, Point, Series};
 use super::{Figure, Numbers};
 use crate::results::{Document, LogEvidenceReport, short, with_error};
-use crate::theory::Kind;
+use crate::theory::TheoryKind;
 
 pub fn figures(document: &Document) -> Vec<Figure> {
     let found: Vec<(f64, &LogEvidenceReport)> =
@@ -19,7 +19,7 @@ pub fn figures(document: &Document) -> Vec<Figure> {
         let y = finite(report.mean).unwrap_or(f64::NAN);
         Point { x, y, error, note: format!("T = {}: ln p(y) = {}", short(x), with_error(report.mean, Some(error))) }
     };
-    let theory = |kind: Kind| {
+    let theory = |kind: TheoryKind| {
         let point = |&(x, report): &(f64, &LogEvidenceReport)| {
             let y = finite(report.theory.get(kind.name()).copied()).unwrap_or(f64::NAN);
             Point { x, y, error: 0.0, note: format!("{}, T = {}: ln p(y) = {y:.3}", kind.name(), short(x)) }
@@ -34,7 +34,7 @@ pub fn figures(document: &Document) -> Vec<Figure> {
         points: found.iter().map(sampled).collect(),
     };
     let any = |series: &Series| series.points.iter().any(|point| point.y.is_finite());
-    let series: Vec<Series> = Kind::PROCESSES.into_iter().map(theory).chain([samples]).filter(any).collect();
+    let series: Vec<Series> = TheoryKind::PROCESSES.into_iter().map(theory).chain([samples]).filter(any).collect();
     if series.is_empty() {
         return Vec::new();
     }
@@ -58,7 +58,7 @@ fn numbers(found: &[(f64, &LogEvidenceReport)]) -> Numbers {
             with_error(report.mean, report.mcse),
             shown(report.quadrature_error, &|x| format!("{x:.1e}")),
         ];
-        for kind in Kind::PROCESSES {
+        for kind in TheoryKind::PROCESSES {
             row.push(shown(report.theory.get(kind.name()).copied(), &|x| format!("{x:.3}")));
             row.push(shown(report.z.get(kind.name()).copied(), &|z| format!("{z:+.1}")));
         }

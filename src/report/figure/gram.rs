@@ -108,7 +108,7 @@ fn pairs(at: &GramAt, temperature: &str) -> Option<Figure> {
     let series = [
         (Ink::Third, names[0], &other),
         (Ink::Second, names[1], &same),
-        (Ink::Theory(crate::theory::Kind::Adaptive), names[2], &own),
+        (Ink::Theory(crate::theory::TheoryKind::Adaptive), names[2], &own),
     ]
     .map(|(ink, label, points)| Series { ink, label: label.into(), look: Look::Hollow, points: points.clone() });
     let axis = |label: String| Axis { label, range: Some(range), log: false };

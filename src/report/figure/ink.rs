@@ -1,13 +1,13 @@
 //! Colours, dashes and markers by what they stand for, chosen to be told apart without colour vision (palette of Okabe and Ito) and without colour.
 
 use super::canvas::{Canvas, coordinate};
-use crate::theory::Kind;
+use crate::theory::TheoryKind;
 
 /// Whose curve it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ink {
     Sampled,
-    Theory(Kind),
+    Theory(TheoryKind),
     /// Pairs of points, or a second sampled number.
     Second,
     Third,
@@ -72,9 +72,9 @@ impl Ink {
     /// The pattern of its lines, as an attribute.
     pub fn dash(self) -> &'static str {
         match self {
-            Self::Theory(Kind::Nngp) => "stroke-dasharray=\"2 3\"",
-            Self::Theory(Kind::SingleUnit) => "stroke-dasharray=\"7 3\"",
-            Self::Theory(Kind::Adaptive) => "stroke-dasharray=\"8 2.5 2 2.5\"",
+            Self::Theory(TheoryKind::Nngp) => "stroke-dasharray=\"2 3\"",
+            Self::Theory(TheoryKind::SingleUnit) => "stroke-dasharray=\"7 3\"",
+            Self::Theory(TheoryKind::Adaptive) => "stroke-dasharray=\"8 2.5 2 2.5\"",
             Self::Run(k) => {
                 ["", "stroke-dasharray=\"7 3\"", "stroke-dasharray=\"8 2.5 2 2.5\"", "stroke-dasharray=\"2 3\""][k % 4]
             }
@@ -85,10 +85,10 @@ impl Ink {
     pub fn marker(self) -> Marker {
         const ALL: [Marker; 5] = [Marker::Circle, Marker::Square, Marker::Diamond, Marker::Up, Marker::Down];
         match self {
-            Self::Sampled | Self::Theory(Kind::Nngp) => Marker::Circle,
-            Self::Theory(Kind::Saddle) | Self::Second => Marker::Square,
-            Self::Theory(Kind::SingleUnit) | Self::Third => Marker::Diamond,
-            Self::Theory(Kind::Adaptive) => Marker::Up,
+            Self::Sampled | Self::Theory(TheoryKind::Nngp) => Marker::Circle,
+            Self::Theory(TheoryKind::Saddle) | Self::Second => Marker::Square,
+            Self::Theory(TheoryKind::SingleUnit) | Self::Third => Marker::Diamond,
+            Self::Theory(TheoryKind::Adaptive) => Marker::Up,
             Self::Descent => Marker::Down,
             Self::Run(k) => ALL[k % ALL.len()],
         }

@@ -7,7 +7,7 @@ use super::{Figure, Numbers, distance_quantities};
 use crate::report::inversion::sentences;
 use crate::results::{Document, short, with_error};
 use crate::studies::descent::{Descent, Spread, Track};
-use crate::theory::Kind;
+use crate::theory::TheoryKind;
 
 /// Name of the observable on the vertical axis, and of the one on the horizontal axis.
 const DISTANCE: &str = "centroid_distance_sq";
@@ -29,13 +29,13 @@ fn figure(descent: &Descent, (loss, distance): (&Track, &Track), pair: usize, ru
     let curve = |kind| {
         let own = equilibrium(descent, kind, pair);
         match &sampled {
-            Some((run, quantity)) if own.points.is_empty() && Kind::UNITS.contains(&kind) => {
+            Some((run, quantity)) if own.points.is_empty() && TheoryKind::UNITS.contains(&kind) => {
                 of_unit_theory(run, quantity, kind)
             }
             _ => own,
         }
     };
-    let mut series: Vec<Series> = Kind::ALL.into_iter().map(curve).collect();
+    let mut series: Vec<Series> = TheoryKind::ALL.into_iter().map(curve).collect();
     series.push(path(descent, loss, distance, &symbol));
     series.extend(sampled.as_ref().map(|(run, quantity)| samples(run, quantity)));
     series.retain(|series| series.points.iter().any(|point| point.y.is_finite()));
@@ -61,7 +61,7 @@ fn path(descent: &Descent, loss: &Track, distance: &Track, symbol: &str) -> Seri
 }
 
 /// ⟨L⟩(T) and D²(T) of a theory that was asked for.
-fn equilibrium(descent: &Descent, kind: Kind, pair: usize) -> Series {
+fn equilibrium(descent: &Descent, kind: TheoryKind, pair: usize) -> Series {
     let of_kind = descent.equilibrium.iter().filter(|at| at.theory == kind.name());
     let points = of_kind.filter_map(|at| {
         let (&y, &error) = (at.centroid_distance_sq.get(pair)?, at.centroid_distance_sq_error.get(pair)?);
@@ -73,7 +73,7 @@ fn equilibrium(descent: &Descent, kind: Kind, pair: usize) -> Series {
 }
 
 /// The same of a theory of one unit that the run has and descent was not asked for, where its report says both.
-fn of_unit_theory(run: &Document, quantity: &Quantity, kind: Kind) -> Series {
+fn of_unit_theory(run: &Document, quantity: &Quantity, kind: TheoryKind) -> Series {
     let loss = Quantity::new(LOSS, "⟨L⟩/P");
     let points = run.temperatures.iter().filter_map(|at| {
         let ((x, _), (y, error)) = (loss.theory_at(at, kind)?, quantity.theory_at(at, kind)?);
@@ -110,7 +110,7 @@ fn caption(descent: &Descent, distance: &Track, pair: usize) -> String {
         text += &format!(" Along descent {}", sentences(found));
     }
     // D² does not move at infinite width.
-    for kind in [Kind::Saddle, Kind::Adaptive] {
+    for kind in [TheoryKind::Saddle, TheoryKind::Adaptive] {
         let points = descent.equilibrium.iter().filter(|at| at.theory == kind.name());
         let heights: Vec<[f64; 2]> =
             points.filter_map(|at| Some([at.train_loss, *at.centroid_distance_sq.get(pair)?])).collect();

@@ -5,7 +5,7 @@ use super::plot::{Axis, Callout, Look, Panel, Plot, Point, Series};
 use super::scale::covering;
 use super::{Figure, Numbers};
 use crate::results::{Document, Field, ObservableReport, TemperatureReport, short, with_error};
-use crate::theory::Kind;
+use crate::theory::TheoryKind;
 
 /// One number of a document at every temperature.
 #[derive(Debug, Clone)]
@@ -40,7 +40,7 @@ impl Quantity {
     }
 
     /// What a theory says at one temperature, with its own error.
-    pub fn theory_at(&self, at: &TemperatureReport, kind: Kind) -> Option<(f64, f64)> {
+    pub fn theory_at(&self, at: &TemperatureReport, kind: TheoryKind) -> Option<(f64, f64)> {
         let report = self.at(at)?;
         let value = element(report.theory.get(kind.name())?, self.index)? * self.scale;
         let error = report.theory_error.get(kind.name()).and_then(|field| element(field, self.index)).unwrap_or(0.0);
@@ -48,7 +48,7 @@ impl Quantity {
     }
 
     /// (sampled − theory)/√(MCSE² + theory_error²) at one temperature.
-    pub fn z_at(&self, at: &TemperatureReport, kind: Kind) -> Option<f64> {
+    pub fn z_at(&self, at: &TemperatureReport, kind: TheoryKind) -> Option<f64> {
         element(self.at(at)?.z.get(kind.name())?, self.index)
     }
 
@@ -57,7 +57,7 @@ impl Quantity {
         let point = |at: &TemperatureReport| {
             let Some((mean, mcse)) = self.sampled_at(at) else { return gap(at.temperature) };
             let mut note = format!("T = {}: {} = {}", short(at.temperature), self.symbol, with_error(Some(mean), mcse));
-            for kind in Kind::ALL {
+            for kind in TheoryKind::ALL {
                 if let Some(z) = self.z_at(at, kind) {
                     note += &format!("; z against {} {z:+.1}", kind.name());
                 }
@@ -68,7 +68,7 @@ impl Quantity {
     }
 
     /// The points of one theory.
-    pub fn theory(&self, document: &Document, kind: Kind) -> Vec<Point> {
+    pub fn theory(&self, document: &Document, kind: TheoryKind) -> Vec<Point> {
         let point = |at: &TemperatureReport| {
             let Some((value, error)) = self.theory_at(at, kind) else { return gap(at.temperature) };
             let shown = with_error(Some(value), Some(error));
@@ -80,7 +80,7 @@ impl Quantity {
 
     /// Every theory that says something, then the samples on top of them.
     pub fn series(&self, document: &Document) -> Vec<Series> {
-        let theories = Kind::ALL.into_iter().map(|kind| Series {
+        let theories = TheoryKind::ALL.into_iter().map(|kind| Series {
             ink: Ink::Theory(kind),
             label: kind.name().into(),
             look: Look::Line,
@@ -122,7 +122,7 @@ impl Quantity {
 
     /// Sampled ± MCSE, ESS, and every theory with z.
     pub fn numbers(&self, document: &Document) -> Numbers {
-        let kinds: Vec<Kind> = (Kind::ALL.into_iter())
+        let kinds: Vec<TheoryKind> = (TheoryKind::ALL.into_iter())
             .filter(|&kind| document.temperatures.iter().any(|at| self.theory_at(at, kind).is_some()))
             .collect();
         let mut header = vec!["T".to_string(), "sampled".into(), "ESS".into()];

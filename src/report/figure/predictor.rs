@@ -5,7 +5,7 @@ use super::ladder::element;
 use super::plot::{Axis, Look, Panel, Plot, Point, Rule, Series};
 use super::{Figure, Numbers, shown_temperature};
 use crate::results::{Document, short, with_error};
-use crate::theory::Kind;
+use crate::theory::TheoryKind;
 
 /// Test points that are drawn, at most.
 const MOST: usize = 300;
@@ -21,14 +21,14 @@ fn figure(document: &Document) -> Option<Figure> {
     let stride = points.div_ceil(MOST).max(1);
     let mut series = Vec::new();
     // The more refined theory is drawn over the cruder one.
-    for kind in Kind::ALL {
+    for kind in TheoryKind::ALL {
         let Some(theory) = report.theory.get(kind.name()) else { continue };
         let point = |k: usize| {
             let (x, y, error) = (element(theory, k)?, element(&report.mean, k)?, element(&report.mcse, k));
             let note = format!("test point {k}: sampled {}, {} {x:.4}", with_error(Some(y), error), kind.name());
             Some(Point { x, y, error: error.unwrap_or(0.0), note })
         };
-        let look = if kind == Kind::Nngp { Look::Hollow } else { Look::Scatter };
+        let look = if kind == TheoryKind::Nngp { Look::Hollow } else { Look::Scatter };
         let points = (0..points).step_by(stride).filter_map(point).collect();
         series.push(Series { ink: Ink::Theory(kind), label: format!("against {}", kind.name()), look, points });
     }

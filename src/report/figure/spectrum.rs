@@ -6,7 +6,7 @@ use super::plot::{Axis, Look, Panel, Plot, Point, Series};
 use super::{Figure, Numbers, shown_temperature};
 use crate::compare::WeightSpectrum;
 use crate::results::{Document, short, with_error};
-use crate::theory::Kind;
+use crate::theory::TheoryKind;
 
 /// Height of one of the two panels.
 const PANEL: f64 = 230.0;
@@ -38,7 +38,7 @@ fn band(points: impl Iterator<Item = (f64, Option<[f64; 2]>)>) -> Series {
         let [low, high] = band.unwrap_or([f64::NAN; 2]);
         Point { x, y: 0.5 * (low + high), error: 0.25 * (high - low), note: String::new() }
     };
-    let (ink, label) = (Ink::Theory(Kind::Nngp), "prior, as many samples".into());
+    let (ink, label) = (Ink::Theory(TheoryKind::Nngp), "prior, as many samples".into());
     Series { ink, label, look: Look::Curve, points: points.map(point).collect() }
 }
 
@@ -53,7 +53,7 @@ fn along_the_ladder(found: &[(f64, &WeightSpectrum)]) -> Panel {
         };
         Series { ink: Ink::Sampled, label: label.into(), look, points: found.iter().map(point).collect() }
     };
-    let theory = |kind: Kind| {
+    let theory = |kind: TheoryKind| {
         let point = |&(x, spectrum): &(f64, &WeightSpectrum)| {
             let y = spectrum.theory.get(kind.name()).copied().filter(|y| y.is_finite()).unwrap_or(f64::NAN);
             Point { x, y, error: 0.0, note: format!("{}, T = {}: ⟨(w·û)²⟩ = {y:.4}", kind.name(), short(x)) }
@@ -63,7 +63,7 @@ fn along_the_ladder(found: &[(f64, &WeightSpectrum)]) -> Panel {
     };
     let mut series = vec![band(found.iter().map(|(x, spectrum)| (*x, spectrum.prior_band)))];
     // Infinite width keeps the prior, which the band is about.
-    series.extend(Kind::ALL.into_iter().filter(|&kind| kind != Kind::Nngp).map(theory));
+    series.extend(TheoryKind::ALL.into_iter().filter(|&kind| kind != TheoryKind::Nngp).map(theory));
     series.push(eigenvalues(2, Look::Hollow, ""));
     series.push(eigenvalues(1, Look::Hollow, "second and third"));
     series.push(eigenvalues(0, Look::Dots, "largest eigenvalue"));

@@ -9,7 +9,7 @@ use super::scale::covering;
 use super::{Figure, Numbers};
 use crate::compare::{Measured, VectorAgreement};
 use crate::results::{Document, TemperatureReport, VectorAt, short, with_error};
-use crate::theory::Kind;
+use crate::theory::TheoryKind;
 
 /// Numbers of one pixel of a colour picture; planes follow each other.
 const COLOURS: usize = 3;
@@ -18,15 +18,15 @@ pub fn figures(document: &Document, at: Option<&VectorAt>) -> Vec<Figure> {
     distances(document).into_iter().chain(at.and_then(|at| pictures(document, at))).collect()
 }
 
-fn agreement(at: &TemperatureReport, kind: Kind) -> Option<VectorAgreement> {
+fn agreement(at: &TemperatureReport, kind: TheoryKind) -> Option<VectorAgreement> {
     at.signatures.readout_weight_vector.as_ref()?.agreement.get(kind.name()).copied()
 }
 
 fn distances(document: &Document) -> Option<Figure> {
-    let kinds: Vec<Kind> = (Kind::ALL.into_iter())
+    let kinds: Vec<TheoryKind> = (TheoryKind::ALL.into_iter())
         .filter(|&kind| document.temperatures.iter().any(|at| agreement(at, kind).is_some()))
         .collect();
-    let line = |ink: Ink, label: &str, look: Look, kind: Kind, value: fn(VectorAgreement) -> Option<f64>| {
+    let line = |ink: Ink, label: &str, look: Look, kind: TheoryKind, value: fn(VectorAgreement) -> Option<f64>| {
         let point = |at: &TemperatureReport| {
             let found = agreement(at, kind).and_then(value).filter(|y| *y > 0.0 && y.is_finite());
             let note = format!("{label}, T = {}: {:.2e}", short(at.temperature), found.unwrap_or(f64::NAN));
@@ -52,7 +52,7 @@ fn distances(document: &Document) -> Option<Figure> {
 }
 
 /// The length, and for every theory the cosine and the distance with what noise makes of it.
-fn numbers(document: &Document, kinds: &[Kind]) -> Numbers {
+fn numbers(document: &Document, kinds: &[TheoryKind]) -> Numbers {
     let mut header = vec!["T".to_string(), "‖⟨v w⟩‖ sampled".into()];
     header.extend(kinds.iter().flat_map(|kind| [format!("cosine with {}", kind.name()), "distance (noise)".into()]));
     let measured = |found: Option<Measured>| {

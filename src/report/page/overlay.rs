@@ -12,7 +12,7 @@ use crate::report::figure::{Figure, Numbers, distance_quantities, radius_quantit
 use crate::report::findings::{COLDEST, MANIFOLDS, findings};
 use crate::report::table::header;
 use crate::results::{Document, short};
-use crate::theory::Kind;
+use crate::theory::TheoryKind;
 
 /// By which such a page is known: only a file that has it near its beginning is overwritten by another.
 pub const OVERLAY_MARK: &str = "featherm overlay";
@@ -97,9 +97,10 @@ fn curves(runs: &[Named]) -> Vec<Figure> {
         let mut series = Vec::new();
         for (k, (run, quantity)) in runs.iter().zip(quantities).enumerate() {
             let Some(quantity) = quantity else { continue };
-            let any = |kind: &Kind| run.document.temperatures.iter().any(|at| quantity.theory_at(at, *kind).is_some());
+            let any =
+                |kind: &TheoryKind| run.document.temperatures.iter().any(|at| quantity.theory_at(at, *kind).is_some());
             // One theory for each run, the most refined that it has: all of them would hide the runs.
-            if let Some(kind) = Kind::ALL.into_iter().rev().find(any) {
+            if let Some(kind) = TheoryKind::ALL.into_iter().rev().find(any) {
                 let points = quantity.theory(run.document, kind);
                 let label = format!("{}: {}", run.name, kind.name());
                 series.push(Series { ink: Ink::Run(k), label, look: Look::Curve, points });

@@ -8,7 +8,7 @@ use crate::report::figure::ladder::Quantity;
 use crate::report::figure::{Numbers, distance_quantities, readout_quantity, sections};
 use crate::report::table::{header, maxima};
 use crate::results::{Document, GramAt, TemperatureReport, VectorAt, short, with_error};
-use crate::theory::Kind;
+use crate::theory::TheoryKind;
 
 /// What a page of a run says of itself in its `generator` element.
 const MARK: &str = "featherm report";
@@ -104,7 +104,7 @@ fn results(run: &Document) -> Numbers {
                 continue;
             };
             let mut cell = with_error(Some(mean), mcse);
-            for kind in Kind::ALL.into_iter().filter(|&kind| kind != Kind::Nngp) {
+            for kind in TheoryKind::ALL.into_iter().filter(|&kind| kind != TheoryKind::Nngp) {
                 if let Some(z) = quantity.z_at(at, kind) {
                     cell += &format!("\n{} {z:+.1}", kind.name());
                 }

@@ -4,7 +4,7 @@ use super::html::table;
 use crate::compare::Measured;
 use crate::report::figure::Numbers;
 use crate::results::{Document, TemperatureReport, short, with_error};
-use crate::theory::Kind;
+use crate::theory::TheoryKind;
 use crate::theory::unit::Method;
 
 /// The tables, each with a line on how to read it; empty where a run has nothing of the kind.
@@ -60,15 +60,15 @@ fn measured(found: Measured) -> String {
 }
 
 /// A cell whose further lines are one for every theory that `says` something.
-fn by_theory(first: String, says: impl Fn(Kind) -> Option<String>) -> String {
-    let line = |kind: Kind| Some(format!("\n{} {}", kind.name(), says(kind)?));
-    first + &Kind::ALL.into_iter().filter_map(line).collect::<String>()
+fn by_theory(first: String, says: impl Fn(TheoryKind) -> Option<String>) -> String {
+    let line = |kind: TheoryKind| Some(format!("\n{} {}", kind.name(), says(kind)?));
+    first + &TheoryKind::ALL.into_iter().filter_map(line).collect::<String>()
 }
 
 fn gram(at: &TemperatureReport, _: Option<usize>) -> Option<Vec<String>> {
     let found = at.signatures.gram.as_ref()?;
-    let of = |kind: Kind| found.theory.get(kind.name());
-    let moved = |kind: Kind| of(kind).filter(|_| kind != Kind::Nngp);
+    let of = |kind: TheoryKind| found.theory.get(kind.name());
+    let moved = |kind: TheoryKind| of(kind).filter(|_| kind != TheoryKind::Nngp);
     Some(vec![
         short(at.temperature),
         measured(found.relative_displacement),
@@ -84,7 +84,7 @@ fn gram(at: &TemperatureReport, _: Option<usize>) -> Option<Vec<String>> {
 
 fn predictor(at: &TemperatureReport, _: Option<usize>) -> Option<Vec<String>> {
     let found = at.signatures.predictor.as_ref()?;
-    let of = |kind: Kind| found.theory.get(kind.name());
+    let of = |kind: TheoryKind| found.theory.get(kind.name());
     let coverage = |who: &str| found.coverage.get("0.9")?.get(who).map(|c| format!("{:.3}", c.with_noise));
     Some(vec![
         short(at.temperature),
@@ -103,9 +103,9 @@ fn weights(at: &TemperatureReport, units: Option<usize>) -> Option<Vec<String>> 
         let found = at.observables.get(name)?;
         Some((found.mean.scalar()?, found.mcse.scalar()))
     };
-    let predicted = |name: &str, kind: Kind| at.observables.get(name)?.theory.get(kind.name())?.scalar();
+    let predicted = |name: &str, kind: TheoryKind| at.observables.get(name)?.theory.get(kind.name())?.scalar();
     let (second, fourth) = (scalar("readout_second_moment")?, scalar("readout_fourth_moment")?);
-    let distance = |kind: Kind| {
+    let distance = |kind: TheoryKind| {
         let found = &at.signatures.densities.as_ref()?.distance;
         let [v, along] = [&found.readout, &found.weight_along_u]
             .map(|all| number(all.get(kind.name()).and_then(|d| d.kolmogorov_smirnov), 4));

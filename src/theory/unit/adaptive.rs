@@ -1,4 +1,4 @@
-//! The self-consistent field of one unit: force a and stiffness B that the units themselves produce.
+//! The self-consistent field of one unit: dual field a and resolvent B that the units themselves produce.
 //!
 //! ```text
 //! T a + √N1⟨vφ⟩ = y        B = (T·1 + C)⁻¹,  C = ⟨v²φφᵀ⟩ − ⟨vφ⟩⟨vφ⟩ᵀ        ⟨L⟩ = ½[T²‖a‖² + T P − T² Tr B]
@@ -18,15 +18,19 @@
 use faer::Mat;
 use rayon::prelude::*;
 
-use super::UnitError;
 use super::anderson::Anderson;
+use super::block::Block;
 use super::draws::Draws;
+use super::error::UnitError;
 use super::estimate::Weights;
 use super::fit::Fit;
 use super::measure::Measure;
-use super::observe::{log_weights, prior_weights, tilts, weighted_gram};
+use super::params;
+use super::reweight::{actions, log_weights, prior_weights, weighted_gram};
+use crate::host::stop::{Stop, Stopped};
 use crate::numerics::linalg::{dot, inverse_of_positive, multiply};
-use crate::theory::{Kind, Prediction, Theory, TheoryError};
+use crate::theory::process::Process;
+use crate::theory::{Theory, TheoryError, TheoryKind};
 
 /// Relative residual at which a solution counts as found: far below its Monte Carlo error.
 const TOLERANCE: f64 = 1e-6;
@@ -51,9 +55,10 @@ pub(super) struct Sample {
 }
 
 impl Sample {
-    pub fn new(theory: &Theory, draws: Draws) -> Self {
-        let excess = draws.from_prior.then(|| &theory.kernels.train - weighted_gram(&draws, &prior_weights(&draws)));
-        Self { draws, excess }
+    fn new(theory: &Theory, draws: Draws, stop: &Stop) -> Result<Self, Stopped> {
+        let kernel = || Ok(&theory.kernels.train - weighted_gram(&draws, &prior_weights(&draws), stop)?);
+        let excess = draws.from_prior.then(kernel).transpose()?;
+        Ok(Self { draws, excess })
     }
 }
 
@@ -81,58 +86,74 @@ pub(super) struct Field {
 
 impl Field {
     pub fn fit(&self, temperature: f64) -> Fit {
-        let Measure { force, stiffness, .. } = &self.measure;
-        Fit::new(force, stiffness.diagonal().column_vector().iter().sum(), temperature)
+        let Measure { dual_field, resolvent, .. } = &self.measure;
+        Fit::new(dual_field, resolvent.diagonal().column_vector().iter().sum(), temperature)
     }
 }
 
 /// Why a step gave no solution.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Failure {
+pub(super) enum FieldError {
     /// The residual it was left with.
     NotConverged(f64),
     /// ⟨v²⟩ has left what is known of it, or T + C and the law of the others' output have ceased to be any.
     RanAway,
     /// The draws do not know the measure any more.
     Undersampled,
+    /// The work was stopped by a request.
+    Stopped,
 }
 
-fn respond(sample: &Sample, measure: &Measure) -> Response {
-    let tilts = tilts(&sample.draws, measure);
-    let Weights { values, effective_fraction } = Weights::new(&log_weights(&sample.draws, &tilts));
+impl From<Stopped> for FieldError {
+    fn from(Stopped: Stopped) -> Self {
+        Self::Stopped
+    }
+}
+
+impl FieldError {
+    /// What it means where a solution for `temperature` failed at the temperature `near`, on the way there.
+    pub fn on_the_way(self, temperature: f64, near: f64) -> TheoryError {
+        let kind = TheoryKind::Adaptive;
+        match self {
+            Self::NotConverged(residual) => UnitError::NotConverged { temperature, residual }.into(),
+            Self::Undersampled => UnitError::TooFewDraws { temperature }.into(),
+            Self::RanAway => UnitError::Unstable { kind, temperature, near }.into(),
+            Self::Stopped => TheoryError::Stopped,
+        }
+    }
+}
+
+fn respond(sample: &Sample, measure: &Measure, stop: &Stop) -> Result<Response, Stopped> {
+    let actions = actions(&sample.draws, measure, stop)?;
+    let Weights { values, effective_fraction } = Weights::new(&log_weights(&sample.draws, &actions));
     let (mut means, mut squares) = (Vec::with_capacity(values.len()), Vec::with_capacity(values.len()));
-    for (p, tilt) in values.iter().zip(&tilts) {
-        let (mu, tau) = tilt.readout(measure.lambda1);
+    for (p, action) in values.iter().zip(&actions) {
+        let (mu, tau) = action.readout(measure.lambda1);
         means.push(p * mu);
         squares.push(p * (mu * mu + tau));
     }
     let second_moment: f64 = squares.iter().sum();
-    let mut start = 0;
-    let starts = sample.draws.blocks.iter().map(|block| {
-        let from = start;
-        start += block.along.len();
-        from
-    });
-    let pairs: Vec<_> = starts.zip(&sample.draws.blocks).collect();
-    let parts: Vec<Vec<f64>> = (pairs.par_iter())
-        .map(|(from, block)| multiply(block.features.as_ref(), &means[*from..from + block.along.len()]))
-        .collect();
-    let mut moment = vec![0.0; measure.force.len()];
+    let of_block = |(start, block): &(usize, &Block)| {
+        stop.check()?;
+        Ok(multiply(block.features.as_ref(), &means[*start..start + block.along.len()]))
+    };
+    let parts: Vec<Vec<f64>> = sample.draws.numbered().par_iter().map(of_block).collect::<Result<_, _>>()?;
+    let mut moment = vec![0.0; measure.dual_field.len()];
     for part in &parts {
         moment.iter_mut().zip(part).for_each(|(sum, x)| *sum += x);
     }
-    let mut spread = weighted_gram(&sample.draws, &squares);
+    let mut spread = weighted_gram(&sample.draws, &squares, stop)?;
     let root = measure.width.sqrt();
     let mut output: Vec<f64> = moment.iter().map(|x| root * x).collect();
     if let Some(excess) = &sample.excess {
-        let correction = multiply(excess.as_ref(), &measure.force);
+        let correction = multiply(excess.as_ref(), &measure.dual_field);
         output.iter_mut().zip(&correction).for_each(|(f, c)| *f += second_moment * c);
         spread += excess * faer::Scale(second_moment);
     }
     for (column, c) in spread.col_iter_mut().zip(&output) {
         column.iter_mut().zip(&output).for_each(|(x, r)| *x -= r * c / measure.width);
     }
-    Response { output, spread, second_moment, effective_fraction }
+    Ok(Response { output, spread, second_moment, effective_fraction })
 }
 
 /// Solves on prior draws at `temperature` from `start`; `known` is the ⟨v²⟩ from which a jump is judged.
@@ -142,7 +163,8 @@ pub(super) fn solve(
     temperature: f64,
     start: &Measure,
     known: f64,
-) -> Result<Field, Failure> {
+    stop: &Stop,
+) -> Result<Field, FieldError> {
     let points = labels.len();
     let size = dot(labels, labels).sqrt().max(f64::MIN_POSITIVE);
     let mut measure = start.clone();
@@ -150,26 +172,26 @@ pub(super) fn solve(
     let scales = Scales::new(start);
     let mut anderson = Anderson::default();
     for iteration in 1..=MOST_ITERATIONS {
-        let response = respond(sample, &measure);
+        let response = respond(sample, &measure, stop)?;
         // A NaN must not pass either check.
         if response.effective_fraction.is_nan() || response.effective_fraction < LEAST_EFFECTIVE {
-            return Err(Failure::Undersampled);
+            return Err(FieldError::Undersampled);
         }
         let growth = response.second_moment / known;
         if growth.is_nan() || growth > MOST_GROWTH {
-            return Err(Failure::RanAway);
+            return Err(FieldError::RanAway);
         }
         let mut inverse = response.spread;
         for k in 0..points {
             inverse[(k, k)] += temperature;
         }
         // Noise can leave a matrix that is not positive where there are too few draws.
-        let stiffness = inverse_of_positive(inverse.as_ref()).ok_or(Failure::NotConverged(before))?;
-        let miss: Vec<f64> = (labels.iter().zip(&measure.force).zip(&response.output))
+        let resolvent = inverse_of_positive(inverse.as_ref()).ok_or(FieldError::NotConverged(before))?;
+        let miss: Vec<f64> = (labels.iter().zip(&measure.dual_field).zip(&response.output))
             .map(|((y, a), f)| y - temperature * a - f)
             .collect();
-        let change = &stiffness - &measure.stiffness;
-        let residual = (dot(&miss, &miss).sqrt() / size).max(change.norm_l2() / stiffness.norm_l2());
+        let change = &resolvent - &measure.resolvent;
+        let residual = (dot(&miss, &miss).sqrt() / size).max(change.norm_l2() / resolvent.norm_l2());
         if residual < TOLERANCE {
             let Response { second_moment, effective_fraction, .. } = response;
             return Ok(Field { measure, second_moment, residual, iterations: iteration, effective_fraction });
@@ -179,13 +201,13 @@ pub(super) fn solve(
             anderson.forget();
         }
         before = residual;
-        let step = multiply(stiffness.as_ref(), &miss);
+        let step = multiply(resolvent.as_ref(), &miss);
         measure = scales.unpack(
-            anderson.next(scales.pack(&measure.force, &measure.stiffness), scales.pack(&step, &change), damping),
+            anderson.next(scales.pack(&measure.dual_field, &measure.resolvent), scales.pack(&step, &change), damping),
             &measure,
         );
     }
-    Err(Failure::NotConverged(before))
+    Err(FieldError::NotConverged(before))
 }
 
 /// Steps of the continuation, in ln T.
@@ -196,6 +218,7 @@ const SMALLEST_STEP: f64 = 0.02;
 pub(super) struct Branch<'a> {
     theory: &'a Theory,
     count: usize,
+    stop: &'a Stop,
     temperature: f64,
     field: Field,
     /// The coldest solution so far that the draws know well, and its temperature: where chains take over.
@@ -204,16 +227,17 @@ pub(super) struct Branch<'a> {
 
 impl<'a> Branch<'a> {
     /// Starts at `hottest`, or where the labels tilt a unit by order one at most if that is higher.
-    pub fn start(theory: &'a Theory, hottest: f64, count: usize) -> Result<Self, TheoryError> {
+    pub fn start(theory: &'a Theory, hottest: f64, count: usize, stop: &'a Stop) -> Result<Self, TheoryError> {
         let labels = &theory.problem.y_train;
         let temperature = hottest.max(dot(labels, labels) / theory.spectrum.width);
-        let saddle = theory.saddle(temperature)?;
-        let sample = sample(theory, &saddle, count, 0);
-        let known = saddle.readout_second_moment;
-        let field = solve(&sample, labels, temperature, &theory.measure(&saddle), known)
-            .map_err(|failure| UnitError::from_failure(failure, temperature, temperature))?;
+        let saddle = Process::at(theory, TheoryKind::Saddle, temperature, stop)?;
+        let sample = sample(theory, &saddle, count, 0, stop)?;
+        let known = saddle.values.readout_second_moment.value;
+        let start = Measure::at_saddle(theory, &saddle, stop)?;
+        let field = solve(&sample, labels, temperature, &start, known, stop)
+            .map_err(|error| error.on_the_way(temperature, temperature))?;
         let trusted = (temperature, field.clone());
-        Ok(Self { theory, count, temperature, field, trusted })
+        Ok(Self { theory, count, stop, temperature, field, trusted })
     }
 
     /// The last solution that the draws know well, and its temperature.
@@ -223,11 +247,11 @@ impl<'a> Branch<'a> {
 
     /// The solution at `next`, from the one here.
     fn step(&self, next: f64) -> Result<Field, TheoryError> {
-        let saddle = self.theory.saddle(next)?;
-        let known = self.field.second_moment.min(saddle.readout_second_moment);
-        let sample = sample(self.theory, &saddle, self.count, 0);
-        solve(&sample, &self.theory.problem.y_train, next, &self.field.measure, known)
-            .map_err(|failure| UnitError::from_failure(failure, next, next).into())
+        let saddle = Process::at(self.theory, TheoryKind::Saddle, next, self.stop)?;
+        let known = self.field.second_moment.min(saddle.values.readout_second_moment.value);
+        let sample = sample(self.theory, &saddle, self.count, 0, self.stop)?;
+        solve(&sample, &self.theory.problem.y_train, next, &self.field.measure, known, self.stop)
+            .map_err(|error| error.on_the_way(next, next))
     }
 
     /// Follows the branch down to `temperature` and solves there.
@@ -239,7 +263,7 @@ impl<'a> Branch<'a> {
             match self.step(next) {
                 Ok(field) => {
                     (self.temperature, self.field) = (next, field);
-                    if self.field.effective_fraction > super::LEAST_EFFECTIVE {
+                    if self.field.effective_fraction > params::LEAST_EFFECTIVE {
                         self.trusted = (next, self.field.clone());
                     }
                     step = (2.0 * taken).min(LARGEST_STEP);
@@ -248,7 +272,7 @@ impl<'a> Branch<'a> {
                     step = 0.5 * taken;
                     if step < SMALLEST_STEP {
                         let near = self.temperature;
-                        return Err(UnitError::Unstable { kind: Kind::Adaptive, temperature, near }.into());
+                        return Err(UnitError::Unstable { kind: TheoryKind::Adaptive, temperature, near }.into());
                     }
                 }
                 Err(error) => return Err(error),
@@ -259,36 +283,42 @@ impl<'a> Branch<'a> {
 }
 
 /// Set `set` of prior draws for the temperature of `saddle`.
-pub(super) fn sample(theory: &Theory, saddle: &Prediction, count: usize, set: u32) -> Sample {
-    let direction = theory.reduced_direction(saddle);
-    Sample::new(theory, Draws::from_prior(&theory.problem, &theory.network, &direction, count, set))
+pub(super) fn sample(
+    theory: &Theory,
+    saddle: &Process,
+    count: usize,
+    set: u32,
+    stop: &Stop,
+) -> Result<Sample, Stopped> {
+    let direction = saddle.reduced_direction(theory);
+    Sample::new(theory, Draws::from_prior(theory, &direction, count, set, stop)?, stop)
 }
 
 /// a and B as one vector, each in units of its size at the start.
 struct Scales {
-    force: f64,
-    stiffness: f64,
+    dual_field: f64,
+    resolvent: f64,
 }
 
 impl Scales {
     fn new(start: &Measure) -> Self {
         let positive = |x: f64| if x > 0.0 { x } else { 1.0 };
-        let force = dot(&start.force, &start.force).sqrt();
-        Self { force: positive(force), stiffness: positive(start.stiffness.norm_l2()) }
+        let dual_field = dot(&start.dual_field, &start.dual_field).sqrt();
+        Self { dual_field: positive(dual_field), resolvent: positive(start.resolvent.norm_l2()) }
     }
 
-    fn pack(&self, force: &[f64], stiffness: &Mat<f64>) -> Vec<f64> {
-        let entries = stiffness.col_iter().flat_map(|column| column.iter());
-        force.iter().map(|a| a / self.force).chain(entries.map(|b| b / self.stiffness)).collect()
+    fn pack(&self, dual_field: &[f64], resolvent: &Mat<f64>) -> Vec<f64> {
+        let entries = resolvent.col_iter().flat_map(|column| column.iter());
+        dual_field.iter().map(|a| a / self.dual_field).chain(entries.map(|b| b / self.resolvent)).collect()
     }
 
     fn unpack(&self, packed: Vec<f64>, like: &Measure) -> Measure {
-        let points = like.force.len();
-        let (force, stiffness) = packed.split_at(points);
+        let points = like.dual_field.len();
+        let (dual_field, resolvent) = packed.split_at(points);
         Measure {
-            force: force.iter().map(|a| a * self.force).collect(),
-            stiffness: Mat::from_fn(points, points, |i, j| stiffness[j * points + i] * self.stiffness),
-            pull: Vec::new(),
+            dual_field: dual_field.iter().map(|a| a * self.dual_field).collect(),
+            resolvent: Mat::from_fn(points, points, |i, j| resolvent[j * points + i] * self.resolvent),
+            field_response: Vec::new(),
             ..*like
         }
     }

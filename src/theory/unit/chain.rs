@@ -18,10 +18,13 @@ use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, Par};
 use rayon::prelude::*;
 
-use super::draws::{Block, Draws, WIDENINGS, address, log_prior_over_widened, tested};
-use super::measure::{Measure, Tilt};
-use super::mixture::{Mixed, Mixture};
+use super::block::{Block, WIDENINGS, address, log_prior_over_widened, tested};
+use super::draws::Draws;
+use super::measure::{Measure, UnitAction};
+use super::mixture::{Mixture, MixtureTilt};
+use crate::host::stop::{Stop, Stopped};
 use crate::model::{Network, Problem};
+use crate::theory::Theory;
 
 /// How many chains, how long.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -62,10 +65,10 @@ pub(super) struct State {
     potential: Vec<f64>,
     /// ∇Ψ.
     gradient: Mat<f64>,
-    pub tilts: Vec<Tilt>,
+    pub actions: Vec<UnitAction>,
     /// φ·Be/√(λ1N1).
-    pub pulls: Vec<f64>,
-    mixed: Vec<Mixed>,
+    pub responses: Vec<f64>,
+    tilts: Vec<MixtureTilt>,
 }
 
 /// What chains move on.
@@ -77,6 +80,7 @@ pub(super) struct Target<'a> {
     pub mixture: Option<&'a Mixture>,
     /// û'.
     pub direction: &'a [f64],
+    pub stop: &'a Stop,
 }
 
 /// Many chains in one step of their life.
@@ -89,31 +93,37 @@ pub(super) struct Chains {
 
 /// Draws from the measure. Each chain is one group of [`Draws`]; their `log_base` makes their weights under this very measure
 /// equal.
+///
+/// # Errors
+/// [`Stopped`] on request, as all that moves chains.
 pub(super) fn sample(
-    problem: &Problem,
-    network: &Network,
+    theory: &Theory,
     measure: &Measure,
     direction: &[f64],
     params: &ChainParams,
     set: u32,
-) -> Draws {
-    let target = Target { problem, network, measure, mixture: None, direction };
-    let mut chains = Chains::start(&target, params.chains, set);
-    (0..params.warmup).for_each(|trajectory| chains.adapt(&target, trajectory));
+    stop: &Stop,
+) -> Result<Draws, Stopped> {
+    let (problem, network) = (&theory.problem, &theory.network);
+    let target = Target { problem, network, measure, mixture: None, direction, stop };
+    let mut chains = Chains::start(&target, params.chains, set)?;
+    for trajectory in 0..params.warmup {
+        chains.adapt(&target, trajectory)?;
+    }
     let mut blocks = Vec::new();
     for _ in 0..params.draws {
-        chains.advance(&target);
-        blocks.extend(chains.record(&target));
+        chains.advance(&target)?;
+        blocks.extend(chains.record(&target)?);
     }
-    Draws::from_chains(blocks, chains.count(), measure)
+    Draws::from_chains(blocks, chains.count(), measure, stop)
 }
 
 impl Chains {
     /// At least `count` chains, from prior draws.
-    pub fn start(target: &Target<'_>, count: usize, set: u32) -> Self {
+    pub fn start(target: &Target<'_>, count: usize, set: u32) -> Result<Self, Stopped> {
         let bundles = 0..count.div_ceil(TOGETHER).max(1) as u32;
-        let bundles = bundles.into_par_iter().map(|index| target.start(index, set)).collect();
-        Self { bundles, set, trajectory: 0, step: 0.3 }
+        let bundles = bundles.into_par_iter().map(|index| target.start(index, set)).collect::<Result<_, _>>()?;
+        Ok(Self { bundles, set, trajectory: 0, step: 0.3 })
     }
 
     pub fn count(&self) -> usize {
@@ -121,43 +131,49 @@ impl Chains {
     }
 
     /// Goes on in another measure.
-    pub fn enter(&mut self, target: &Target<'_>) {
-        self.bundles.par_iter_mut().for_each(|bundle| bundle.state = target.state(&bundle.position));
+    pub fn enter(&mut self, target: &Target<'_>) -> Result<(), Stopped> {
+        self.bundles.par_iter_mut().try_for_each(|bundle| {
+            bundle.state = target.state(&bundle.position)?;
+            Ok(())
+        })
     }
 
     /// One trajectory of every chain and one redrawing along û; returns the mean acceptance probability of the trajectories.
-    pub fn advance(&mut self, target: &Target<'_>) -> f64 {
+    pub fn advance(&mut self, target: &Target<'_>) -> Result<f64, Stopped> {
         let (set, trajectory, step) = (self.set, self.trajectory, self.step);
         // The same length for all, since they move together; its jitter breaks resonances.
         let jitter = 0.6 + 0.8 * address(set, trajectory, 4).uniform();
         let steps = (jitter * ANGLE / step).round().max(1.0) as usize;
-        self.bundles.par_iter_mut().for_each(|bundle| {
+        self.bundles.par_iter_mut().try_for_each(|bundle| {
             let noise = Noise { set, index: trajectory * 4096 + bundle.index };
-            target.trajectory(bundle, step, steps, &noise);
-            target.redraw_along(bundle, &noise);
-        });
+            target.trajectory(bundle, step, steps, &noise)?;
+            target.redraw_along(bundle, &noise)
+        })?;
         self.trajectory += 1;
-        self.bundles.iter().map(|bundle| bundle.accepted).sum::<f64>() / self.bundles.len() as f64
+        Ok(self.bundles.iter().map(|bundle| bundle.accepted).sum::<f64>() / self.bundles.len() as f64)
     }
 
     /// [`Chains::advance`], and the step changed by Robbins–Monro in ln h: fast at first, then averaging.
-    pub fn adapt(&mut self, target: &Target<'_>, since: usize) {
-        let rate = self.advance(target);
+    pub fn adapt(&mut self, target: &Target<'_>, since: usize) -> Result<(), Stopped> {
+        let rate = self.advance(target)?;
         let gain = 2.0 / (1.0 + since as f64).powf(0.6);
         self.step = (self.step * (gain * (rate - TARGET)).exp()).clamp(1e-4, LARGEST_STEP);
+        Ok(())
     }
 
     /// The draws that the chains are at, a block per bundle.
-    pub fn record(&self, target: &Target<'_>) -> Vec<Block> {
+    pub fn record(&self, target: &Target<'_>) -> Result<Vec<Block>, Stopped> {
         let trajectory = self.trajectory.saturating_sub(1);
-        let record =
-            |bundle: &Bundle| target.record(bundle, &Noise { set: self.set, index: trajectory * 4096 + bundle.index });
+        let record = |bundle: &Bundle| {
+            target.stop.check()?;
+            Ok(target.record(bundle, &Noise { set: self.set, index: trajectory * 4096 + bundle.index }))
+        };
         self.bundles.par_iter().map(record).collect()
     }
 
     /// Of every bundle its state and, per chain, the averages over the fields given w.
-    pub fn units(&self) -> impl Iterator<Item = (&State, &[Mixed])> {
-        self.bundles.iter().map(|bundle| (&bundle.state, bundle.state.mixed.as_slice()))
+    pub fn units(&self) -> impl Iterator<Item = (&State, &[MixtureTilt])> {
+        self.bundles.iter().map(|bundle| (&bundle.state, bundle.state.tilts.as_slice()))
     }
 }
 
@@ -189,22 +205,22 @@ const ACCEPTANCE_ALONG: u32 = 128;
 const FIELD: u32 = 192;
 
 impl Target<'_> {
-    fn start(&self, index: u32, set: u32) -> Bundle {
+    fn start(&self, index: u32, set: u32) -> Result<Bundle, Stopped> {
         let rank = self.problem.rank();
         let mut noise = vec![0.0f64; TOGETHER * rank];
         address(set, index, 1).normals(&mut noise);
         let position = Mat::from_fn(rank, TOGETHER, |j, i| noise[i * rank + j]);
-        Bundle { index, state: self.state(&position), position, accepted: 0.0 }
+        Ok(Bundle { index, state: self.state(&position)?, position, accepted: 0.0 })
     }
 
-    fn mixed(&self, tilt: Tilt, pull: f64) -> Mixed {
+    fn tilt(&self, action: UnitAction, response: f64) -> MixtureTilt {
         match self.mixture {
-            Some(mixture) => Mixed::new(tilt, pull, mixture.fields()),
-            None => Mixed::new(tilt, pull, std::iter::once((0.0, 0.0))),
+            Some(mixture) => MixtureTilt::new(action, response, mixture.fields()),
+            None => MixtureTilt::new(action, response, std::iter::once((0.0, 0.0))),
         }
     }
 
-    fn trajectory(&self, bundle: &mut Bundle, step: f64, steps: usize, noise: &Noise) {
+    fn trajectory(&self, bundle: &mut Bundle, step: f64, steps: usize, noise: &Noise) -> Result<(), Stopped> {
         let rank = self.problem.rank();
         let normals = noise.normals(MOMENTUM, TOGETHER * rank);
         let mut momentum = Mat::from_fn(rank, TOGETHER, |j, i| normals[i * rank + j]);
@@ -219,7 +235,7 @@ impl Target<'_> {
                     (*x, *p) = (cos * *x + sin * *p, cos * *p - sin * *x);
                 }
             }
-            state = self.state(&position);
+            state = self.state(&position)?;
             momentum -= faer::Scale(0.5 * step) * &state.gradient;
         }
         let after = energies(&position, &momentum, &state);
@@ -232,12 +248,13 @@ impl Target<'_> {
             }
             bundle.accepted += if probability.is_nan() { 0.0 } else { probability } / TOGETHER as f64;
         }
+        Ok(())
     }
 
     /// Draws x·û' anew, where there is a û'.
-    fn redraw_along(&self, bundle: &mut Bundle, noise: &Noise) {
+    fn redraw_along(&self, bundle: &mut Bundle, noise: &Noise) -> Result<(), Stopped> {
         if self.direction.iter().all(|u| *u == 0.0) {
-            return;
+            return Ok(());
         }
         let normals = noise.normals(ALONG, TOGETHER);
         let along = |x: faer::ColRef<'_, f64>| x.iter().zip(self.direction).map(|(x, u)| x * u).sum::<f64>();
@@ -252,7 +269,7 @@ impl Target<'_> {
         for (k, column) in position.col_iter_mut().enumerate() {
             column.iter_mut().zip(self.direction).for_each(|(x, u)| *x += (after[k] - before[k]) * u);
         }
-        let state = self.state(&position);
+        let state = self.state(&position)?;
         for k in 0..TOGETHER {
             let gain = bundle.state.potential[k] - state.potential[k];
             let log = gain + log_prior_over_widened(after[k]) - log_prior_over_widened(before[k]);
@@ -260,12 +277,14 @@ impl Target<'_> {
                 bundle.adopt(&position, &state, k);
             }
         }
+        Ok(())
     }
 
-    /// Ψ and its gradient: with s_q, s_m, s_p the slopes in q, m and the pull, ∇_φ = s_q 2Bφ/(λ1N1) + (s_m a + s_p Be)/√(λ1N1), and
+    /// Ψ and its gradient: with s_q, s_m, s_r the slopes in q, m and the response, ∇_φ = s_q 2Bφ/(λ1N1) + (s_m a + s_r Be)/√(λ1N1), and
     /// ∇_x = −Zᵀ(σ'(h)∘∇_φ)/√λ0.
-    fn state(&self, position: &Mat<f64>) -> State {
-        let Target { problem, network, measure, .. } = self;
+    fn state(&self, position: &Mat<f64>) -> Result<State, Stopped> {
+        let Target { problem, network, measure, stop, .. } = self;
+        stop.check()?;
         let deviation = 1.0 / network.lambda0.sqrt();
         let (points, chains) = (problem.points(), position.ncols());
         let mut h = Mat::zeros(points, chains);
@@ -275,19 +294,21 @@ impl Target<'_> {
             column.iter_mut().for_each(|h| *h = network.activation.sigma(*h));
         }
         let mut product = Mat::new();
-        let tilts = measure.tilts(features.as_ref(), &mut product);
-        let pulls = measure.pulls(features.as_ref());
-        let mixed: Vec<Mixed> = tilts.iter().zip(&pulls).map(|(&tilt, &pull)| self.mixed(tilt, pull)).collect();
+        let actions = measure.actions(features.as_ref(), &mut product);
+        let responses = measure.responses(features.as_ref());
+        let tilts: Vec<MixtureTilt> =
+            actions.iter().zip(&responses).map(|(&action, &response)| self.tilt(action, response)).collect();
         let scale = measure.scale();
-        for (k, mixed) in mixed.iter().enumerate() {
-            let [on_q, on_m, on_pull] = mixed.slopes;
-            let (on_product, on_force, on_pull) = (2.0 * on_q / scale, on_m / scale.sqrt(), on_pull / scale.sqrt());
+        for (k, tilt) in tilts.iter().enumerate() {
+            let [on_q, on_m, on_response] = tilt.slopes;
+            let (on_product, on_dual_field, on_response) =
+                (2.0 * on_q / scale, on_m / scale.sqrt(), on_response / scale.sqrt());
             let mut images = product.col_mut(k);
-            for (image, a) in images.as_mut().iter_mut().zip(&measure.force) {
-                *image = on_product * *image + on_force * a;
+            for (image, a) in images.as_mut().iter_mut().zip(&measure.dual_field) {
+                *image = on_product * *image + on_dual_field * a;
             }
-            for (image, pull) in images.as_mut().iter_mut().zip(&measure.pull) {
-                *image += on_pull * pull;
+            for (image, response) in images.as_mut().iter_mut().zip(&measure.field_response) {
+                *image += on_response * response;
             }
             for (image, h) in images.iter_mut().zip(h.col(k).iter()) {
                 *image *= network.activation.sigma_prime(*h);
@@ -295,8 +316,8 @@ impl Target<'_> {
         }
         let mut gradient = Mat::zeros(position.nrows(), chains);
         matmul(gradient.as_mut(), Accum::Replace, problem.z_train.transpose(), product.as_ref(), -deviation, Par::Seq);
-        let potential = mixed.iter().map(|mixed| -mixed.log_sized).collect();
-        State { features, potential, gradient, tilts, pulls, mixed }
+        let potential = tilts.iter().map(|tilt| -tilt.log_sized).collect();
+        Ok(State { features, potential, gradient, actions, responses, tilts })
     }
 
     fn record(&self, bundle: &Bundle, noise: &Noise) -> Block {
@@ -304,10 +325,12 @@ impl Target<'_> {
         let along =
             |x: faer::ColRef<'_, f64>| -> f64 { x.iter().zip(self.direction).map(|(x, u)| deviation * x * u).sum() };
         let weights = &bundle.position * faer::Scale(deviation);
-        let State { features, tilts, pulls, mixed, .. } = &bundle.state;
+        let State { features, actions, responses, tilts, .. } = &bundle.state;
         let offsets = self.mixture.map(|mixture| {
-            let pick = |(k, (tilt, pull)): (usize, (&Tilt, &f64))| mixture.pick(*tilt, *pull, noise.uniform(FIELD, k));
-            tilts.iter().zip(pulls).enumerate().map(pick).collect()
+            let pick = |(k, (action, response)): (usize, (&UnitAction, &f64))| {
+                mixture.pick(*action, *response, noise.uniform(FIELD, k))
+            };
+            actions.iter().zip(responses).enumerate().map(pick).collect()
         });
         let outside = address(noise.set, noise.index, TESTED);
         Block {
@@ -316,7 +339,7 @@ impl Target<'_> {
             outside,
             weights,
             along: bundle.position.col_iter().map(along).collect(),
-            log_base: mixed.iter().map(|mixed| -mixed.square.ln()).collect(),
+            log_base: tilts.iter().map(|tilt| -tilt.square.ln()).collect(),
             offsets: offsets.unwrap_or_default(),
         }
     }
@@ -336,9 +359,9 @@ impl State {
         self.features.col_mut(k).copy_from(other.features.col(k));
         self.gradient.col_mut(k).copy_from(other.gradient.col(k));
         self.potential[k] = other.potential[k];
+        self.actions[k] = other.actions[k];
+        self.responses[k] = other.responses[k];
         self.tilts[k] = other.tilts[k];
-        self.pulls[k] = other.pulls[k];
-        self.mixed[k] = other.mixed[k];
     }
 }
 

@@ -18,15 +18,16 @@
 //! Z(y − x) ∝ ∫dt ω(t) exp( x·(a − (t − t̄)Be) − ½xᵀBx ),     ω(t) ∝ ρ^{*(N1−1)}(t) exp( −½b(t − t̄)² + κt ),     ⟨t⟩_ω = t̄ = g·(y − Ta)
 //! ```
 //!
-//! where ρ is the law of g·x of one unit without the others' answer to it, exp(−½bs²) ∫dt ω(t) exp(−bs(t − t̄)) = W(s), and κ holds the mean where the force
-//! has it. ρ comes from a tally of s in the mixture, over W; what is averaged over iterations is that ratio, each tally over the W and the force it was made
-//! under: a mean tally over the last W remembers other fields, and the loop through it oscillates. So a unit is in a mixture of fields of force a − (t − t̄)Be. A Gaussian ω of variance 1/(b + 1/gᵀCg) gives back (T + C)⁻¹, and that is where
+//! where ρ is the law of g·x of one unit without the others' answer to it, exp(−½bs²) ∫dt ω(t) exp(−bs(t − t̄)) = W(s), and κ holds the mean where the dual field
+//! has it. ρ comes from a tally of s in the mixture, over W; what is averaged over iterations is that ratio, each tally over the W and the dual field it was made
+//! under: a mean tally over the last W remembers other fields, and the loop through it oscillates. So a unit is in a mixture of fields a − (t − t̄)Be. A Gaussian ω of variance 1/(b + 1/gᵀCg) gives back (T + C)⁻¹, and that is where
 //! N1 → ∞ at fixed P leads; the difference is of higher order than 1/N1 there, and of order one where units fit the data alone. g is the direction of a: along it the
-//! force acts, and such units lie. (Derived for this project.)
+//! dual field acts, and such units lie. (Derived for this project.)
 
 use faer::Mat;
 
-use super::measure::Tilt;
+use super::log_weights::{log_sum, normalised};
+use super::measure::UnitAction;
 use super::mixture::Mixture;
 use crate::numerics::linalg::{dot, multiply};
 
@@ -51,23 +52,23 @@ const NODES: [(f64, f64); 7] = [
 const SOFTEST: f64 = 0.1;
 
 /// One w, in units in which λ1 = 1: s = v`direction`, `direction` = g·φ/√(λ1N1).
-pub(super) struct Along {
-    /// ln of the probability of w over ∫dv exp(mv − ½(1+q)v²) Ω(v`pull`).
+pub(super) struct ProjectedTally {
+    /// ln of the probability of w over ∫dv exp(mv − ½(1+q)v²) Ω(v`response`).
     pub log: f64,
-    pub tilt: Tilt,
+    pub action: UnitAction,
     /// φ·Be/√(λ1N1).
-    pub pull: f64,
+    pub response: f64,
     pub direction: f64,
 }
 
 /// What a unit feels of the others along g: their fields, and with b = `stiffness` their answer.
-pub(super) struct Others<'a> {
+pub(super) struct CavityField<'a> {
     /// `None` where one field stands for all.
     pub mixture: Option<&'a Mixture>,
     pub stiffness: f64,
 }
 
-impl Others<'_> {
+impl CavityField<'_> {
     /// ln Ω(z).
     fn fields(&self, z: f64) -> f64 {
         self.mixture.map_or(0.0, |mixture| mixture.log_mean(z))
@@ -96,23 +97,23 @@ pub(super) struct Split {
 }
 
 /// The law of t, from tallies of g·x of single units.
-pub(super) struct Law {
+pub(super) struct ProjectedLaw {
     /// g.
     pub direction: Vec<f64>,
     step: f64,
-    /// ρ in each cell, averaged over iterations, under the force that `tilt` is along g; empty before the first.
+    /// ρ in each cell, averaged over iterations, under the dual field that `reference` is along g; empty before the first.
     alone: Vec<f64>,
-    tilt: f64,
+    reference: f64,
 }
 
-impl Law {
-    /// Along the direction of `force`, which must not be zero, on a grid that holds the whole output along it and its spread.
-    pub fn new(force: &[f64], labels: &[f64], spread: &Mat<f64>) -> Self {
-        let size = dot(force, force).sqrt();
-        let direction: Vec<f64> = force.iter().map(|a| a / size).collect();
+impl ProjectedLaw {
+    /// Along the direction of `dual_field`, which must not be zero, on a grid that holds the whole output along it and its spread.
+    pub fn new(dual_field: &[f64], labels: &[f64], spread: &Mat<f64>) -> Self {
+        let size = dot(dual_field, dual_field).sqrt();
+        let direction: Vec<f64> = dual_field.iter().map(|a| a / size).collect();
         let deviation = dot(&direction, &multiply(spread.as_ref(), &direction)).max(0.0).sqrt();
         let reach = 1.6 * dot(&direction, labels).abs() + 4.0 * deviation;
-        Self { tilt: size, direction, step: 2.0 * reach / (GRID - 1) as f64, alone: Vec::new() }
+        Self { reference: size, direction, step: 2.0 * reach / (GRID - 1) as f64, alone: Vec::new() }
     }
 
     /// t or s at the middle of cell k.
@@ -131,20 +132,20 @@ impl Law {
         Split { variance, axis, rest }
     }
 
-    /// Takes the share `gain` of ρ from units in the fields of `others`, under `force`.
+    /// Takes the share `gain` of ρ from units in the fields of `others`, under `dual_field`.
     ///
     /// Of one w it is the law of v over W: exp(mv − ½(1+q)v²) Ω(vφ·Be/√(λ1N1))/W(s), where Ω(z) is the mean of exp(−oz). Nearly, Ω cancels W's and leaves a Gaussian of stiffness
     /// 1 + q − b(s/v)², softer than the law of v; nodes are of that one, and weigh what is left.
-    pub fn add(&mut self, units: &[Along], force: &[f64], gain: f64, others: &Others<'_>) {
-        let excess = dot(&self.direction, force) - self.tilt;
+    pub fn add(&mut self, units: &[ProjectedTally], dual_field: &[f64], gain: f64, others: &CavityField<'_>) {
+        let excess = dot(&self.direction, dual_field) - self.reference;
         let (mut at, mut log_weights) = (Vec::new(), Vec::new());
-        for Along { log, tilt, pull, direction } in units {
-            let stiff = 1.0 + tilt.q.max(0.0);
+        for ProjectedTally { log, action, response, direction } in units {
+            let stiff = 1.0 + action.q.max(0.0);
             let alone = (stiff - others.stiffness * direction * direction).max(SOFTEST * stiff);
             for (node, weight) in NODES {
-                let v = tilt.m / alone + node / alone.sqrt();
+                let v = action.m / alone + node / alone.sqrt();
                 let s = v * direction;
-                let law = v * (tilt.m - 0.5 * stiff * v) + others.fields(v * pull) - others.answer(s);
+                let law = v * (action.m - 0.5 * stiff * v) + others.fields(v * response) - others.answer(s);
                 at.push(s);
                 log_weights.push(log + law + 0.5 * node * node + (weight / alone.sqrt()).ln() - excess * s);
             }
@@ -264,21 +265,10 @@ fn rescaled(mut values: Vec<f64>) -> (Vec<f64>, f64) {
     (values, most.ln())
 }
 
-fn log_sum(log: &[f64]) -> f64 {
-    let most = log.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    most + log.iter().map(|l| (l - most).exp()).sum::<f64>().ln()
-}
-
-/// Weights of these logarithms, their sum one.
-pub(super) fn normalised(log: &[f64]) -> Vec<f64> {
-    let total = log_sum(log);
-    log.iter().map(|l| (l - total).exp()).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::theory::unit::mixture::Mixed;
+    use crate::theory::unit::mixture::MixtureTilt;
 
     fn ln_binomial(n: usize, k: usize) -> f64 {
         (0..k).map(|i| (((n - i) as f64) / ((i + 1) as f64)).ln()).sum()
@@ -301,7 +291,7 @@ mod tests {
     }
 
     /// A law along one axis of a plane, of `others` units that are Gaussian along it, together of this variance, with this stiffness.
-    fn gaussian(others: usize, variance: f64, stiffness: f64) -> Law {
+    fn gaussian(others: usize, variance: f64, stiffness: f64) -> ProjectedLaw {
         let spread = Mat::from_fn(2, 2, |i, j| {
             if i != j {
                 0.0
@@ -311,13 +301,14 @@ mod tests {
                 0.3
             }
         });
-        let mut law = Law::new(&[2.0, 0.0], &[3.0, 1.0], &spread);
-        let tilt = Tilt { q: 0.5, m: 0.0 };
+        let mut law = ProjectedLaw::new(&[2.0, 0.0], &[3.0, 1.0], &spread);
+        let action = UnitAction { q: 0.5, m: 0.0 };
         // Of all sizes from nothing to √3 times the deviation of all.
         let size = (1.5 * 3.0 * variance / others as f64).sqrt();
-        let unit = |k: usize| Along { log: 0.0, tilt, pull: 0.0, direction: size * (k as f64 + 0.5) / 512.0 };
-        let units: Vec<Along> = (0..512).map(unit).collect();
-        law.add(&units, &[2.0, 0.0], 1.0, &Others::gaussian(stiffness, variance));
+        let unit =
+            |k: usize| ProjectedTally { log: 0.0, action, response: 0.0, direction: size * (k as f64 + 0.5) / 512.0 };
+        let units: Vec<ProjectedTally> = (0..512).map(unit).collect();
+        law.add(&units, &[2.0, 0.0], 1.0, &CavityField::gaussian(stiffness, variance));
         law
     }
 
@@ -366,19 +357,19 @@ mod tests {
         let total: f64 = mixture.log_weights.iter().map(|log| log.exp()).sum();
         let mean: f64 = mixture.log_weights.iter().zip(&mixture.offsets).map(|(log, o)| log.exp() * o).sum();
         assert!((total - 1.0).abs() < 1e-9 && mean.abs() < 1e-6, "{total}, {mean}");
-        let (tilt, pull) = (Tilt { q: 0.8, m: 1.7 }, 0.9);
-        let mixed = Mixed::new(tilt, pull, mixture.fields());
-        let soft = |variance: f64| 1.0 + tilt.q - pull * pull * variance;
-        let log_weight = |variance: f64| 0.5 * (tilt.m * tilt.m / soft(variance) - soft(variance).ln());
-        let mean = |variance: f64| tilt.m / soft(variance);
+        let (action, response) = (UnitAction { q: 0.8, m: 1.7 }, 0.9);
+        let tilt = MixtureTilt::new(action, response, mixture.fields());
+        let soft = |variance: f64| 1.0 + action.q - response * response * variance;
+        let log_weight = |variance: f64| 0.5 * (action.m * action.m / soft(variance) - soft(variance).ln());
+        let mean = |variance: f64| action.m / soft(variance);
         let square = mean(expected).powi(2) + 1.0 / soft(expected);
-        assert!((mixed.mean - mean(expected)).abs() < 0.01, "{}", mixed.mean);
-        assert!((mixed.square / square - 1.0).abs() < 0.01, "{} for {square}", mixed.square);
+        assert!((tilt.mean - mean(expected)).abs() < 0.01, "{}", tilt.mean);
+        assert!((tilt.square / square - 1.0).abs() < 0.01, "{} for {square}", tilt.square);
         let log_sized = log_weight(expected) + square.ln();
-        assert!((mixed.log_sized - log_sized).abs() < 0.01, "{} for {log_sized}", mixed.log_sized);
-        assert!((mixed.log_total - log_weight(expected)).abs() < 0.01, "{}", mixed.log_total);
+        assert!((tilt.log_sized - log_sized).abs() < 0.01, "{} for {log_sized}", tilt.log_sized);
+        assert!((tilt.log_total - log_weight(expected)).abs() < 0.01, "{}", tilt.log_total);
         // Controls: a field without the mixture, and one in which the others know nothing of each other.
-        assert!((mixed.mean - mean(0.0)).abs() > 0.1, "the mixture must be seen");
+        assert!((tilt.mean - mean(0.0)).abs() > 0.1, "the mixture must be seen");
         assert!(soft(variance) < 0.0, "independent units would have no measure at all");
     }
 
@@ -387,7 +378,7 @@ mod tests {
     #[test]
     fn units_that_fit_the_data_exclude_each_other() {
         let (n, s, stiffness, activity) = (25usize, 2.0, 0.7, 0.2f64);
-        // b and t̄ of a force that asks for about one such unit.
+        // b and t̄ of a dual field that asks for about one such unit.
         let centre = 1.1 * s;
         let weight = |k: usize, own: f64| -0.5 * stiffness * (k as f64 * s + own - centre).powi(2);
         let of_others = |own: f64| -> Vec<f64> {
@@ -400,26 +391,26 @@ mod tests {
         let variance: f64 = others.iter().enumerate().map(|(k, p)| p * (k as f64 * s - mean).powi(2)).sum();
 
         let spread = Mat::from_fn(1, 1, |_, _| n as f64 * share * (1.0 - share) * s * s);
-        let mut law = Law::new(&[1.0], &[6.0], &spread);
+        let mut law = ProjectedLaw::new(&[1.0], &[6.0], &spread);
         // On a grid of which s is a multiple, and without the widening that Monte Carlo wants.
         law.step = 0.1;
-        let pull = stiffness * (centre - mean);
+        let response = stiffness * (centre - mean);
         // From the law of the others to one unit, and from it back, as chains and the field do.
         let mut found: Option<(Mixture, f64)> = None;
         for _ in 0..60 {
             let odds = {
                 let others = match &found {
-                    Some((mixture, _)) => Others { mixture: Some(mixture), stiffness },
-                    None => Others::gaussian(stiffness, spread[(0, 0)]),
+                    Some((mixture, _)) => CavityField { mixture: Some(mixture), stiffness },
+                    None => CavityField::gaussian(stiffness, spread[(0, 0)]),
                 };
-                let odds = activity * (pull * s + others.answer(s) - others.answer(0.0)).exp();
+                let odds = activity * (response * s + others.answer(s) - others.answer(0.0)).exp();
                 // A readout of 1, all but sharp.
-                let tilt = Tilt { q: 1e9, m: 1e9 + 1.0 };
-                let sharp = 0.5 * (tilt.m * tilt.m / (1.0 + tilt.q) - tilt.q.ln_1p());
-                let unit = |direction: f64, odds: f64| Along {
+                let action = UnitAction { q: 1e9, m: 1e9 + 1.0 };
+                let sharp = 0.5 * (action.m * action.m / (1.0 + action.q) - action.q.ln_1p());
+                let unit = |direction: f64, odds: f64| ProjectedTally {
                     log: (odds / (1.0 + odds)).ln() - sharp,
-                    tilt,
-                    pull: 0.0,
+                    action,
+                    response: 0.0,
                     direction,
                 };
                 law.add(&[unit(0.0, 1.0 / odds), unit(s, odds)], &[1.0], 0.3, &others);

@@ -14,10 +14,10 @@ pub(super) struct Fit {
 }
 
 impl Fit {
-    /// Of the force a and of Tr(−∂² ln Z): y − ⟨f⟩ = Ta, and Σ_μ Var f_μ = TP − T² Tr(−∂² ln Z).
-    pub fn new(force: &[f64], curvature: f64, temperature: f64) -> Self {
-        let effective_parameters = force.len() as f64 - temperature * curvature;
-        let loss = 0.5 * temperature * (temperature * dot(force, force) + effective_parameters);
+    /// Of the dual field a and of Tr(−∂² ln Z): y − ⟨f⟩ = Ta, and Σ_μ Var f_μ = TP − T² Tr(−∂² ln Z).
+    pub fn new(dual_field: &[f64], curvature: f64, temperature: f64) -> Self {
+        let effective_parameters = dual_field.len() as f64 - temperature * curvature;
+        let loss = 0.5 * temperature * (temperature * dot(dual_field, dual_field) + effective_parameters);
         Self { loss, effective_parameters }
     }
 

@@ -1,13 +1,13 @@
 //! One unit in a mixture of fields, which the others' output along a direction is to it ([`collective`](super::collective)).
 
-use super::collective::normalised;
-use super::measure::Tilt;
+use super::log_weights::normalised;
+use super::measure::UnitAction;
 use crate::numerics::linalg::dot;
 
 /// Logarithm of a term over the largest below which it does not add to a sum of some hundred.
 const NEGLIGIBLE: f64 = -36.0;
 
-/// Force a − oBe with probability ω.
+/// Dual field a − oBe with probability ω.
 pub(super) struct Mixture {
     /// o = t − t̄.
     pub offsets: Vec<f64>,
@@ -16,7 +16,7 @@ pub(super) struct Mixture {
 
 /// Of one w in a mixture of fields, in units in which λ1 = 1: averages over the fields given w, and what chains move on.
 #[derive(Clone, Copy)]
-pub(super) struct Mixed {
+pub(super) struct MixtureTilt {
     /// ⟨v⟩.
     pub mean: f64,
     /// ⟨v²⟩.
@@ -25,15 +25,15 @@ pub(super) struct Mixed {
     pub log_sized: f64,
     /// Its derivatives with respect to q, m and the pull.
     pub slopes: [f64; 3],
-    /// ln of ∫dv exp(mv − ½(1+q)v²) Ω(v`pull`) over √(2π).
+    /// ln of ∫dv exp(mv − ½(1+q)v²) Ω(v`response`) over √(2π).
     pub log_total: f64,
 }
 
-impl Mixed {
-    /// Of a w whose tilt is `tilt` at the mean field, in `fields` of offset o and ln ω; `pull` is φ·Be/√(λ1N1), so that m is `tilt.m` − o·`pull` there.
-    pub fn new(tilt: Tilt, pull: f64, fields: impl Iterator<Item = (f64, f64)> + Clone) -> Self {
-        let stiff = 1.0 + tilt.q.max(0.0);
-        let exponent = |(offset, log): (f64, f64)| log + 0.5 * (tilt.m - offset * pull).powi(2) / stiff;
+impl MixtureTilt {
+    /// Of a w whose tilt is `action` at the mean field, in `fields` of offset o and ln ω; `response` is φ·Be/√(λ1N1), so that m is `action.m` − o·`response` there.
+    pub fn new(action: UnitAction, response: f64, fields: impl Iterator<Item = (f64, f64)> + Clone) -> Self {
+        let stiff = 1.0 + action.q.max(0.0);
+        let exponent = |(offset, log): (f64, f64)| log + 0.5 * (action.m - offset * response).powi(2) / stiff;
         let most = fields.clone().map(exponent).fold(f64::NEG_INFINITY, f64::max);
         let (mut total, mut mean, mut square) = (0.0, 0.0, 0.0);
         let mut slopes = [0.0; 3];
@@ -43,7 +43,7 @@ impl Mixed {
                 continue;
             }
             let p = relative.exp();
-            let m = tilt.m - field.0 * pull;
+            let m = action.m - field.0 * response;
             let mu = m / stiff;
             // ⟨v²⟩ in this field is (1 + q + m²)/(1 + q)².
             let sized = stiff + m * m;
@@ -73,10 +73,10 @@ impl Mixture {
     }
 
     /// The offset of one field drawn given w, with `uniform` in (0, 1).
-    pub fn pick(&self, tilt: Tilt, pull: f64, uniform: f64) -> f64 {
-        let stiff = 1.0 + tilt.q.max(0.0);
+    pub fn pick(&self, action: UnitAction, response: f64, uniform: f64) -> f64 {
+        let stiff = 1.0 + action.q.max(0.0);
         let log: Vec<f64> = (self.offsets.iter().zip(&self.log_weights))
-            .map(|(offset, log)| log + 0.5 * (tilt.m - offset * pull).powi(2) / stiff)
+            .map(|(offset, log)| log + 0.5 * (action.m - offset * response).powi(2) / stiff)
             .collect();
         let weights = normalised(&log);
         let mut left = uniform;
@@ -112,9 +112,10 @@ mod tests {
     #[test]
     fn slopes_are_those_of_what_chains_move_on() {
         let fields = [(-0.4, -1.1), (0.3, -0.5), (1.9, -3.0)];
-        let log_sized = |[q, m, pull]: [f64; 3]| Mixed::new(Tilt { q, m }, pull, fields.into_iter()).log_sized;
+        let log_sized =
+            |[q, m, response]: [f64; 3]| MixtureTilt::new(UnitAction { q, m }, response, fields.into_iter()).log_sized;
         for at in [[0.8, 1.7, 0.9], [3.0, -4.0, 0.2], [0.0, 0.1, -1.5]] {
-            let slopes = Mixed::new(Tilt { q: at[0], m: at[1] }, at[2], fields.into_iter()).slopes;
+            let slopes = MixtureTilt::new(UnitAction { q: at[0], m: at[1] }, at[2], fields.into_iter()).slopes;
             for (k, slope) in slopes.into_iter().enumerate() {
                 let step = 1e-5;
                 let (mut up, mut down) = (at, at);

@@ -8,53 +8,31 @@
 //! v is averaged exactly given w. For odd σ the measure is even under w → −w, v → −v: draws then stand for both signs, so that ⟨v⟩ = 0 exactly and
 //! densities are even.
 
-use faer::linalg::matmul::triangular::{BlockStructure, matmul};
-use faer::{Accum, Mat, Par};
+use faer::Mat;
 use rayon::prelude::*;
 
-use super::Method;
-use super::draws::{Block, Draws};
+use super::block::Block;
+use super::details::{Method, UnitDetails, UnitSolution};
+use super::draws::Draws;
+use super::error::UnitError;
 use super::estimate::{Controls, Estimator, Weights};
-use super::measure::{Measure, Tilt};
+use super::measure::{Measure, UnitAction};
+use super::reweight::{actions, log_weights, prior_weights, weighted_gram};
 use super::vector;
+use crate::host::stop::{Stop, Stopped};
 use crate::model::class_pairs;
 use crate::numerics::estimate::Estimate;
 use crate::numerics::histogram::{Density, GRID};
 use crate::numerics::linalg::{dot, multiply};
-use crate::theory::{Prediction, Theory};
+use crate::theory::process::Process;
+use crate::theory::{Prediction, Theory, TheoryError, TheoryKind};
 
-/// Parts into which sums over blocks are split: fixed, so that no result depends on the number of threads.
-pub(super) const PARTS: usize = 8;
-
-/// What the measure of one unit says.
-pub(super) struct Observed {
-    pub method: Method,
-    pub effective_fraction: f64,
-    pub readout_second_moment: Estimate,
-    pub readout_mean: Estimate,
-    pub readout_fourth_moment: Estimate,
-    pub along: Option<Along>,
-    /// ⟨v w⟩ in the rotated basis, (r).
-    pub readout_weight_vector: Vec<Estimate>,
-    pub centroid_distance_sq: Vec<Estimate>,
-    pub gyration_radius_sq: Vec<Estimate>,
-    pub centroid_distance_sq_test: Vec<Estimate>,
-    pub gyration_radius_sq_test: Vec<Estimate>,
-    pub gram: Mat<f64>,
-    pub readout_density: Density,
-}
-
-/// What is measured along û.
-pub(super) struct Along {
-    pub correlation: Estimate,
-    pub second_moment: Estimate,
-    pub fourth_moment: Estimate,
-    pub density: Density,
-}
+/// Relative error of ⟨v²⟩ beyond which a prediction is none.
+const MOST_ERROR: f64 = 0.05;
 
 /// Numbers of one draw that averages are made of.
 struct Row {
-    tilt: Tilt,
+    action: UnitAction,
     along: f64,
     log_base: f64,
     /// D² of all pairs, then R² of all classes, of the single unit.
@@ -63,135 +41,131 @@ struct Row {
     tested: Vec<f64>,
 }
 
-/// Tilts of all draws in order.
-pub(super) fn tilts(draws: &Draws, measure: &Measure) -> Vec<Tilt> {
-    let per_block = draws.blocks.par_iter().map(|block| measure.tilts_of(block, &mut Mat::new()));
-    per_block.collect::<Vec<_>>().concat()
+/// What draws are averaged for at one temperature.
+pub(super) struct Observer<'a> {
+    theory: &'a Theory,
+    stop: &'a Stop,
+    /// Infinite width, whose geometry is the prior's.
+    prior: Prediction,
+    /// û'.
+    direction: Vec<f64>,
+    /// Reaches of the grids of the densities of v and w·û.
+    reaches: [f64; 2],
 }
 
-/// ln of the importance weight of every draw.
-pub(super) fn log_weights(draws: &Draws, tilts: &[Tilt]) -> Vec<f64> {
-    let base = draws.blocks.iter().flat_map(|block| &block.log_base);
-    base.zip(tilts).map(|(base, tilt)| base + tilt.log_weight()).collect()
-}
-
-/// Σ_i p_i φ_i φ_iᵀ over all draws.
-pub(super) fn weighted_gram(draws: &Draws, weights: &[f64]) -> Mat<f64> {
-    let points = draws.blocks.first().map_or(0, |block| block.features.nrows());
-    let starts: Vec<usize> = draws
-        .blocks
-        .iter()
-        .scan(0, |next, block| {
-            let start = *next;
-            *next += block.along.len();
-            Some(start)
-        })
-        .collect();
-    let indexed: Vec<(usize, &Block)> = starts.into_iter().zip(&draws.blocks).collect();
-    let parts: Vec<Mat<f64>> = indexed
-        .par_chunks(indexed.len().div_ceil(PARTS).max(1))
-        .map(|part| {
-            let mut sum = Mat::zeros(points, points);
-            for (start, block) in part {
-                let mut scaled = block.features.clone();
-                for (column, p) in scaled.col_iter_mut().zip(&weights[*start..]) {
-                    column.iter_mut().for_each(|x| *x *= p);
-                }
-                matmul(
-                    sum.as_mut(),
-                    BlockStructure::TriangularLower,
-                    Accum::Add,
-                    scaled.as_ref(),
-                    BlockStructure::Rectangular,
-                    block.features.transpose(),
-                    BlockStructure::Rectangular,
-                    1.0,
-                    Par::Seq,
-                );
-            }
-            sum
-        })
-        .collect();
-    let mut total: Mat<f64> = Mat::zeros(points, points);
-    for part in parts {
-        total += part;
+impl<'a> Observer<'a> {
+    /// At the temperature of `saddle`, along its û and on its grids.
+    ///
+    /// # Errors
+    /// [`TheoryError`] if there is no prediction at infinite width, or on request to stop.
+    pub fn new(theory: &'a Theory, saddle: &Process, stop: &'a Stop) -> Result<Self, TheoryError> {
+        let prior = Process::at(theory, TheoryKind::Nngp, saddle.values.temperature, stop)?.values;
+        let (direction, reaches) = (saddle.reduced_direction(theory), saddle.details.density_reaches);
+        Ok(Self { theory, stop, prior, direction, reaches })
     }
-    for j in 0..points {
-        for i in 0..j {
-            total[(i, j)] = total[(j, i)];
-        }
-    }
-    total
-}
 
-/// Averages over `draws` under `measure`; `prior` is the prediction at infinite width, whose geometry is the prior's. `direction` is û', and the grids
-/// of the densities of v and w·û go as far as `reaches`.
-pub(super) fn observe(
-    theory: &Theory,
-    draws: &Draws,
-    measure: &Measure,
-    prior: &Prediction,
-    direction: &[f64],
-    [readout_reach, along_reach]: [f64; 2],
-) -> Observed {
-    let classes = theory.problem.classes();
-    let members = theory.class_members();
-    let rows: Vec<Row> = (draws.blocks.par_iter().map(|block| rows(block, measure, members)).collect::<Vec<_>>())
-        .into_iter()
-        .flatten()
-        .collect();
-    let column = |value: &dyn Fn(&Row) -> f64| -> Vec<f64> { rows.iter().map(value).collect() };
-    let log = column(&|row| row.log_base + row.tilt.log_weight());
-    let directed = dot(direction, direction) > 0.0;
-    let controls = draws.from_prior.then(|| controls(theory, measure, prior, direction, &rows)).and_then(Controls::new);
-    let estimator = Estimator { weights: Weights::new(&log), groups: draws.groups, controls };
-    let mean = |value: &(dyn Fn(&Row) -> f64 + Sync)| estimator.mean(&column(value));
-    let [centroid_distance_sq_test, gyration_radius_sq_test] = tested(&log, draws, &rows, prior);
+    /// Averages over `draws` under `measure`, some of which may not be finite.
+    ///
+    /// # Errors
+    /// [`Stopped`] on request.
+    pub fn observe(&self, kind: TheoryKind, draws: &Draws, measure: &Measure) -> Result<Prediction, Stopped> {
+        let Self { theory, stop, prior, direction, reaches: [readout_reach, along_reach] } = self;
+        let classes = theory.problem.classes();
+        let members = theory.class_members();
+        let of_block = |block| {
+            stop.check()?;
+            Ok(rows(block, measure, members))
+        };
+        let rows: Vec<Vec<Row>> = draws.blocks.par_iter().map(of_block).collect::<Result<_, _>>()?;
+        let rows: Vec<Row> = rows.into_iter().flatten().collect();
+        let column = |value: &dyn Fn(&Row) -> f64| -> Vec<f64> { rows.iter().map(value).collect() };
+        let log = column(&|row| row.log_base + row.action.log_weight());
+        let directed = dot(direction, direction) > 0.0;
+        let controls =
+            draws.from_prior.then(|| controls(theory, measure, prior, direction, &rows)).and_then(Controls::new);
+        let estimator = Estimator { weights: Weights::new(&log), groups: draws.groups, controls };
+        let mean = |value: &(dyn Fn(&Row) -> f64 + Sync)| {
+            stop.check()?;
+            Ok(estimator.mean(&column(value)))
+        };
+        let [centroid_distance_sq_test, gyration_radius_sq_test] = tested(&log, draws, &rows, prior, stop)?;
 
-    let odd = theory.network.activation.is_odd();
-    let lambda1 = measure.lambda1;
-    let readout = move |row: &Row| row.tilt.readout(lambda1);
-    let geometry = prior.centroid_distance_sq.len() + classes;
-    let mut centroid_distance_sq: Vec<Estimate> =
-        (0..geometry).into_par_iter().map(|k| mean(&|row| row.geometry[k])).collect();
-    let gyration_radius_sq = centroid_distance_sq.split_off(prior.centroid_distance_sq.len());
-    let readout_second_moment = mean(&|row| {
-        let (mu, tau) = readout(row);
-        mu * mu + tau
-    });
-    let along = directed.then(|| {
-        let second_moment = mean(&|row| row.along.powi(2));
-        Along {
-            correlation: mean(&|row| readout(row).0 * row.along),
-            fourth_moment: mean(&|row| row.along.powi(4)),
-            density: histogram(&estimator, &rows, along_reach, odd),
-            second_moment,
-        }
-    });
-    Observed {
-        method: if draws.from_prior { Method::Importance } else { Method::Chain },
-        effective_fraction: estimator.weights.effective_fraction,
-        readout_mean: if odd { Estimate::exact(0.0) } else { mean(&|row| readout(row).0) },
-        readout_fourth_moment: mean(&|row| {
+        let odd = theory.network.activation.is_odd();
+        let lambda1 = measure.lambda1;
+        let readout = move |row: &Row| row.action.readout(lambda1);
+        let geometry = prior.centroid_distance_sq.len() + classes;
+        let mut centroid_distance_sq: Vec<Estimate> =
+            (0..geometry).into_par_iter().map(|k| mean(&|row| row.geometry[k])).collect::<Result<_, _>>()?;
+        let gyration_radius_sq = centroid_distance_sq.split_off(prior.centroid_distance_sq.len());
+        let along = |value: &(dyn Fn(&Row) -> f64 + Sync)| directed.then(|| mean(value)).transpose();
+        let square = |row: &Row| {
+            let (mu, tau) = readout(row);
+            mu * mu + tau
+        };
+        let fourth = |row: &Row| {
             let (mu, tau) = readout(row);
             mu.powi(4) + 6.0 * mu * mu * tau + 3.0 * tau * tau
-        }),
-        along,
-        readout_weight_vector: vector::correlation(theory, draws, measure, &estimator.weights),
-        gram: gram(theory, draws, &estimator.weights),
-        readout_density: readout_density(&estimator, &rows, readout_reach, odd, lambda1),
-        readout_second_moment,
-        centroid_distance_sq,
-        gyration_radius_sq,
-        centroid_distance_sq_test,
-        gyration_radius_sq_test,
+        };
+        let histogram = || histogram(&estimator, &rows, *along_reach, odd, stop);
+        let unit = UnitDetails {
+            method: if draws.from_prior { Method::Importance } else { Method::Chain },
+            effective_fraction: estimator.weights.effective_fraction,
+            effective_parameters: None,
+            readout_weight_vector: vector::correlation(theory, draws, measure, &estimator.weights, stop)?,
+            gram: gram(theory, draws, &estimator.weights, stop)?,
+            readout_density: readout_density(&estimator, &rows, *readout_reach, odd, lambda1, stop)?,
+            weight_density_along_u: directed.then(histogram).transpose()?,
+            solution: UnitSolution::default(),
+        };
+        Ok(Prediction {
+            kind,
+            temperature: prior.temperature,
+            train_loss: None,
+            test_bias_squared: None,
+            test_variance: None,
+            test_mse: None,
+            predictive_mean: Vec::new(),
+            predictive_variance: Vec::new(),
+            readout_second_moment: mean(&square)?,
+            readout_mean: if odd { Estimate::exact(0.0) } else { mean(&|row| readout(row).0)? },
+            readout_fourth_moment: Some(mean(&fourth)?),
+            readout_weight_correlation: along(&|row| readout(row).0 * row.along)?,
+            weight_second_moment_along_u: along(&|row| row.along.powi(2))?,
+            weight_fourth_moment_along_u: along(&|row| row.along.powi(4))?,
+            centroid_distance_sq,
+            gyration_radius_sq,
+            centroid_distance_sq_test,
+            gyration_radius_sq_test,
+            process: None,
+            unit: Some(unit),
+        })
     }
+}
+
+/// Lets a prediction pass where ⟨v²⟩ is known well enough.
+///
+/// # Errors
+/// [`UnitError::Undersampled`] where it is not.
+pub(super) fn sampled_well(prediction: Prediction) -> Result<Prediction, TheoryError> {
+    let Estimate { value, error } = prediction.readout_second_moment;
+    if error > MOST_ERROR * value {
+        let Prediction { kind, temperature, .. } = prediction;
+        return Err(UnitError::Undersampled { kind, temperature, relative: error / value }.into());
+    }
+    Ok(prediction)
 }
 
 /// D² and R² at the test points. Their own averages under the prior are the controls, so that nothing else depends on whether there are test points.
-fn tested(log: &[f64], draws: &Draws, rows: &[Row], prior: &Prediction) -> [Vec<Estimate>; 2] {
-    let known: Vec<f64> =
-        prior.centroid_distance_sq_test.iter().chain(&prior.gyration_radius_sq_test).copied().collect();
+fn tested(
+    log: &[f64],
+    draws: &Draws,
+    rows: &[Row],
+    prior: &Prediction,
+    stop: &Stop,
+) -> Result<[Vec<Estimate>; 2], Stopped> {
+    let known: Vec<f64> = (prior.centroid_distance_sq_test.iter().chain(&prior.gyration_radius_sq_test))
+        .map(|estimate| estimate.value)
+        .collect();
     let ratio = |row: &Row| row.log_base.exp();
     let controls = draws.from_prior.then(|| {
         let one = rows.iter().map(|row| ratio(row) - 1.0).collect();
@@ -204,53 +178,54 @@ fn tested(log: &[f64], draws: &Draws, rows: &[Row], prior: &Prediction) -> [Vec<
         groups: draws.groups,
         controls: controls.filter(|_| !known.is_empty()).and_then(Controls::new),
     };
-    let mean = |k: usize| estimator.mean(&rows.iter().map(|row| row.tested[k]).collect::<Vec<_>>());
-    let mut distances: Vec<Estimate> = (0..known.len()).into_par_iter().map(mean).collect();
+    let mean = |k: usize| {
+        stop.check()?;
+        Ok(estimator.mean(&rows.iter().map(|row| row.tested[k]).collect::<Vec<_>>()))
+    };
+    let mut distances: Vec<Estimate> = (0..known.len()).into_par_iter().map(mean).collect::<Result<_, _>>()?;
     let radii = distances.split_off(prior.centroid_distance_sq_test.len());
-    [distances, radii]
+    Ok([distances, radii])
 }
 
 /// By how many standard errors ⟨v²⟩ differs between the first and the second half of chains.
-pub(super) fn drift(draws: &mut Draws, measure: &Measure) -> f64 {
+///
+/// # Errors
+/// [`Stopped`] on request.
+pub(super) fn drift(draws: &mut Draws, measure: &Measure, stop: &Stop) -> Result<f64, Stopped> {
     let per_trajectory = draws.groups / draws.blocks.first().map_or(1, |block| block.along.len());
     let trajectories = draws.blocks.len() / per_trajectory.max(1);
     let second = draws.blocks.split_off(trajectories / 2 * per_trajectory);
     let second = Draws { blocks: second, groups: draws.groups, from_prior: draws.from_prior };
-    let halves = [&*draws, &second].map(|half| {
-        let tilts = tilts(half, measure);
-        let weights = Weights::new(&log_weights(half, &tilts));
-        let moments: Vec<f64> = tilts
+    let estimate = |half: &Draws| -> Result<Estimate, Stopped> {
+        let actions = actions(half, measure, stop)?;
+        let weights = Weights::new(&log_weights(half, &actions));
+        let moments: Vec<f64> = actions
             .iter()
-            .map(|tilt| {
-                let (mu, tau) = tilt.readout(measure.lambda1);
+            .map(|action| {
+                let (mu, tau) = action.readout(measure.lambda1);
                 mu * mu + tau
             })
             .collect();
-        Estimator { weights, groups: half.groups, controls: None }.mean(&moments)
-    });
+        Ok(Estimator { weights, groups: half.groups, controls: None }.mean(&moments))
+    };
+    let halves = [estimate(draws)?, estimate(&second)?];
     draws.blocks.extend(second.blocks);
-    (halves[0].value - halves[1].value).abs() / halves[0].error.hypot(halves[1].error)
+    Ok((halves[0].value - halves[1].value).abs() / halves[0].error.hypot(halves[1].error))
 }
 
 /// ⟨G⟩, with the draws' own error in the kernel of the prior taken out where it is known.
-fn gram(theory: &Theory, draws: &Draws, weights: &Weights) -> Mat<f64> {
-    let gram = weighted_gram(draws, &weights.values);
+fn gram(theory: &Theory, draws: &Draws, weights: &Weights, stop: &Stop) -> Result<Mat<f64>, Stopped> {
+    let gram = weighted_gram(draws, &weights.values, stop)?;
     if !draws.from_prior {
-        return gram;
+        return Ok(gram);
     }
-    gram + &theory.kernels.train - weighted_gram(draws, &prior_weights(draws))
-}
-
-/// Normalised weights that turn the draws into draws of the prior.
-pub(super) fn prior_weights(draws: &Draws) -> Vec<f64> {
-    let log: Vec<f64> = draws.blocks.iter().flat_map(|block| block.log_base.iter().copied()).collect();
-    Weights::new(&log).values
+    Ok(gram + &theory.kernels.train - weighted_gram(draws, &prior_weights(draws), stop)?)
 }
 
 fn rows(block: &Block, measure: &Measure, members: &[Vec<usize>]) -> Vec<Row> {
-    let tilts = measure.tilts_of(block, &mut Mat::new());
-    (tilts.into_iter().enumerate())
-        .map(|(k, tilt)| {
+    let actions = measure.actions_of(block, &mut Mat::new());
+    (actions.into_iter().enumerate())
+        .map(|(k, action)| {
             let phi = block.features.col(k);
             let (centroids, squares): (Vec<f64>, Vec<f64>) = members
                 .iter()
@@ -267,7 +242,7 @@ fn rows(block: &Block, measure: &Measure, members: &[Vec<usize>]) -> Vec<Row> {
             let tested: Vec<f64> = (0..block.tested.nrows()).map(|row| block.tested[(row, k)]).collect();
             let (centroids, squares) = tested.split_at(tested.len() / 2);
             let tested = manifolds(centroids, squares);
-            Row { tilt, along: block.along[k], log_base: block.log_base[k], geometry, tested }
+            Row { action, along: block.along[k], log_base: block.log_base[k], geometry, tested }
         })
         .collect()
 }
@@ -287,22 +262,22 @@ fn controls(theory: &Theory, measure: &Measure, prior: &Prediction, direction: &
     };
     let mut columns = vec![
         rows.iter().map(|row| row.log_base.exp() - 1.0).collect(),
-        column(measure.prior_q(kernel), &|row| row.tilt.q),
-        column(measure.prior_m_squared(kernel), &|row| row.tilt.m.powi(2)),
+        column(measure.prior_q(kernel), &|row| row.action.q),
+        column(measure.prior_m_squared(kernel), &|row| row.action.m.powi(2)),
     ];
     let known = prior.centroid_distance_sq.iter().chain(&prior.gyration_radius_sq);
-    columns.extend(known.enumerate().map(|(k, &known)| column(known, &|row| row.geometry[k])));
+    columns.extend(known.enumerate().map(|(k, known)| column(known.value, &|row| row.geometry[k])));
     if !theory.network.activation.is_odd() {
-        let known = dot(&measure.force, &theory.kernels.mean_train) / measure.scale().sqrt();
-        columns.push(column(known, &|row| row.tilt.m));
+        let known = dot(&measure.dual_field, &theory.kernels.mean_train) / measure.scale().sqrt();
+        columns.push(column(known, &|row| row.action.m));
     }
     if dot(direction, direction) > 0.0 {
         // E[φ_μ w·û] = d_μ Cov(h_μ, w·û), by Stein's identity.
         let along = multiply(theory.problem.z_train.as_ref(), direction);
-        let pull =
-            (measure.force.iter().zip(&theory.kernels.derivative_train).zip(&along)).map(|((a, d), x)| a * d * x);
-        let known = pull.sum::<f64>() / (lambda0 * measure.scale().sqrt());
-        columns.push(column(known, &|row| row.tilt.m * row.along));
+        let terms =
+            (measure.dual_field.iter().zip(&theory.kernels.derivative_train).zip(&along)).map(|((a, d), x)| a * d * x);
+        let known = terms.sum::<f64>() / (lambda0 * measure.scale().sqrt());
+        columns.push(column(known, &|row| row.action.m * row.along));
         columns.push(column(1.0 / lambda0, &|row| row.along.powi(2)));
         columns.push(column(3.0 / (lambda0 * lambda0), &|row| row.along.powi(4)));
     }
@@ -310,26 +285,43 @@ fn controls(theory: &Theory, measure: &Measure, prior: &Prediction, direction: &
 }
 
 /// The density of v on a grid: the average of those given w.
-fn readout_density(estimator: &Estimator, rows: &[Row], reach: f64, even: bool, lambda1: f64) -> Density {
+fn readout_density(
+    estimator: &Estimator,
+    rows: &[Row],
+    reach: f64,
+    even: bool,
+    lambda1: f64,
+    stop: &Stop,
+) -> Result<Density, Stopped> {
     let at = |x: f64, row: &Row| {
-        let (mu, tau) = row.tilt.readout(lambda1);
+        let (mu, tau) = row.action.readout(lambda1);
         (-0.5 * (x - mu).powi(2) / tau).exp() / (std::f64::consts::TAU * tau).sqrt()
     };
-    density(estimator, rows, reach, &|x, row| if even { 0.5 * (at(x, row) + at(-x, row)) } else { at(x, row) })
+    let folded = |x: f64, row: &Row| if even { 0.5 * (at(x, row) + at(-x, row)) } else { at(x, row) };
+    density(estimator, rows, reach, &folded, stop)
 }
 
 /// The density of w·û: what falls into the cell around each point of the grid.
-fn histogram(estimator: &Estimator, rows: &[Row], reach: f64, even: bool) -> Density {
+fn histogram(estimator: &Estimator, rows: &[Row], reach: f64, even: bool, stop: &Stop) -> Result<Density, Stopped> {
     let width = 2.0 * reach / (GRID - 1) as f64;
     let inside = |x: f64, row: &Row| if (row.along - x).abs() < 0.5 * width { 1.0 / width } else { 0.0 };
     let folded = |x: f64, row: &Row| if even { 0.5 * (inside(x, row) + inside(-x, row)) } else { inside(x, row) };
-    density(estimator, rows, reach, &folded)
+    density(estimator, rows, reach, &folded, stop)
 }
 
-fn density(estimator: &Estimator, rows: &[Row], reach: f64, value: &(dyn Fn(f64, &Row) -> f64 + Sync)) -> Density {
+fn density(
+    estimator: &Estimator,
+    rows: &[Row],
+    reach: f64,
+    value: &(dyn Fn(f64, &Row) -> f64 + Sync),
+    stop: &Stop,
+) -> Result<Density, Stopped> {
     let grid = Density::points(reach);
-    let estimates: Vec<Estimate> =
-        (grid.par_iter()).map(|&x| estimator.mean(&rows.iter().map(|row| value(x, row)).collect::<Vec<_>>())).collect();
+    let at = |&x: &f64| {
+        stop.check()?;
+        Ok(estimator.mean(&rows.iter().map(|row| value(x, row)).collect::<Vec<_>>()))
+    };
+    let estimates: Vec<Estimate> = grid.par_iter().map(at).collect::<Result<_, _>>()?;
     let (value, error) = estimates.into_iter().map(|e| (e.value, e.error)).unzip();
-    Density { grid, value, error }
+    Ok(Density { grid, value, error })
 }

@@ -18,10 +18,12 @@ use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, Par};
 use rayon::prelude::*;
 
-use super::draws::{Block, Draws, test_features};
+use super::block::{Block, test_features};
+use super::draws::Draws;
 use super::estimate::Weights;
 use super::measure::Measure;
-use super::observe::{PARTS, log_weights, prior_weights, tilts};
+use super::reweight::{PARTS, actions, log_weights, prior_weights};
+use crate::host::stop::{Stop, Stopped};
 use crate::numerics::linalg::multiply;
 use crate::theory::Theory;
 
@@ -35,7 +37,7 @@ pub(super) fn memory(points: usize, tests: usize) -> u64 {
 }
 
 /// The law of the others' output along g.
-pub(super) struct Beyond {
+pub(super) struct Projection {
     /// g.
     pub direction: Vec<f64>,
     /// gᵀCg.
@@ -63,22 +65,33 @@ struct Sums {
 }
 
 impl Outputs {
-    pub fn new(theory: &Theory, draws: &Draws, measure: &Measure, beyond: Option<&Beyond>, temperature: f64) -> Self {
+    /// From draws under `measure`, and the law of the others' output along g where one field does not stand for all.
+    ///
+    /// # Errors
+    /// [`Stopped`] on request.
+    pub fn new(
+        theory: &Theory,
+        draws: &Draws,
+        measure: &Measure,
+        projection: Option<&Projection>,
+        temperature: f64,
+        stop: &Stop,
+    ) -> Result<Self, Stopped> {
         let mut found = Self { mean: Vec::new(), variance: Vec::new() };
-        let tilts = tilts(draws, measure);
-        let Weights { values, .. } = Weights::new(&log_weights(draws, &tilts));
-        let readouts: Vec<(f64, f64)> = tilts.iter().map(|tilt| tilt.readout(measure.lambda1)).collect();
+        let actions = actions(draws, measure, stop)?;
+        let Weights { values, .. } = Weights::new(&log_weights(draws, &actions));
+        let readouts: Vec<(f64, f64)> = actions.iter().map(|action| action.readout(measure.lambda1)).collect();
         let means: Vec<f64> = values.iter().zip(&readouts).map(|(p, (mu, _))| p * mu).collect();
         let squares: Vec<f64> = values.iter().zip(&readouts).map(|(p, (mu, tau))| p * (mu * mu + tau)).collect();
         let second_moment: f64 = squares.iter().sum();
         let prior = if draws.from_prior { prior_weights(draws) } else { Vec::new() };
         let mut weights = vec![[means.as_slice(), squares.as_slice()]];
         weights.extend(draws.from_prior.then_some([prior.as_slice(); 2]));
-        let field = InField { theory, measure, beyond, second_moment, temperature };
+        let field = InField { theory, measure, projection, second_moment, temperature };
         let tests = theory.problem.test_points();
         for start in (0..tests).step_by(TOGETHER) {
             let rows = start..tests.min(start + TOGETHER);
-            let mut sums = Sums::over(theory, draws, &weights, &rows);
+            let mut sums = Sums::over(theory, draws, &weights, &rows, stop)?;
             let drawn = if draws.from_prior { sums.pop() } else { None };
             if let Some(sums) = sums.pop() {
                 let Self { mean, variance } = field.outputs(sums, drawn, &rows);
@@ -86,7 +99,7 @@ impl Outputs {
                 found.variance.extend(variance);
             }
         }
-        found
+        Ok(found)
     }
 }
 
@@ -94,7 +107,7 @@ impl Outputs {
 struct InField<'a> {
     theory: &'a Theory,
     measure: &'a Measure,
-    beyond: Option<&'a Beyond>,
+    projection: Option<&'a Projection>,
     second_moment: f64,
     temperature: f64,
 }
@@ -102,40 +115,40 @@ struct InField<'a> {
 impl InField<'_> {
     /// Of the test points `rows`, from their sums and those of the same draws as draws of the prior.
     fn outputs(&self, sums: Sums, drawn: Option<Sums>, rows: &Range<usize>) -> Outputs {
-        let Self { theory, measure, beyond, second_moment, temperature } = *self;
+        let Self { theory, measure, projection, second_moment, temperature } = *self;
         let Sums { output, mut cross, squares: mut own } = sums;
         let (points, tests, root) = (theory.points(), rows.len(), measure.width.sqrt());
         let mut mean: Vec<f64> = output.iter().map(|x| root * x).collect();
         if let Some(drawn) = drawn {
             // The draws' own error in the prior's kernel is taken out as in the equations that a and B solve.
             let excess = theory.kernels.cross.as_ref().subcols(rows.start, tests) - &drawn.cross;
-            let correction = multiply(excess.transpose(), &measure.force);
+            let correction = multiply(excess.transpose(), &measure.dual_field);
             mean.iter_mut().zip(&correction).for_each(|(f, c)| *f += second_moment * c);
             cross += excess * faer::Scale(second_moment);
             let known = theory.kernels.test_diagonal[rows.clone()].iter().zip(&drawn.squares);
             own.iter_mut().zip(known).for_each(|(s, (k, drawn))| *s += second_moment * (k - drawn));
         }
         // √N1⟨vφ⟩ is y − Ta at the training points.
-        let train = theory.problem.y_train.iter().zip(&measure.force).map(|(y, a)| y - temperature * a);
+        let train = theory.problem.y_train.iter().zip(&measure.dual_field).map(|(y, a)| y - temperature * a);
         let train: Vec<f64> = train.collect();
         for ((column, own), f) in cross.col_iter_mut().zip(&mut own).zip(&mean) {
             column.iter_mut().zip(&train).for_each(|(c, r)| *c -= r * f / measure.width);
             *own -= f * f / measure.width;
         }
         let mut left = vec![0.0; tests];
-        if let Some(Beyond { direction, spread, axis, variance }) = beyond {
+        if let Some(Projection { direction, spread, axis, variance }) = projection {
             let along = multiply(cross.transpose(), direction);
             for (column, along) in cross.col_iter_mut().zip(&along) {
                 column.iter_mut().zip(axis).for_each(|(c, e)| *c -= e * along);
             }
-            let pulled = multiply(cross.transpose(), &measure.pull);
-            for (((own, left), along), pulled) in own.iter_mut().zip(&mut left).zip(&along).zip(&pulled) {
+            let answered = multiply(cross.transpose(), &measure.field_response);
+            for (((own, left), along), answered) in own.iter_mut().zip(&mut left).zip(&along).zip(&answered) {
                 *own -= along * along / spread;
-                *left = variance * (along / spread - pulled).powi(2);
+                *left = variance * (along / spread - answered).powi(2);
             }
         }
         let mut image = Mat::zeros(points, tests);
-        matmul(image.as_mut(), Accum::Replace, measure.stiffness.as_ref(), cross.as_ref(), 1.0, Par::Seq);
+        matmul(image.as_mut(), Accum::Replace, measure.resolvent.as_ref(), cross.as_ref(), 1.0, Par::Seq);
         let explained = cross.col_iter().zip(image.col_iter());
         let explained = explained.map(|(c, image)| c.iter().zip(image.iter()).map(|(c, x)| c * x).sum::<f64>());
         // Rounding may push the variance of a point that the training set determines below zero.
@@ -172,26 +185,31 @@ impl Sums {
     }
 
     /// For every set of weights its sums over all draws at the test points `rows`, whose features are made once for all.
-    fn over(theory: &Theory, draws: &Draws, weights: &[[&[f64]; 2]], rows: &Range<usize>) -> Vec<Self> {
+    fn over(
+        theory: &Theory,
+        draws: &Draws,
+        weights: &[[&[f64]; 2]],
+        rows: &Range<usize>,
+        stop: &Stop,
+    ) -> Result<Vec<Self>, Stopped> {
         let zero = || -> Vec<Self> { weights.iter().map(|_| Self::zero(theory.points(), rows.len())).collect() };
-        let mut start = 0;
-        let weighted: Vec<Weighted<'_>> = (draws.blocks.iter())
-            .map(|block| {
-                let from = start;
-                start += block.along.len();
-                Weighted { block, weights: weights.iter().map(|both| both.map(|p| &p[from..start])).collect() }
+        let weighted: Vec<Weighted<'_>> = (draws.numbered().into_iter())
+            .map(|(start, block)| {
+                let range = start..start + block.along.len();
+                Weighted { block, weights: weights.iter().map(|both| both.map(|p| &p[range.clone()])).collect() }
             })
             .collect();
         let parts: Vec<Vec<Self>> = (weighted.par_chunks(weighted.len().div_ceil(PARTS).max(1)))
             .map(|part| {
                 let mut sums = zero();
                 for Weighted { block, weights } in part {
+                    stop.check()?;
                     let tested = test_features(&theory.problem, &theory.network, &block.weights, &block.outside, rows);
                     sums.iter_mut().zip(weights).for_each(|(sums, both)| sums.add(block, &tested, *both));
                 }
-                sums
+                Ok(sums)
             })
-            .collect();
+            .collect::<Result<_, _>>()?;
         let mut total = zero();
         for part in &parts {
             for (total, part) in total.iter_mut().zip(part) {
@@ -200,7 +218,7 @@ impl Sums {
                 total.squares.iter_mut().zip(&part.squares).for_each(|(sum, x)| *sum += x);
             }
         }
-        total
+        Ok(total)
     }
 }
 
@@ -213,7 +231,7 @@ mod tests {
     use crate::theory::tests::{network, task};
     use crate::theory::unit::adaptive::{self, Branch};
     use crate::theory::unit::chain::ChainParams;
-    use crate::theory::unit::population::{Found, Population};
+    use crate::theory::unit::population::{Population, Solution};
 
     const POINTS: usize = 30;
 
@@ -228,8 +246,8 @@ mod tests {
 
     /// What the field says at the training points, y − Ta and T − T²B_μμ.
     fn of_field(theory: &Theory, measure: &Measure, temperature: f64) -> Outputs {
-        let mean = theory.problem.y_train.iter().zip(&measure.force).map(|(y, a)| y - temperature * a).collect();
-        let diagonal = measure.stiffness.diagonal().column_vector();
+        let mean = theory.problem.y_train.iter().zip(&measure.dual_field).map(|(y, a)| y - temperature * a).collect();
+        let diagonal = measure.resolvent.diagonal().column_vector();
         let variance = diagonal.iter().map(|b| temperature - temperature * temperature * b).collect();
         Outputs { mean, variance }
     }
@@ -271,12 +289,12 @@ mod tests {
         let params = ChainParams { chains: 256, warmup: 60, draws: 240 };
         let saddle = theory.saddle(TEMPERATURE).unwrap();
         let mut population = Population::start(&theory, 1.0, &field, &theory.saddle(1.0).unwrap(), params, 0).unwrap();
-        let Found { draws, measure, beyond, fit, .. } = population.predict(TEMPERATURE, &saddle).unwrap();
-        let parameters = |beyond: Option<&Beyond>| -> f64 {
-            let found = Outputs::new(&theory, &draws, &measure, beyond, TEMPERATURE);
+        let Solution { draws, measure, projection, fit, .. } = population.predict(TEMPERATURE, &saddle).unwrap();
+        let parameters = |projection: Option<&Projection>| -> f64 {
+            let found = Outputs::new(&theory, &draws, &measure, projection, TEMPERATURE);
             found.variance.iter().sum::<f64>() / TEMPERATURE
         };
-        let (found, without) = (parameters(Some(&beyond)), parameters(None));
+        let (found, without) = (parameters(Some(&projection)), parameters(None));
         println!("{found} and {without} without the law for {}", fit.effective_parameters);
         assert!((found / fit.effective_parameters - 1.0).abs() < 0.02, "{found} for {}", fit.effective_parameters);
         assert!((without / fit.effective_parameters - 1.0).abs() > 0.05, "{without} for {}", fit.effective_parameters);

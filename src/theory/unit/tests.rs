@@ -19,8 +19,8 @@ fn plane() -> Problem {
 #[derive(Clone, Copy, PartialEq)]
 enum Tilted {
     Right,
-    WithoutForce,
-    WithoutStiffness,
+    WithoutDualField,
+    WithoutResolvent,
 }
 
 /// Averages over one unit in the plane, by a sum over a grid: nothing of the code under test but σ.
@@ -52,8 +52,8 @@ impl Reference {
                     .sum::<f64>()
                     / scale;
                 let m = phi.iter().zip(a).map(|(phi, a)| phi * a).sum::<f64>() / scale.sqrt();
-                let q = if tilted == Tilted::WithoutStiffness { 0.0 } else { q };
-                let m = if tilted == Tilted::WithoutForce { 0.0 } else { m };
+                let q = if tilted == Tilted::WithoutResolvent { 0.0 } else { q };
+                let m = if tilted == Tilted::WithoutDualField { 0.0 } else { m };
                 let prior = -0.5 * network.lambda0 * (w[0] * w[0] + w[1] * w[1]);
                 let p = (prior + m * m / (2.0 * (1.0 + q))).exp() / (1.0 + q).sqrt();
                 let along = w[0] * direction[0] + w[1] * direction[1];
@@ -74,7 +74,7 @@ impl Reference {
     }
 
     /// ⟨f*⟩ and Var f* of the test points, with B = `stiffness`.
-    fn outputs(&self, problem: &Problem, network: &Network, stiffness: &Mat<f64>) -> [Vec<f64>; 2] {
+    fn outputs(&self, problem: &Problem, network: &Network, resolvent: &Mat<f64>) -> [Vec<f64>; 2] {
         let points = problem.points();
         let root = (network.width as f64).sqrt();
         (0..problem.test_points())
@@ -93,7 +93,7 @@ impl Reference {
                 own -= f * f;
                 cross.iter_mut().zip(&train).for_each(|(c, x)| *c -= f * x);
                 let explained: f64 = (0..points)
-                    .map(|mu| cross[mu] * (0..points).map(|nu| stiffness[(mu, nu)] * cross[nu]).sum::<f64>())
+                    .map(|mu| cross[mu] * (0..points).map(|nu| resolvent[(mu, nu)] * cross[nu]).sum::<f64>())
                     .sum();
                 (root * f, own - explained)
             })
@@ -162,8 +162,9 @@ fn dense_field(theory: &Theory, saddle: &Prediction) -> (Vec<f64>, Mat<f64>) {
         covariance + mean / (lambda1 * (1.0 + saddle.q)) + if i == j { saddle.temperature } else { 0.0 }
     });
     let inverse = crate::theory::tests::inverse(&matrix);
-    let force = (0..points).map(|i| (0..points).map(|j| inverse[(i, j)] * theory.problem.y_train[j]).sum()).collect();
-    (force, inverse)
+    let dual_field =
+        (0..points).map(|i| (0..points).map(|j| inverse[(i, j)] * theory.problem.y_train[j]).sum()).collect();
+    (dual_field, inverse)
 }
 
 #[test]
@@ -173,14 +174,14 @@ fn single_unit_averages_are_those_of_a_sum_over_the_plane() {
         let network = network(activation);
         let theory = Theory::new(&problem, &network).unwrap();
         let saddle = theory.saddle(0.6).unwrap();
-        let (force, stiffness) = dense_field(&theory, &saddle);
+        let (dual_field, resolvent) = dense_field(&theory, &saddle);
         let direction = theory.reduced_direction(&saddle);
         let expected =
-            |tilted| Reference::new(&problem, &network, &force, &stiffness, &direction, tilted).values(&problem);
-        let found = theory.unit_ladder(Kind::SingleUnit, &[0.6], &Params::default()).remove(0).unwrap();
+            |tilted| Reference::new(&problem, &network, &dual_field, &resolvent, &direction, tilted).values(&problem);
+        let found = theory.unit_ladder(TheoryKind::SingleUnit, &[0.6], &Params::default()).remove(0).unwrap();
         let z = worst(&estimates(&found), &expected(Tilted::Right));
         assert!(z < MOST_Z, "{activation:?}: {z}");
-        for wrong in [Tilted::WithoutForce, Tilted::WithoutStiffness] {
+        for wrong in [Tilted::WithoutDualField, Tilted::WithoutResolvent] {
             let z = worst(&estimates(&found), &expected(wrong));
             assert!(z > 3.0 * MOST_Z, "{activation:?}: a measure without one of its terms must be seen, {z}");
         }
@@ -195,16 +196,17 @@ fn single_unit_averages_are_those_of_a_sum_over_the_plane() {
         // A draw has the weight 1/⟨v²⟩.
         assert_eq!((observed.method, observed.effective_fraction < 0.999), (Method::Chain, true));
         assert!(observed.effective_fraction > 0.5, "{}", observed.effective_fraction);
-        let chained = UnitPrediction::new(Kind::SingleUnit, 0.6, observed).unwrap();
+        let chained = UnitPrediction::new(TheoryKind::SingleUnit, 0.6, observed).unwrap();
         let z = worst(&estimates(&chained), &expected(Tilted::Right));
         assert!(z < MOST_Z, "{activation:?}: chains, {z}");
-        assert!(worst(&estimates(&chained), &expected(Tilted::WithoutForce)) > MOST_Z, "{activation:?}: chains");
+        assert!(worst(&estimates(&chained), &expected(Tilted::WithoutDualField)) > MOST_Z, "{activation:?}: chains");
         let relative = chained.readout_second_moment.error / chained.readout_second_moment.value;
         assert!(relative < 0.02, "{activation:?}: the chains must be good for something, {relative}");
         for block in &mut draws.blocks {
-            block.log_base = measure.tilts_of(block, &mut Mat::new()).iter().map(|tilt| -tilt.log_weight()).collect();
+            block.log_base =
+                measure.actions_of(block, &mut Mat::new()).iter().map(|action| -action.log_weight()).collect();
         }
-        let alike = UnitPrediction::new(Kind::SingleUnit, 0.6, observe(&draws)).unwrap();
+        let alike = UnitPrediction::new(TheoryKind::SingleUnit, 0.6, observe(&draws)).unwrap();
         let z = worst(&estimates(&alike), &expected(Tilted::Right));
         assert!(z > MOST_Z, "{activation:?}: draws that count alike must be seen, {z}");
     }
@@ -215,7 +217,7 @@ fn single_unit_averages_are_those_of_a_sum_over_the_plane() {
 fn densities_have_the_moments_of_the_estimates() {
     for activation in [Activation::Erf, Activation::Relu] {
         let theory = Theory::new(&problem(), &network(activation)).unwrap();
-        let found = theory.unit_ladder(Kind::SingleUnit, &[0.5], &Params::default()).remove(0).unwrap();
+        let found = theory.unit_ladder(TheoryKind::SingleUnit, &[0.5], &Params::default()).remove(0).unwrap();
         let moment = |density: &Density, power: i32| -> f64 {
             let step = density.grid[1] - density.grid[0];
             density.grid.iter().zip(&density.value).map(|(x, p)| step * p * x.powi(power)).sum()
@@ -240,7 +242,7 @@ fn both_theories_are_the_prior_at_high_temperature() {
     for activation in [Activation::Erf, Activation::Gelu] {
         let theory = Theory::new(&problem(), &network(activation)).unwrap();
         let prior = theory.nngp(1e7).unwrap();
-        for kind in Kind::UNITS {
+        for kind in TheoryKind::UNITS {
             let ladder = theory.unit_ladder(kind, &[1e7, 1.0], &Params { sets: 2, ..Params::default() });
             let [hot, cold] = &ladder[..] else { panic!("two temperatures") };
             let distance = |p: &UnitPrediction| {
@@ -259,7 +261,7 @@ fn both_theories_are_the_prior_at_high_temperature() {
 /// high temperature.
 #[test]
 fn the_manifolds_of_test_points_are_those_of_their_features() {
-    let solve = |problem: &Problem, temperature: f64, kind: Kind| {
+    let solve = |problem: &Problem, temperature: f64, kind: TheoryKind| {
         let theory = Theory::new(problem, &network(Activation::Erf)).unwrap();
         let found =
             theory.unit_ladder(kind, &[temperature], &Params { sets: 2, ..Params::default() }).remove(0).unwrap();
@@ -276,7 +278,7 @@ fn the_manifolds_of_test_points_are_those_of_their_features() {
         (same.x_train.clone(), same.y_train.clone(), same.class_train.clone());
     let new = Problem::new(&task(12, 40, 20)).unwrap();
     assert!(new.complement_rank() > 0 && new.has_test_manifolds());
-    for kind in Kind::UNITS {
+    for kind in TheoryKind::UNITS {
         let (found, prior) = solve(&Problem::new(&same).unwrap(), 1.0, kind);
         assert!(miss(&found.centroid_distance_sq_test, &values(&found.centroid_distance_sq)) < MOST_Z, "{kind:?}");
         assert!(miss(&found.gyration_radius_sq_test, &values(&found.gyration_radius_sq)) < MOST_Z, "{kind:?}");
@@ -301,7 +303,7 @@ fn wide_networks_with_gaussian_features_meet_the_saddle_point() {
     let wide = Network { width: 2000, ..network(Activation::Identity) };
     let theory = Theory::new(&problem(), &wide).unwrap();
     let (saddle, prior) = (theory.saddle(0.3).unwrap(), theory.nngp(0.3).unwrap());
-    for kind in Kind::UNITS {
+    for kind in TheoryKind::UNITS {
         let found = theory.unit_ladder(kind, &[0.3], &Params { sets: 4, ..Params::default() }).remove(0).unwrap();
         let moved = saddle.centroid_distance_sq[0] - prior.centroid_distance_sq[0];
         let Estimate { value, error } = found.centroid_distance_sq[0];
@@ -340,14 +342,14 @@ fn the_vector_of_a_linear_network_is_the_closed_form() {
         let weights = estimate::Weights::new(&grid.iter().map(log).collect::<Vec<_>>()).values;
         let dual: Vec<f64> =
             (0..points).map(|k| grid.iter().zip(&weights).map(|(q, p)| p * q * y[k] / value(k, *q)).sum()).collect();
-        let force = multiply(eigen.U(), &dual);
+        let dual_field = multiply(eigen.U(), &dual);
         let scale = lambda0 * lambda1 * width.sqrt();
-        multiply(problem.z_train.transpose(), &force).iter().map(|x| x / scale).collect()
+        multiply(problem.z_train.transpose(), &dual_field).iter().map(|x| x / scale).collect()
     };
     let problem = Problem::new(&task(30, 0, 20)).unwrap();
     let network = Network { width: 100, ..network(Activation::Identity) };
     let theory = Theory::new(&problem, &network).unwrap();
-    let found = theory.unit_ladder(Kind::Adaptive, &[TEMPERATURE], &Params::default()).remove(0).unwrap();
+    let found = theory.unit_ladder(TheoryKind::Adaptive, &[TEMPERATURE], &Params::default()).remove(0).unwrap();
     let length = |x: &[f64]| x.iter().map(|x| x * x).sum::<f64>().sqrt();
     let off = |expected: &[f64]| {
         let pairs = found.readout_weight_vector.iter().zip(expected);
@@ -375,10 +377,10 @@ fn the_adaptive_field_is_that_of_sums_over_the_plane() {
         let theory = Theory::new(&problem, &network).unwrap();
         let saddle = theory.saddle(temperature).unwrap();
         let direction = theory.reduced_direction(&saddle);
-        let (mut force, mut stiffness) = dense_field(&theory, &saddle);
+        let (mut dual_field, mut resolvent) = dense_field(&theory, &saddle);
         let points = problem.points();
         let root = (network.width as f64).sqrt();
-        let mut reference = Reference::new(&problem, &network, &force, &stiffness, &direction, Tilted::Right);
+        let mut reference = Reference::new(&problem, &network, &dual_field, &resolvent, &direction, Tilted::Right);
         for _ in 0..60 {
             let mut first = vec![0.0; points];
             let mut second = Mat::<f64>::zeros(points, points);
@@ -395,23 +397,23 @@ fn the_adaptive_field_is_that_of_sums_over_the_plane() {
             });
             let inverse = crate::theory::tests::inverse(&whole);
             let miss: Vec<f64> =
-                (0..points).map(|i| problem.y_train[i] - temperature * force[i] - root * first[i]).collect();
+                (0..points).map(|i| problem.y_train[i] - temperature * dual_field[i] - root * first[i]).collect();
             for i in 0..points {
-                force[i] += 0.4 * (0..points).map(|j| inverse[(i, j)] * miss[j]).sum::<f64>();
+                dual_field[i] += 0.4 * (0..points).map(|j| inverse[(i, j)] * miss[j]).sum::<f64>();
             }
-            stiffness += (&inverse - &stiffness) * faer::Scale(0.4);
-            reference = Reference::new(&problem, &network, &force, &stiffness, &direction, Tilted::Right);
+            resolvent += (&inverse - &resolvent) * faer::Scale(0.4);
+            reference = Reference::new(&problem, &network, &dual_field, &resolvent, &direction, Tilted::Right);
         }
-        let trace: f64 = (0..points).map(|i| stiffness[(i, i)]).sum();
-        let squares: f64 = force.iter().map(|a| a * a).sum();
+        let trace: f64 = (0..points).map(|i| resolvent[(i, i)]).sum();
+        let squares: f64 = dual_field.iter().map(|a| a * a).sum();
         let loss = 0.5 * temperature * (temperature * squares + points as f64 - temperature * trace) / points as f64;
 
-        let found = theory.unit_ladder(Kind::Adaptive, &[temperature], &Params::default()).remove(0).unwrap();
+        let found = theory.unit_ladder(TheoryKind::Adaptive, &[temperature], &Params::default()).remove(0).unwrap();
         assert!(found.solution.residual < 1e-5 && found.solution.iterations > 1, "{:?}", found.solution);
         let found_loss = found.train_loss.unwrap();
         let outputs = found.predictive_mean.iter().chain(&found.predictive_variance).copied();
         let all: Vec<Estimate> = estimates(&found).into_iter().chain([found_loss]).chain(outputs).collect();
-        let [mean, variance] = reference.outputs(&problem, &network, &stiffness);
+        let [mean, variance] = reference.outputs(&problem, &network, &resolvent);
         let expected: Vec<f64> =
             reference.values(&problem).into_iter().chain([loss]).chain(mean).chain(variance).collect();
         // Errors from eight sets are themselves known to a quarter only.
@@ -431,8 +433,8 @@ fn the_adaptive_field_is_that_of_sums_over_the_plane() {
         println!("{activation:?}: {z} from the sums; from the saddle point {apart} and {spread}");
         assert!(apart > 3.0 * MOST_Z && spread > 3.0 * MOST_Z, "{activation:?}: {apart}, {spread}");
         assert!((found_loss.value - saddle.train_loss).abs() > 3.0 * MOST_Z * found_loss.error, "{activation:?}");
-        let (force, stiffness) = dense_field(&theory, &saddle);
-        let plain = Reference::new(&problem, &network, &force, &stiffness, &direction, Tilted::Right);
+        let (dual_field, resolvent) = dense_field(&theory, &saddle);
+        let plain = Reference::new(&problem, &network, &dual_field, &resolvent, &direction, Tilted::Right);
         assert!(worst(&estimates(&found), &plain.values(&problem)) > 2.0 * MOST_Z, "{activation:?}");
     }
 }
@@ -449,11 +451,11 @@ fn chains_find_the_field_that_prior_draws_solve() {
     };
     for activation in [Activation::Erf, Activation::Relu] {
         let theory = Theory::new(&problem(), &network(activation)).unwrap();
-        let mut descent = Descent::start(&theory, TEMPERATURE, &params).unwrap();
-        assert_eq!(descent.predict(2.0 * TEMPERATURE).unwrap().method, Method::Importance);
-        descent.take_chains().unwrap();
-        let chained = descent.predict(TEMPERATURE).unwrap();
-        let ladder = theory.unit_ladder(Kind::Adaptive, &[TEMPERATURE, 0.8 * TEMPERATURE], &params);
+        let mut continuation = Continuation::start(&theory, TEMPERATURE, &params).unwrap();
+        assert_eq!(continuation.predict(2.0 * TEMPERATURE).unwrap().method, Method::Importance);
+        continuation.take_chains().unwrap();
+        let chained = continuation.predict(TEMPERATURE).unwrap();
+        let ladder = theory.unit_ladder(TheoryKind::Adaptive, &[TEMPERATURE, 0.8 * TEMPERATURE], &params);
         let [prior, colder] = [&ladder[0], &ladder[1]].map(|p| p.as_ref().unwrap());
         assert_eq!((prior.method, chained.method), (Method::Importance, Method::Chain), "{activation:?}");
         let all = |p: &UnitPrediction| -> Vec<Estimate> { estimates(p).into_iter().chain(p.train_loss).collect() };
@@ -473,7 +475,7 @@ fn chains_find_the_field_that_prior_draws_solve() {
 fn ladders_keep_their_order_and_refuse_what_is_not_theirs() {
     let theory = Theory::new(&problem(), &network(Activation::Erf)).unwrap();
     let params = Params { draws: 2048, sets: 2, adaptive_draws: 2048, ..Params::default() };
-    for kind in Kind::UNITS {
+    for kind in TheoryKind::UNITS {
         let ladder = theory.unit_ladder(kind, &[1.0, f64::NAN, 5.0, -1.0], &params);
         let temperatures: Vec<Option<f64>> = ladder.iter().map(|p| p.as_ref().ok().map(|p| p.temperature)).collect();
         assert_eq!(temperatures, [Some(1.0), None, Some(5.0), None], "{kind:?}");
@@ -488,7 +490,7 @@ fn ladders_keep_their_order_and_refuse_what_is_not_theirs() {
             "the same draws every time"
         );
     }
-    for kind in Kind::PROCESSES {
+    for kind in TheoryKind::PROCESSES {
         assert!(matches!(theory.unit_ladder(kind, &[1.0], &params)[..], [Err(TheoryError::Family { .. })]));
     }
 }
@@ -506,20 +508,20 @@ fn draws_take_the_memory_that_is_counted() {
     let (params, most) = (Params::default(), |kind| memory(kind, points, 0));
     let from_prior = |count| held(&Draws::from_prior(&theory.problem, &theory.network, &direction, count, 0));
     for (kind, count) in
-        [(Kind::SingleUnit, params.draws), (Kind::Adaptive, prior_draws(params.adaptive_draws, points))]
+        [(TheoryKind::SingleUnit, params.draws), (TheoryKind::Adaptive, prior_draws(params.adaptive_draws, points))]
     {
         let held = from_prior(count);
         assert!(held <= most(kind), "{}: {held} of {}", kind.name(), most(kind));
     }
-    assert!(2 * from_prior(params.draws) > memory(Kind::SingleUnit, points, 0), "a count far above is none");
+    assert!(2 * from_prior(params.draws) > memory(TheoryKind::SingleUnit, points, 0), "a count far above is none");
     let kept = population::kept(&params.adaptive_chain) as u64 * (points * 2 * 8) as u64;
-    assert!(kept <= most(Kind::Adaptive) && most(Kind::Saddle) == 0);
+    assert!(kept <= most(TheoryKind::Adaptive) && most(TheoryKind::Saddle) == 0);
     // Forty draws for each point and of each two numbers for each point.
-    assert_eq!(memory(Kind::Adaptive, 5000, 0), 40 * 5000 * 5000 * 16);
+    assert_eq!(memory(TheoryKind::Adaptive, 5000, 0), 40 * 5000 * 5000 * 16);
     // Sums at the test points are made for a thousand or so at a time.
-    assert!(memory(Kind::Adaptive, 500, 100) > memory(Kind::Adaptive, 500, 0));
-    assert_eq!(memory(Kind::Adaptive, 500, 10_000), memory(Kind::Adaptive, 500, 20_000));
-    assert_eq!(memory(Kind::SingleUnit, 500, 100), memory(Kind::SingleUnit, 500, 0));
+    assert!(memory(TheoryKind::Adaptive, 500, 100) > memory(TheoryKind::Adaptive, 500, 0));
+    assert_eq!(memory(TheoryKind::Adaptive, 500, 10_000), memory(TheoryKind::Adaptive, 500, 20_000));
+    assert_eq!(memory(TheoryKind::SingleUnit, 500, 100), memory(TheoryKind::SingleUnit, 500, 0));
 }
 
 #[test]
@@ -527,10 +529,10 @@ fn zero_labels_have_no_direction() {
     let mut task = task(30, 0, 6);
     task.y_train.fill(0.0);
     let theory = Theory::new(&Problem::new(&task).unwrap(), &network(Activation::Erf)).unwrap();
-    for kind in Kind::UNITS {
+    for kind in TheoryKind::UNITS {
         let found = theory.unit_ladder(kind, &[1.0], &Params { sets: 2, ..Params::default() }).remove(0).unwrap();
         assert!(found.readout_weight_correlation.is_none() && found.weight_density_along_u.is_none(), "{kind:?}");
-        assert!(found.readout_second_moment.value < 1.0 / 1.6, "{kind:?}: only the stiffness acts");
+        assert!(found.readout_second_moment.value < 1.0 / 1.6, "{kind:?}: only the resolvent acts");
     }
 }
 
@@ -541,8 +543,8 @@ fn zero_labels_have_no_direction() {
 fn lost_stability_is_an_error_at_all_lower_temperatures() {
     let experiment = Setup::resolve(preset("quick").unwrap()).unwrap();
     let theory = prepare(&experiment).unwrap().theory;
-    for kind in Kind::UNITS {
-        let [coldest, cold] = if kind == Kind::SingleUnit { [0.02, 0.04] } else { [0.0005, 0.002] };
+    for kind in TheoryKind::UNITS {
+        let [coldest, cold] = if kind == TheoryKind::SingleUnit { [0.02, 0.04] } else { [0.0005, 0.002] };
         let temperatures = [coldest, 10.0, 0.3, cold, 0.1, 0.01];
         let adaptive_chain = ChainParams { chains: 32, warmup: 30, draws: 40 };
         let params = Params { sets: 4, adaptive_chain, ..Params::default() };
@@ -551,23 +553,23 @@ fn lost_stability_is_an_error_at_all_lower_temperatures() {
         // Where the solution is first missed any guard may have spoken; below, it is lost.
         assert!(matches!(ladder[3], Err(TheoryError::Unit(_))), "{kind:?} at T = {cold}");
         let (temperature, near) = match ladder[0] {
-            Err(TheoryError::Unit(UnitError::Unstable { near, temperature, .. })) if kind == Kind::SingleUnit => {
+            Err(TheoryError::Unit(UnitError::Unstable { near, temperature, .. })) if kind == TheoryKind::SingleUnit => {
                 (temperature, near)
             }
-            Err(TheoryError::Unit(UnitError::Below { temperature, lost_at, .. })) if kind == Kind::Adaptive => {
+            Err(TheoryError::Unit(UnitError::Below { temperature, lost_at, .. })) if kind == TheoryKind::Adaptive => {
                 (temperature, lost_at)
             }
             _ => panic!("{kind:?}: {:?}", ladder[0].as_ref().map(|p| p.readout_second_moment)),
         };
         assert!(temperature == coldest && (cold..0.3).contains(&near), "{kind:?}: {near}");
-        if kind == Kind::SingleUnit {
+        if kind == TheoryKind::SingleUnit {
             // Between the temperatures of the ladder, to 5 per cent: a little above it is still there.
             assert!(!temperatures.contains(&near), "{near}");
             let above = theory.unit_ladder(kind, &[near, near * 1.06], &params);
             assert!(above[0].is_err() && above[1].is_ok(), "{near}");
         }
         let message = ladder[0].as_ref().err().map(ToString::to_string);
-        let said = if kind == Kind::SingleUnit { "loses stability near T =" } else { "theory is lost at T =" };
+        let said = if kind == TheoryKind::SingleUnit { "loses stability near T =" } else { "theory is lost at T =" };
         assert!(message.is_some_and(|message| message.contains(said)));
     }
 }

@@ -14,10 +14,12 @@ use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, Par};
 use rayon::prelude::*;
 
-use super::draws::{Block, Draws};
+use super::block::Block;
+use super::draws::Draws;
 use super::estimate::Weights;
 use super::measure::Measure;
-use super::observe::PARTS;
+use super::reweight::PARTS;
+use crate::host::stop::{Stop, Stopped};
 use crate::numerics::estimate::Estimate;
 use crate::numerics::linalg::dot;
 use crate::theory::Theory;
@@ -35,17 +37,20 @@ struct Sums {
 }
 
 /// ⟨v w⟩ under `measure` in the rotated basis, (r), from draws with normalised `weights`.
-pub(super) fn correlation(theory: &Theory, draws: &Draws, measure: &Measure, weights: &Weights) -> Vec<Estimate> {
+///
+/// # Errors
+/// [`Stopped`] on request.
+pub(super) fn correlation(
+    theory: &Theory,
+    draws: &Draws,
+    measure: &Measure,
+    weights: &Weights,
+    stop: &Stop,
+) -> Result<Vec<Estimate>, Stopped> {
     // Single draws of the prior are independent, but there are too many of them to keep apart.
     let (groups, together) =
         if draws.from_prior { (draws.groups.div_ceil(TOGETHER), TOGETHER) } else { (draws.groups, 1) };
-    let mut first = 0;
-    let blocks: Vec<(usize, &Block)> = (draws.blocks.iter())
-        .map(|block| {
-            first += block.along.len();
-            (first - block.along.len(), block)
-        })
-        .collect();
+    let blocks = draws.numbered();
     let parts: Vec<Sums> = blocks
         .par_chunks(blocks.len().div_ceil(PARTS).max(1))
         .map(|part| {
@@ -53,20 +58,22 @@ pub(super) fn correlation(theory: &Theory, draws: &Draws, measure: &Measure, wei
             let (product, stein) = (Mat::zeros(rank, groups), Mat::zeros(rank, groups));
             let mut sums = Sums { product, stein, weight: vec![0.0; groups] };
             for &(first, block) in part {
+                stop.check()?;
                 sums.add(theory, block, measure, &weights.values[first..], |k| (first + k) / together % groups);
             }
-            sums
+            Ok(sums)
         })
-        .collect();
+        .collect::<Result<_, _>>()?;
     (0..theory.problem.rank())
         .map(|j| {
+            stop.check()?;
             let total = |value: &dyn Fn(&Sums, usize) -> f64| -> Vec<f64> {
                 (0..groups).map(|group| parts.iter().map(|part| value(part, group)).sum()).collect()
             };
             let product = total(&|part, group| part.product[(j, group)]);
             let (weight, stein) =
                 (total(&|part, group| part.weight[group]), total(&|part, group| part.stein[(j, group)]));
-            regressed(&product, &stein, &weight)
+            Ok(regressed(&product, &stein, &weight))
         })
         .collect()
 }
@@ -95,23 +102,23 @@ impl Sums {
         group: impl Fn(usize) -> usize,
     ) {
         let (problem, network) = (&theory.problem, &theory.network);
-        let mut pull = Mat::new();
-        let tilts = measure.tilts_of(block, &mut pull);
+        let mut image = Mat::new();
+        let actions = measure.actions_of(block, &mut image);
         let h = &problem.z_train * &block.weights;
-        let mut readouts = Vec::with_capacity(tilts.len());
-        for (k, ((tilt, h), pull)) in tilts.iter().zip(h.col_iter()).zip(pull.col_iter_mut()).enumerate() {
-            let force = measure.force_of(block, k);
-            let (mean, variance) = tilt.readout(measure.lambda1);
+        let mut readouts = Vec::with_capacity(actions.len());
+        for (k, ((action, h), image)) in actions.iter().zip(h.col_iter()).zip(image.col_iter_mut()).enumerate() {
+            let dual_field = measure.dual_field_of(block, k);
+            let (mean, variance) = action.readout(measure.lambda1);
             let second = (mean * mean + variance) / measure.width.sqrt();
             let third = mean * (mean * mean + 3.0 * variance) / measure.width;
-            // `pull` holds Bφ.
-            for ((pull, h), a) in pull.iter_mut().zip(h.iter()).zip(&*force) {
-                *pull = network.activation.sigma_prime(*h) * (second * a - third * *pull);
+            // `image` holds Bφ.
+            for ((image, h), a) in image.iter_mut().zip(h.iter()).zip(&*dual_field) {
+                *image = network.activation.sigma_prime(*h) * (second * a - third * *image);
             }
             readouts.push(mean);
         }
-        let mut slopes = Mat::zeros(problem.rank(), tilts.len());
-        matmul(slopes.as_mut(), Accum::Replace, problem.z_train.transpose(), pull.as_ref(), 1.0, Par::Seq);
+        let mut slopes = Mat::zeros(problem.rank(), actions.len());
+        matmul(slopes.as_mut(), Accum::Replace, problem.z_train.transpose(), image.as_ref(), 1.0, Par::Seq);
         for (k, (mean, p)) in readouts.iter().zip(weights).enumerate() {
             let group = group(k);
             self.weight[group] += p;

@@ -7,7 +7,7 @@ use featherm::model::Activation;
 use featherm::numerics::estimate::Estimate;
 use featherm::studies::prepare;
 use featherm::theory::unit::{ChainParams, Method, Params, UnitError, UnitPrediction, doubt};
-use featherm::theory::{Kind, Prediction, Theory, TheoryError};
+use featherm::theory::{Prediction, Theory, TheoryError, TheoryKind};
 
 /// The tests of this file.
 pub const TESTS: [(&str, fn()); 4] = [
@@ -40,7 +40,7 @@ fn theory(activation: Activation, points: usize, width: usize) -> Theory {
     prepare(&Setup::resolve(settings).unwrap()).unwrap().theory
 }
 
-fn solve(theory: &Theory, kind: Kind, temperature: f64) -> UnitPrediction {
+fn solve(theory: &Theory, kind: TheoryKind, temperature: f64) -> UnitPrediction {
     theory.unit_ladder(kind, &[temperature], &Params::default()).remove(0).unwrap()
 }
 
@@ -180,7 +180,7 @@ const SAMPLED: [(Activation, usize, usize, f64, Column); 4] = [
 
 /// Holds a theory against a table; `floor` is a relative accuracy beyond which no agreement is
 /// asked. Returns the largest deviation of the saddle point.
-fn compare(kind: Kind, table: &[(Activation, usize, usize, f64, Column)], floor: f64) -> f64 {
+fn compare(kind: TheoryKind, table: &[(Activation, usize, usize, f64, Column)], floor: f64) -> f64 {
     let mut worst_leading = 0.0f64;
     for &(activation, points, width, temperature, column) in table {
         let theory = theory(activation, points, width);
@@ -200,16 +200,16 @@ fn compare(kind: Kind, table: &[(Activation, usize, usize, f64, Column)], floor:
 }
 
 pub fn single_unit_meets_the_checked_numbers() {
-    assert!(compare(Kind::SingleUnit, &SINGLE_UNIT, 0.0) > 3.0 * MOST_Z, "the saddle point must fail this test");
+    assert!(compare(TheoryKind::SingleUnit, &SINGLE_UNIT, 0.0) > 3.0 * MOST_Z, "the saddle point must fail this test");
 }
 
 pub fn adaptive_meets_the_checked_numbers() {
-    assert!(compare(Kind::Adaptive, &ADAPTIVE, 0.0) > 3.0 * MOST_Z, "the saddle point must fail this test");
+    assert!(compare(TheoryKind::Adaptive, &ADAPTIVE, 0.0) > 3.0 * MOST_Z, "the saddle point must fail this test");
 }
 
 /// Half a per cent is the size of what the theory itself leaves out here, of order 1/N1².
 pub fn adaptive_meets_the_samples_of_whole_networks() {
-    assert!(compare(Kind::Adaptive, &SAMPLED, 0.005) > 3.0 * MOST_Z, "the saddle point must fail this test");
+    assert!(compare(TheoryKind::Adaptive, &SAMPLED, 0.005) > 3.0 * MOST_Z, "the saddle point must fail this test");
 }
 
 /// P = 2 N1 at T = 0.1, where units fit much of the data alone and exclude each other: the theory
@@ -219,7 +219,7 @@ pub fn adaptive_follows_whole_networks_where_units_exclude_each_other() {
     let sampled: Column = &[("D²", 0.06097, 0.00012), ("⟨v²⟩", 2.051, 0.003), ("⟨L⟩/P", 0.06447, 0.00012)];
     let theory = theory(Activation::Erf, 100, 50);
     let params = Params { sets: 4, ..Params::default() };
-    let found = theory.unit_ladder(Kind::Adaptive, &[0.1], &params).remove(0).unwrap();
+    let found = theory.unit_ladder(TheoryKind::Adaptive, &[0.1], &params).remove(0).unwrap();
     let saddle = theory.saddle(0.1).unwrap();
     assert_eq!(found.method, Method::Chain);
     let mut worst_leading = 0.0f64;
@@ -245,7 +245,7 @@ pub fn adaptive_follows_whole_networks_where_units_exclude_each_other() {
 /// at T = 0.03, and the branch on which every unit fits the data alone has some ninety.
 pub fn cold_networks() {
     let theory = theory(Activation::Erf, 100, 50);
-    let ladder = theory.unit_ladder(Kind::SingleUnit, &[1.0, 0.3, 0.05, 0.03, 0.01, 0.003], &Params::default());
+    let ladder = theory.unit_ladder(TheoryKind::SingleUnit, &[1.0, 0.3, 0.05, 0.03, 0.01, 0.003], &Params::default());
     assert!(ladder[0].is_ok() && ladder[1].is_ok());
     for cold in &ladder[4..] {
         let value = cold.as_ref().map(|p| p.readout_second_moment);
@@ -260,7 +260,7 @@ pub fn cold_networks() {
 
     let adaptive_chain = ChainParams { chains: 128, warmup: 80, draws: 240 };
     let params = Params { adaptive_chain, ..Params::default() };
-    let found = theory.unit_ladder(Kind::Adaptive, &[0.03], &params).remove(0).unwrap();
+    let found = theory.unit_ladder(TheoryKind::Adaptive, &[0.03], &params).remove(0).unwrap();
     let (value, saddle) = (found.readout_second_moment.value, theory.saddle(0.03).unwrap().readout_second_moment);
     assert!(
         doubt(50, [&found]).is_some_and(|said| said.contains("effective parameters")),

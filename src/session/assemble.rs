@@ -5,20 +5,22 @@ use std::collections::BTreeMap;
 use super::{Job, RunError};
 use crate::backend::{Accumulated, Backend};
 use crate::compare::{self, DistanceCurve, LogEvidence, Losses, Row};
+use crate::host::stop::Stop;
 use crate::model::class_pairs;
 use crate::observables;
 use crate::observables::{Observable, Recorded, SampledTemperature, TestSet};
 use crate::results::verdict::{judge, warnings};
 use crate::results::{
-    DataSummary, Document, LogEvidenceReport, SCHEMA, SamplerReport, Signatures, TemperatureReport, Timing,
+    DataSummary, Document, LogEvidenceReport, SCHEMA, SamplerReport, Signatures, TemperatureReport, Timing, UnitReport,
 };
 use crate::sampler::{Plan, RunReport, superchains};
-use crate::theory::{Kind, Prediction};
+use crate::theory::unit::Params;
+use crate::theory::{Prediction, TheoryKind, ladder};
 
 /// Temperatures of the fine grid on which the theory's maximum is sought.
 const THEORY_GRID: usize = 121;
 
-impl Job<'_> {
+impl Job {
     /// Every observable at every temperature, beside the theories.
     pub(super) fn rows(
         &self,
@@ -29,9 +31,9 @@ impl Job<'_> {
     ) -> Result<Vec<Vec<Row>>, RunError> {
         let mut rows = Vec::new();
         for (t, sampled) in sampled.iter().enumerate() {
-            let predictions = &self.predictions[t];
+            let predictions = &self.solved.predictions[t];
             let superchains = self.judged_superchains(sampled);
-            let mut at = compare::scalar_rows(entries, sampled, predictions, &self.units[t], superchains)?;
+            let mut at = compare::scalar_rows(entries, sampled, predictions, superchains)?;
             if !self.has_direction(t) {
                 // Measured along a û of length zero they read 0, which is no measurement.
                 at.retain(|row| !entries.iter().any(|e| e.name == row.name && e.members.iter().any(|o| o.along_u())));
@@ -55,7 +57,7 @@ impl Job<'_> {
 
     /// ln p(y) along the ladder from the draws of the loss.
     fn log_evidence(&self, sampled: &[SampledTemperature]) -> Option<Vec<LogEvidence>> {
-        let problem = &self.prepared.problem;
+        let problem = &self.solved.problem;
         let all = Observable::all(problem.classes(), TestSet::of(problem));
         let column = all.iter().position(|&o| o == Observable::TrainLoss)?;
         let points = problem.points() as f64;
@@ -63,7 +65,7 @@ impl Job<'_> {
             .iter()
             .map(|s| Losses { values: s.draws[column].iter().map(|x| points * x).collect(), chains: s.chains })
             .collect();
-        compare::log_evidence(&self.prepared.theory, self.experiment.temperatures(), &losses)
+        compare::log_evidence(&self.solved.theory, self.experiment.temperatures(), &losses)
     }
 
     /// The account of a finished run.
@@ -76,7 +78,7 @@ impl Job<'_> {
         rows: Vec<Vec<Row>>,
         (sampled, recorded, at): (&[SampledTemperature], &Recorded, Vec<Signatures>),
     ) -> Document {
-        let (experiment, problem) = (self.experiment, &self.prepared.problem);
+        let (experiment, problem) = (&self.experiment, &self.solved.problem);
         let signatures = self.signatures(&rows, sampled);
         let ladder = experiment.temperatures();
         let evidence = self.log_evidence(sampled);
@@ -85,7 +87,7 @@ impl Job<'_> {
             .zip(at)
             .enumerate()
             .map(|(t, (rows, signatures))| {
-                let (chains, predictions) = (&report.chains[t], &self.predictions[t]);
+                let (chains, predictions) = (&report.chains[t], &self.solved.predictions[t]);
                 let found = evidence.as_ref().and_then(|evidence| evidence.get(t));
                 TemperatureReport {
                     temperature: ladder[t],
@@ -100,8 +102,8 @@ impl Job<'_> {
                     ),
                     observables: rows.iter().map(|row| (row.name.clone(), row.into())).collect(),
                     log_evidence: found.map(|found| LogEvidenceReport::new(found, predictions)),
-                    theory: predictions.iter().map(|p| (p.kind.name().to_string(), p.into())).collect(),
-                    units: self.units[t].iter().map(|p| (p.kind.name().to_string(), p.into())).collect(),
+                    theory: by_theory(predictions, |p| Some(p.process.as_ref()?.into())),
+                    units: by_theory(predictions, UnitReport::of),
                     signatures,
                 }
             })
@@ -111,7 +113,7 @@ impl Job<'_> {
             at.converged = at.advice.is_empty();
         }
         let mut warnings = warnings(&temperatures, experiment.sampler().kind.adjusted());
-        warnings.extend(self.failures.iter().cloned());
+        warnings.extend(self.solved.warnings.iter().cloned());
         let aimless = (0..ladder.len()).filter(|&t| !self.has_direction(t));
         let aimless: Vec<String> = aimless.map(|t| ladder[t].to_string()).collect();
         if !aimless.is_empty() {
@@ -151,16 +153,12 @@ impl Job<'_> {
         rows: &[Vec<Row>],
         sampled: &[SampledTemperature],
     ) -> BTreeMap<String, compare::CentroidDistanceMaximum> {
-        let problem = &self.prepared.problem;
+        let problem = &self.solved.problem;
         let temperatures = self.experiment.temperatures();
         let all = Observable::all(problem.classes(), TestSet::of(problem));
-        let fine: Vec<Prediction> = self
-            .prepared
-            .theory
-            .ladder(Kind::Saddle, &fine_grid(temperatures))
-            .into_iter()
-            .filter_map(Result::ok)
-            .collect();
+        let (theory, kinds, grid) = (&self.solved.theory, [TheoryKind::Saddle], fine_grid(temperatures));
+        let fine = ladder::solve(theory, &kinds, &grid, &Params::default(), &Stop::default(), |_| {});
+        let fine: Vec<Prediction> = fine.into_iter().flat_map(|fine| fine.predictions).flatten().collect();
         let mut maxima = BTreeMap::new();
         for (pair, (a, b)) in class_pairs(problem.classes()).enumerate() {
             let observable = Observable::CentroidDistanceSq(a, b);
@@ -169,17 +167,19 @@ impl Job<'_> {
             let name = format!("{}{suffix}", observable.name());
             let cells: Vec<_> =
                 rows.iter().filter_map(|rows| rows.iter().find(|row| row.name == name)?.cells.first()).collect();
-            let Some(infinite_width) = cells.first().and_then(|cell| cell.predicted(Kind::Nngp)) else { continue };
+            let Some(infinite_width) = cells.first().and_then(|cell| cell.predicted(TheoryKind::Nngp)) else {
+                continue;
+            };
             let curve = DistanceCurve {
                 temperatures,
                 chain_means: sampled.iter().map(|s| s.chain_means(column)).collect(),
                 mcse: cells.iter().map(|cell| cell.summary.mcse).collect(),
                 infinite_width,
-                theory: fine.iter().map(|p| (p.temperature, p.centroid_distance_sq[pair])).collect(),
-                on_ladder: Kind::UNITS
+                theory: fine.iter().map(|p| (p.temperature, p.centroid_distance_sq[pair].value)).collect(),
+                on_ladder: TheoryKind::UNITS
                     .into_iter()
                     .map(|kind| {
-                        let known = self.units.iter().filter_map(|at| at.iter().find(|p| p.kind == kind));
+                        let known = self.solved.predictions.iter().filter_map(|at| at.iter().find(|p| p.kind == kind));
                         let points = known.map(|p| (p.temperature, p.centroid_distance_sq[pair].value));
                         (kind.name().to_string(), points.collect())
                     })
@@ -192,6 +192,11 @@ impl Job<'_> {
         }
         maxima
     }
+}
+
+/// Part of the predictions by the names of their theories.
+fn by_theory<T>(predictions: &[Prediction], part: impl Fn(&Prediction) -> Option<T>) -> BTreeMap<String, T> {
+    predictions.iter().filter_map(|p| Some((p.kind.name().to_string(), part(p)?))).collect()
 }
 
 /// Log-spaced temperatures over the range of the ladder.

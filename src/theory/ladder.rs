@@ -1,0 +1,68 @@
+//! Theories down a ladder of temperatures: the one loop that solves them.
+
+use super::failures::Failure;
+use super::unit::{self, Params};
+use super::{Prediction, Theory, TheoryError, TheoryKind, process};
+use crate::host::stop::{Stop, Stopped};
+
+/// What [`solve`] found.
+#[derive(Debug)]
+pub struct Solved {
+    /// For every temperature, in the order given, the predictions of the theories that have a
+    /// solution there, in the order of their kinds.
+    pub predictions: Vec<Vec<Prediction>>,
+    /// Where theories have none and why: kind by kind, in the order of the temperatures.
+    pub failures: Vec<Failure>,
+}
+
+/// How far [`solve`] has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// The theory that is being solved.
+    pub kind: TheoryKind,
+    /// Temperatures done, of all.
+    pub done: usize,
+    pub of: usize,
+}
+
+/// Solves the theories `kinds` at all `temperatures`, one theory after the other.
+///
+/// Each theory is followed from the highest temperature to the lowest, in whatever order they are
+/// given. A theory without a solution at some temperature is a failure there and no error.
+/// `progress` hears of every theory as it begins and after its temperatures: the processes, whose
+/// temperatures share their work, do all at once. `params` are those of the theories of one unit.
+///
+/// # Errors
+/// [`Stopped`] on request. Work ends within a tenth of a second, but for problems so large that a
+/// matrix of P² numbers takes longer to invert.
+pub fn solve(
+    theory: &Theory,
+    kinds: &[TheoryKind],
+    temperatures: &[f64],
+    params: &Params,
+    stop: &Stop,
+    mut progress: impl FnMut(Progress),
+) -> Result<Solved, Stopped> {
+    let mut solved = Solved { predictions: vec![Vec::new(); temperatures.len()], failures: Vec::new() };
+    for &kind in kinds {
+        let mut done = |done| progress(Progress { kind, done, of: temperatures.len() });
+        done(0);
+        let results: Vec<Result<Prediction, TheoryError>> = match kind {
+            TheoryKind::Nngp | TheoryKind::Saddle => {
+                let results = process::solve(theory, kind, temperatures, stop)?;
+                done(temperatures.len());
+                results.into_iter().map(|result| result.map(Prediction::from)).collect()
+            }
+            TheoryKind::SingleUnit | TheoryKind::Adaptive => {
+                unit::solve(theory, kind, temperatures, params, stop, &mut done)?
+            }
+        };
+        for ((at, &temperature), result) in solved.predictions.iter_mut().zip(temperatures).zip(results) {
+            match result {
+                Ok(prediction) => at.push(prediction),
+                Err(error) => solved.failures.push(Failure { kind, temperature, error }),
+            }
+        }
+    }
+    Ok(solved)
+}
