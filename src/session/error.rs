@@ -5,7 +5,6 @@ use std::error::Error;
 use crate::backend::BackendError;
 use crate::config::ConfigError;
 use crate::host::memory::NotEnough;
-use crate::remedy::{Remedies, Remedy};
 use crate::sampler::SamplerError;
 use crate::stats::ShapeError;
 use crate::theory::TheoryError;

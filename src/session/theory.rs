@@ -45,7 +45,7 @@ pub fn solve(
     };
     let listener: &mut Listener = &mut listener;
     match detachable(&stop, listener, work) {
-        None | Some(Err(TheoryError::Stopped(_))) => Err(RunError::Interrupted),
+        None | Some(Err(TheoryError::Stopped)) => Err(RunError::Interrupted),
         Some(solved) => Ok(solved?),
     }
 }

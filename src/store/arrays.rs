@@ -73,7 +73,7 @@ pub fn write_arrays(dir: &RunDir, run: &Run) -> Result<(), StoreError> {
             vector_saddle.row_mut(t).assign(&ArrayView1::from(&saddle.readout_weight_vector));
         }
     }
-    let vector_units = unit_vectors(prepared, run);
+    let vector_units = unit_vectors(run);
     let mut spectrum = Array2::from_elem((temperatures, run.solved.problem.rank()), f64::NAN);
     let mut leading = Array2::from_elem((temperatures, dimension), f64::NAN);
     for (t, at) in run.document.temperatures.iter().enumerate() {
@@ -137,7 +137,7 @@ fn of_unit(predictions: &[Prediction], kind: TheoryKind) -> Option<&UnitDetails>
 }
 
 /// ⟨v w⟩ of the theories of one unit in input space, and its errors as if those of the rotated directions were independent.
-fn unit_vectors(prepared: &Prepared, run: &Run) -> Vec<(String, Array2<f64>)> {
+fn unit_vectors(run: &Run) -> Vec<(String, Array2<f64>)> {
     let problem = &run.solved.problem;
     let mut found = Vec::new();
     for kind in TheoryKind::UNITS {

@@ -15,8 +15,7 @@ use crate::model::{Network, Problem};
 use crate::observables::{Entry, Observable, TestSet, entries};
 use crate::session::{RunError, Solved, solve};
 use crate::theory::kernels::Kernels;
-use crate::theory::unit::Params;
-use crate::theory::{Prediction, TheoryError, TheoryKind, failure_messages, ladder, unit};
+use crate::theory::{Prediction, TheoryKind};
 use inversion::Watch;
 pub use inversion::{Inversion, MeanPeak, Peak};
 

@@ -8,8 +8,8 @@ use featherm::backend::{
     Accumulated, Backend, BackendError, Device, Ensemble, Moments, Move, Outcome, Round, StageTime, Weights,
 };
 use featherm::config::{Setup, preset};
-use featherm::session::{Checkpoints, Job, Run, RunError};
-use featherm::studies::prepare;
+use featherm::session::{Checkpoints, Run, RunError, Session};
+use featherm::studies::load;
 
 /// The processor's ensemble, whose device is lost after some calls.
 struct Failing {
@@ -90,8 +90,8 @@ fn setup() -> Setup {
 /// Samples from a state or from the start; the states that were kept, and how it ended.
 fn sample(from: Option<Vec<u8>>, device: impl FnOnce(&Ensemble) -> Failing) -> (Vec<Vec<u8>>, Result<Run, RunError>) {
     let setup = setup();
-    let prepared = prepare(&setup).unwrap();
-    let job = Job::new(setup.experiment(), &prepared);
+    let session = Session::new(setup.experiment(), load(&setup).unwrap()).unwrap();
+    let job = session.solve(|_| ControlFlow::Continue(())).unwrap();
     let mut device = device(job.ensemble());
     let mut kept = Vec::new();
     let mut keep = |state: &[u8]| {
@@ -100,7 +100,7 @@ fn sample(from: Option<Vec<u8>>, device: impl FnOnce(&Ensemble) -> Failing) -> (
     };
     let every = Duration::from_nanos(1);
     let checkpoints = Checkpoints { from, every, keep: &mut keep };
-    let ended = job.sample(&mut device, |_, _| ControlFlow::Continue(()), Some(checkpoints));
+    let ended = job.sample(&mut device, |_| ControlFlow::Continue(()), Some(checkpoints));
     (kept, ended)
 }
 

@@ -10,9 +10,9 @@ use featherm::backend::BackendChoice;
 use featherm::config::{Setup, preset};
 use featherm::results::Field;
 use featherm::sampler::SamplerKind;
-use featherm::session::{Prepared, Run};
+use featherm::session::Run;
 use featherm::store::{RunDir, write_draws, write_table, write_weights};
-use featherm::studies::{prepare, run};
+use featherm::studies::run;
 use ndarray::{Array1, Array2, Array4, Array5, s};
 use ndarray_npy::NpzReader;
 use serde_json::Value;
@@ -37,8 +37,8 @@ fn setup(change: impl Fn(&mut featherm::config::Settings)) -> Setup {
     Setup::resolve(settings).unwrap()
 }
 
-fn sampled(setup: &Setup) -> (Prepared, Run) {
-    (prepare(setup).unwrap(), run(setup, |_| ControlFlow::Continue(())).unwrap())
+fn sampled(setup: &Setup) -> Run {
+    run(setup, |_| ControlFlow::Continue(())).unwrap()
 }
 
 /// A store on disk and its consolidated metadata.
@@ -48,10 +48,10 @@ struct Stored {
     metadata: BTreeMap<String, Value>,
 }
 
-fn stored(prepared: &Prepared, run: &Run) -> Stored {
+fn stored(run: &Run) -> Stored {
     let place = TempDir::new().unwrap();
     let dir = RunDir::create(&place.path().join("run")).unwrap();
-    write_draws(&dir, prepared, run).unwrap();
+    write_draws(&dir, run).unwrap();
     let path = dir.path().join("draws.zarr");
     let root = json(&path.join("zarr.json"));
     assert_eq!(root["attributes"]["name"], "featherm");
@@ -93,8 +93,8 @@ impl Stored {
 /// Files on disk and consolidated metadata say the same, and every dimension has its coordinate.
 #[test]
 fn every_array_has_named_dimensions_with_coordinates() {
-    let (prepared, run) = sampled(&setup(|settings| settings.output.save_warmup = Some(true)));
-    let store = stored(&prepared, &run);
+    let run = sampled(&setup(|settings| settings.output.save_warmup = Some(true)));
+    let store = stored(&run);
     let expected = [
         "constant_data",
         "observed_data",
@@ -136,8 +136,8 @@ fn every_array_has_named_dimensions_with_coordinates() {
 /// The mean over chains and draws is that of the report, at every temperature.
 #[test]
 fn the_draws_are_those_of_the_report() {
-    let (prepared, run) = sampled(&setup(|_| {}));
-    let store = stored(&prepared, &run);
+    let run = sampled(&setup(|_| {}));
+    let store = stored(&run);
     let mut compared = 0;
     for (t, at) in run.document.temperatures.iter().enumerate() {
         for (name, observable) in &at.observables {
@@ -168,11 +168,11 @@ fn the_draws_are_those_of_the_report() {
 /// The log density again from its parts, with λ0 = λ1 = 1: lp + L/T + ½(N1 r ⟨w′²⟩ + N1 ⟨v²⟩) = 0, so that −2(lp + L/T) − N1⟨v²⟩ is ‖W′‖², about N1 r.
 #[test]
 fn the_log_density_is_that_of_the_weights() {
-    let (prepared, run) = sampled(&setup(|_| {}));
-    let store = stored(&prepared, &run);
+    let run = sampled(&setup(|_| {}));
+    let store = stored(&run);
     let [lp, loss, second] = ["sample_stats/lp", "posterior/train_loss", "posterior/readout_second_moment"]
         .map(|path| store.floats(path).into_iter().step_by(3).collect::<Vec<f64>>());
-    let (points, width, rank) = (20.0, 5.0, prepared.problem.rank() as f64);
+    let (points, width, rank) = (20.0, 5.0, run.solved.problem.rank() as f64);
     let squares = (0..lp.len()).map(|k| -2.0 * (lp[k] + loss[k] * points / TEMPERATURES[0]) - width * second[k]);
     let mean = squares.sum::<f64>() / lp.len() as f64;
     assert!((0.85..1.3).contains(&(mean / (width * rank))), "{mean} for {}", width * rank);
@@ -181,9 +181,9 @@ fn the_log_density_is_that_of_the_weights() {
 /// Keeping the warm-up changes no other number.
 #[test]
 fn the_warm_up_is_only_watched() {
-    let [(prepared, without), (_, with)] =
+    let [without, with] =
         [None, Some(true)].map(|save| sampled(&setup(|settings| settings.output.save_warmup = save)));
-    let [plain, watched] = [&without, &with].map(|run| stored(&prepared, run));
+    let [plain, watched] = [&without, &with].map(|run| stored(run));
     assert_eq!(without.document.temperatures, with.document.temperatures);
     for path in plain.metadata.keys().filter(|path| path.contains("posterior/") || path.ends_with("stats/lp")) {
         if plain.metadata[path]["data_type"] == "float64" {
@@ -201,14 +201,14 @@ fn lost_chains_are_set_aside() {
         (settings.sampler.kind, settings.sampler.step_size) = (Some(SamplerKind::Ula), Some(1e-3));
         settings.sampler.tempering = Some(false);
     });
-    let (prepared, mut run) = sampled(&setup);
-    let whole = stored(&prepared, &run);
+    let mut run = sampled(&setup);
+    let whole = stored(&run);
     assert!(!whole.groups().contains(&"lost_posterior") && !whole.metadata.contains_key("sample_stats/energy"));
     // The fifth chain at the second temperature.
     run.recorded.lost[CHAINS + 4] = true;
     run.recorded.draws.chains[CHAINS + 4].observables[0][DRAWS - 1] = f64::NAN;
     run.recorded.draws.chains[CHAINS + 4].diverged[DRAWS - 1] = true;
-    let store = stored(&prepared, &run);
+    let store = stored(&run);
     assert_eq!(store.integers("posterior/chain"), [0, 1, 2, 3, 5, 6]);
     assert_eq!(store.integers("posterior/superchain"), [0, 0, 0, 1, 1, -1]);
     assert_eq!(store.integers("lost_sample_stats/chain"), [4]);
@@ -219,14 +219,14 @@ fn lost_chains_are_set_aside() {
 /// A store takes the place of another, and nothing is left beside it.
 #[test]
 fn a_store_is_replaced_as_a_whole() {
-    let (prepared, run) = sampled(&setup(|_| {}));
+    let run = sampled(&setup(|_| {}));
     let place = TempDir::new().unwrap();
     let dir = RunDir::create(&place.path().join("run")).unwrap();
     let path = dir.path().join("draws.zarr");
-    write_draws(&dir, &prepared, &run).unwrap();
+    write_draws(&dir, &run).unwrap();
     fs::create_dir_all(path.join("posterior/old")).unwrap();
     fs::create_dir_all(dir.path().join(".draws.zarr.partial/posterior")).unwrap();
-    write_draws(&dir, &prepared, &run).unwrap();
+    write_draws(&dir, &run).unwrap();
     assert!(path.join("zarr.json").is_file() && !path.join("posterior/old").exists());
     let names: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
     assert_eq!(names.iter().filter(|name| name.to_string_lossy().contains("zarr")).count(), 1, "{names:?}");
@@ -235,7 +235,7 @@ fn a_store_is_replaced_as_a_whole() {
 /// Every line of the table is a number of the report.
 #[test]
 fn the_table_is_that_of_the_report() {
-    let (_, run) = sampled(&setup(|settings| settings.data.classes = Some("0,6/1".into())));
+    let run = sampled(&setup(|settings| settings.data.classes = Some("0,6/1".into())));
     let place = TempDir::new().unwrap();
     let dir = RunDir::create(&place.path().join("run")).unwrap();
     write_table(&dir, &run.document).unwrap();
@@ -274,10 +274,10 @@ const LOSS_TOLERANCE: f64 = 1e-4;
 #[test]
 fn saved_networks_are_those_of_their_draws() {
     let wanted = 8;
-    let (prepared, run) = sampled(&setup(|settings| settings.output.save_weights = Some(wanted)));
+    let run = sampled(&setup(|settings| settings.output.save_weights = Some(wanted)));
     let place = TempDir::new().unwrap();
     let dir = RunDir::create(&place.path().join("run")).unwrap();
-    write_weights(&dir, &prepared, &run).unwrap();
+    write_weights(&dir, &run).unwrap();
     let mut npz = NpzReader::new(fs::File::open(dir.path().join("weights.npz")).unwrap()).unwrap();
     let v: Array4<f32> = npz.by_name("v").unwrap();
     let w: Array5<f32> = npz.by_name("w").unwrap();
@@ -285,7 +285,7 @@ fn saved_networks_are_those_of_their_draws() {
     let [x_train, x_test]: [Array2<f64>; 2] = ["x_train", "x_test"].map(|name| npz.by_name(name).unwrap());
     let [y_train, y_test]: [Array1<f64>; 2] = ["y_train", "y_test"].map(|name| npz.by_name(name).unwrap());
     assert_eq!(w.dim(), (3, CHAINS, wanted, 5, x_train.ncols()));
-    assert!(prepared.problem.rank() < x_train.ncols(), "there is something outside the span");
+    assert!(run.solved.problem.rank() < x_train.ncols(), "there is something outside the span");
     let squares = |at: (usize, usize, usize), x: &Array2<f64>, y: &Array1<f64>| -> f64 {
         let (v, w) = (v.slice(s![at.0, at.1, at.2, ..]).mapv(f64::from), w.slice(s![at.0, at.1, at.2, .., ..]));
         let features = (x.dot(&w.mapv(f64::from).t()) / (x.ncols() as f64).sqrt()).mapv(libm::erf);

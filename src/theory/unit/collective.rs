@@ -26,7 +26,7 @@
 
 use faer::Mat;
 
-use super::log_weights::{log_sum, normalised};
+use super::log_weights::normalised;
 use super::measure::UnitAction;
 use super::mixture::Mixture;
 use crate::numerics::linalg::{dot, multiply};

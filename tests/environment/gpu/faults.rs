@@ -2,6 +2,7 @@
 //! each is one message and no panic.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use featherm::backend::cpu::Cpu;
@@ -10,10 +11,8 @@ use featherm::backend::gpu::{AdapterChoice, Gpu, GpuOptions};
 use featherm::backend::{Backend, Measurement, Outcome, Parity, Scheme};
 use featherm::config::{Setup, TemperatureSettings, preset};
 use featherm::model::Activation;
-use featherm::observables::Recorder;
-use featherm::sampler::{Phase, Progress};
-use featherm::session::{Checkpoints, Job, Run, RunError};
-use featherm::studies::prepare;
+use featherm::session::{Checkpoints, Event, Phase, Run, RunError, Session};
+use featherm::studies::load;
 use libtest_mimic::Failed;
 
 use super::{BASE, Case, INTEGRATED, MALT, bits, moves, rounds};
@@ -209,9 +208,10 @@ fn lost_in_a_run() -> Test {
     let sampler = &mut settings.sampler;
     (sampler.chains, sampler.warmup, sampler.draws) = (Some(4), Some(8), Some(20));
     let setup = Setup::resolve(settings)?;
-    let prepared = prepare(&setup)?;
+    let problem = load(&setup)?;
     let sample = |from: Option<Vec<u8>>, lost: bool| -> Result<Course, Failed> {
-        let job = Job::new(setup.experiment(), &prepared);
+        let session = Session::new(setup.experiment(), Arc::clone(&problem))?;
+        let job = session.solve(|_| ControlFlow::Continue(()))?;
         let mut gpu = on_own_device(job.ensemble().clone(), GpuOptions::default())?;
         let handle = gpu.engine().device.device.clone();
         let mut kept = Vec::new();
@@ -219,14 +219,14 @@ fn lost_in_a_run() -> Test {
             kept.push(state.to_vec());
             Ok(())
         };
-        let progress = |state: Progress, _: &Recorder| {
-            if lost && state.phase == Phase::Sampling {
+        let listener = |event: &Event| {
+            if lost && event.phase == Phase::Sampling {
                 handle.destroy();
             }
             ControlFlow::Continue(())
         };
         let checkpoints = Checkpoints { from, every: Duration::from_nanos(1), keep: &mut keep };
-        let ended = job.sample(&mut gpu, progress, Some(checkpoints));
+        let ended = job.sample(&mut gpu, listener, Some(checkpoints));
         Ok((kept, ended))
     };
     let (_, alone) = sample(None, false)?;

@@ -2,6 +2,7 @@
 //! measured and found again, and the clock by which gaps are told.
 
 use std::fs;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::Instant;
 
@@ -12,8 +13,8 @@ use featherm::backend::gpu::tuning::{Choice, TILINGS, Tilings, tune};
 use featherm::backend::gpu::{AdapterChoice, AdapterInfo, Gpu, GpuOptions};
 use featherm::backend::{Backend, Ensemble, Mass, Move, Observation, Round, Scheme};
 use featherm::config::{Setup, TemperatureSettings, preset};
-use featherm::session::Job;
-use featherm::studies::prepare;
+use featherm::session::Session;
+use featherm::studies::load;
 use libtest_mimic::Failed;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -44,7 +45,8 @@ fn ensemble(points: usize, width: usize, chains: usize) -> Result<Ensemble, Fail
     settings.temperature = TemperatureSettings { values: Some(vec![1.0]), range: None };
     settings.sampler.chains = Some(chains);
     let setup = Setup::resolve(settings)?;
-    Ok(Job::new(setup.experiment(), &prepare(&setup)?).ensemble().clone())
+    let session = Session::new(setup.experiment(), load(&setup)?)?;
+    Ok(session.solve(|_| ControlFlow::Continue(()))?.ensemble().clone())
 }
 
 fn new(ensemble: &Ensemble, tiling: Option<Tiling>) -> Result<Gpu, Failed> {
