@@ -10,8 +10,11 @@ use std::time::Duration;
 use common::{interleaved, measuring, problem};
 use criterion::{BenchmarkId, Criterion};
 use faer::{Mat, Side};
+use featherm::host::stop::Stop;
 use featherm::model::{Activation, Network, Problem};
-use featherm::theory::Theory;
+use featherm::theory::ladder::solve;
+use featherm::theory::unit::Params;
+use featherm::theory::{Theory, TheoryKind};
 
 const ACTIVATIONS: [(&str, Activation); 3] =
     [("erf", Activation::Erf), ("relu", Activation::Relu), ("tanh", Activation::Tanh)];
@@ -38,9 +41,9 @@ fn theory(problem: &Problem, activation: Activation) -> Theory {
 }
 
 fn sweep(theory: &Theory, temperatures: &[f64]) {
-    for prediction in black_box(theory.saddle_ladder(temperatures)) {
-        prediction.expect("the saddle point of a network as wide as it has data");
-    }
+    let solved = solve(theory, &[TheoryKind::Saddle], temperatures, &Params::default(), &Stop::default(), |_| {});
+    let solved = black_box(solved).expect("nobody stops it");
+    assert!(solved.failures.is_empty(), "the saddle point of a network as wide as it has data");
 }
 
 fn decompose(kernel: &Mat<f64>) {

@@ -21,9 +21,9 @@ use featherm::model::Activation;
 use featherm::numerics::estimate::Estimate;
 use featherm::results::{Document, Field};
 use featherm::sampler::SamplerKind;
-use featherm::studies::{prepare, run};
-use featherm::theory::TheoryKind;
-use featherm::theory::unit::{Params, UnitPrediction};
+use featherm::session::solve;
+use featherm::studies::{load as load_data, run};
+use featherm::theory::{Prediction, TheoryKind};
 
 const DATA: [(&str, &str); 3] = [("fashion-mnist", "2,4"), ("fashion-mnist", "0,6"), ("digits", "3,8")];
 const ACTIVATIONS: [Activation; 3] = [Activation::Erf, Activation::Relu, Activation::Tanh];
@@ -123,7 +123,7 @@ fn theory(path: &str, word: &str) -> Result<(), Box<dyn Error>> {
     let silent = |line: &str| line.contains(",adaptive,NaN,");
     let missing: std::collections::BTreeSet<String> =
         text.lines().filter(|line| silent(line) && line.starts_with(word)).map(problem).collect();
-    let mut solved: BTreeMap<String, Vec<UnitPrediction>> = BTreeMap::new();
+    let mut solved: BTreeMap<String, Vec<Prediction>> = BTreeMap::new();
     for line in lines {
         let name = problem(line);
         if !(silent(line) && missing.contains(&name)) {
@@ -132,7 +132,7 @@ fn theory(path: &str, word: &str) -> Result<(), Box<dyn Error>> {
         }
         if !solved.contains_key(&name) {
             let start = std::time::Instant::now();
-            let found = solve(&name)?;
+            let found = adaptive(&name)?;
             eprintln!("{name}: {} temperatures in {:.0?}", found.len(), start.elapsed());
             solved.insert(name.clone(), found);
         }
@@ -148,19 +148,21 @@ fn theory(path: &str, word: &str) -> Result<(), Box<dyn Error>> {
 }
 
 /// `adaptive` at all temperatures at which it has a solution, of the problem that the first four cells of a line name.
-fn solve(name: &str) -> Result<Vec<UnitPrediction>, Box<dyn Error>> {
+fn adaptive(name: &str) -> Result<Vec<Prediction>, Box<dyn Error>> {
     let cells: Vec<&str> = name.split(',').collect();
     let (width, points): (usize, usize) = (cells[2].parse()?, cells[3].parse()?);
     let data = DATA.into_iter().find(|data| format!("{} {}", data.0, data.1.replace(',', "/")) == cells[0]);
     let activation = ACTIVATIONS.into_iter().find(|activation| format!("{activation:?}").to_lowercase() == cells[1]);
     let (Some(data), Some(activation)) = (data, activation) else { return Err(format!("no problem {name}").into()) };
     let load = if points < width { LOADS[0] } else { LOADS[1] };
-    let prepared = prepare(&setup(data, activation, width, load)?)?;
-    let found = prepared.theory.unit_ladder(TheoryKind::Adaptive, &TEMPERATURES, &Params::default());
-    Ok(found.into_iter().filter_map(|p| p.inspect_err(|error| eprintln!("{name}: {error}")).ok()).collect())
+    let setup = setup(data, activation, width, load)?;
+    let (problem, network) = (load_data(&setup)?, setup.experiment().network());
+    let found = solve(&problem, network, &[TheoryKind::Adaptive], &TEMPERATURES, |_| ControlFlow::Continue(()))?;
+    found.warnings.iter().for_each(|warning| eprintln!("{name}: {warning}"));
+    Ok(found.predictions.into_iter().flatten().collect())
 }
 
-fn estimate(p: &UnitPrediction, observable: &str) -> Option<Estimate> {
+fn estimate(p: &Prediction, observable: &str) -> Option<Estimate> {
     match observable {
         "centroid_distance_sq" => p.centroid_distance_sq.first().copied(),
         "readout_second_moment" => Some(p.readout_second_moment),

@@ -66,3 +66,28 @@ pub fn solve(
     }
     Ok(solved)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Activation;
+    use crate::theory::tests::{network, problem};
+
+    /// Wherever the request comes, little more is done; without one the work goes to its end.
+    #[test]
+    fn a_request_to_stop_ends_the_work_soon() {
+        let theory = Theory::new(&problem(), &network(Activation::Erf)).unwrap();
+        let params = Params { draws: 2048, sets: 2, adaptive_draws: 2048, ..Params::default() };
+        let work = |stop: &Stop| solve(&theory, &TheoryKind::ALL, &[1.0, 0.4], &params, stop, |_| {});
+        let whole = Stop::default();
+        assert!(work(&whole).is_ok_and(|solved| solved.predictions.iter().all(|at| at.len() == 4)));
+        let checks = whole.checks();
+        assert!(checks > 100, "{checks}");
+        for at in [1, checks / 4, checks / 2, checks - 1] {
+            let stop = Stop::at_check(at);
+            assert_eq!(work(&stop).err(), Some(Stopped), "at check {at} of {checks}");
+            // Work in parallel looks once more in every piece that has begun.
+            assert!(stop.checks() < at + 40, "{} checks, asked to stop at {at}", stop.checks());
+        }
+    }
+}

@@ -2,7 +2,9 @@ use faer::Mat;
 use ndarray::{Array1, Array2};
 
 use super::*;
+use crate::host::stop::Stop;
 use crate::model::{Activation, Task};
+use crate::numerics::estimate::Estimate;
 use crate::numerics::noise::{Address, Purpose};
 
 pub(super) const ALL: [Activation; 5] =
@@ -53,6 +55,27 @@ pub(crate) fn network(activation: Activation) -> Network {
     Network { width: 12, activation, lambda0: 0.7, lambda1: 1.6 }
 }
 
+/// What only processes have.
+pub(super) fn process(p: &Prediction) -> &ProcessDetails {
+    p.process.as_ref().unwrap()
+}
+
+/// The number of an estimate that is there.
+pub(super) fn value(estimate: Option<Estimate>) -> f64 {
+    estimate.unwrap().value
+}
+
+/// Estimates as numbers.
+pub(super) fn values(estimates: &[Estimate]) -> Vec<f64> {
+    estimates.iter().map(|e| e.value).collect()
+}
+
+/// A process at many temperatures.
+fn ladder(theory: &Theory, kind: TheoryKind, temperatures: &[f64]) -> Vec<Result<Prediction, TheoryError>> {
+    let solved = super::process::solve(theory, kind, temperatures, &Stop::default()).unwrap();
+    solved.into_iter().map(|result| result.map(Prediction::from)).collect()
+}
+
 fn close(x: f64, y: f64, relative: f64) -> bool {
     (x - y).abs() <= relative * x.abs().max(y.abs()).max(1e-6)
 }
@@ -78,12 +101,12 @@ enum Formula {
 fn dense_grams(theory: &Theory, prediction: &Prediction, formula: Formula) -> [Mat<f64>; 3] {
     let Kernels { train, cross, mean_train, mean_test, .. } = &theory.kernels;
     let lambda1 = theory.network.lambda1;
-    let mean_gain = 1.0 / (lambda1 * (1.0 + prediction.q));
+    let mean_gain = 1.0 / (lambda1 * (1.0 + process(prediction).solution.q));
     let m = outer(mean_train, mean_train);
     let points = train.nrows();
     let a_matrix = Mat::from_fn(points, points, |i, j| {
         let noise = if i == j { prediction.temperature } else { 0.0 };
-        noise + prediction.q_bar / lambda1 * (train[(i, j)] - m[(i, j)]) + mean_gain * m[(i, j)]
+        noise + process(prediction).solution.q_bar / lambda1 * (train[(i, j)] - m[(i, j)]) + mean_gain * m[(i, j)]
     });
     let inverse = inverse(&a_matrix);
     let dual = multiply(inverse.as_ref(), &theory.problem.y_train);
@@ -113,7 +136,8 @@ fn gram_blocks_match_dense_matrices_and_wrong_formulas_do_not() {
     for activation in ALL {
         let theory = Theory::new(&problem(), &network(activation)).unwrap();
         let prediction = theory.saddle(0.3).unwrap();
-        let fast = [theory.gram(&prediction), theory.gram_train_test(&prediction), theory.gram_test(&prediction)];
+        let [cross, test] = [theory.gram_train_test(&prediction), theory.gram_test(&prediction)].map(Option::unwrap);
+        let fast = [theory.gram(&prediction), cross, test];
         let errors = |formula| -> Vec<f64> {
             let dense = dense_grams(&theory, &prediction, formula);
             fast.iter().zip(&dense).map(|(x, y)| distance(x, y)).collect()
@@ -151,15 +175,15 @@ fn the_geometry_is_that_of_the_gram_matrix() {
             alike(distances, &pairs) && alike(radii, &members.iter().enumerate().map(of_class).collect::<Vec<_>>())
         };
         for p in [theory.saddle(0.2).unwrap(), theory.nngp(0.2).unwrap()] {
-            let (train, test) = (theory.gram(&p), theory.gram_test(&p));
+            let (train, test) = (theory.gram(&p), theory.gram_test(&p).unwrap());
             assert!(
-                check(&train, &problem.class_train, &p.centroid_distance_sq, &p.gyration_radius_sq),
+                check(&train, &problem.class_train, &values(&p.centroid_distance_sq), &values(&p.gyration_radius_sq)),
                 "{activation:?}"
             );
-            let (distances, radii) = (&p.centroid_distance_sq_test, &p.gyration_radius_sq_test);
-            assert!(check(&test, &problem.class_test, distances, radii), "{activation:?}");
-            let prior = theory.gram_test(&theory.nngp(0.2).unwrap());
-            let moved = !check(&prior, &problem.class_test, distances, radii);
+            let (distances, radii) = (values(&p.centroid_distance_sq_test), values(&p.gyration_radius_sq_test));
+            assert!(check(&test, &problem.class_test, &distances, &radii), "{activation:?}");
+            let prior = theory.gram_test(&theory.nngp(0.2).unwrap()).unwrap();
+            let moved = !check(&prior, &problem.class_test, &distances, &radii);
             assert_eq!(moved, p.kind == TheoryKind::Saddle, "{activation:?}: the displacement is seen");
         }
     }
@@ -185,11 +209,13 @@ fn the_evidence_differentiates_to_the_loss() {
         for kind in TheoryKind::PROCESSES {
             for t in [0.05, 1.0, 30.0] {
                 let h = 1e-4 * t;
-                let at = |t: f64| theory.ladder(kind, &[t]).remove(0).unwrap();
-                let derivative = t * t * (at(t + h).log_evidence - at(t - h).log_evidence) / (2.0 * h);
-                let expected = 30.0 * (at(t).train_loss - 0.5 * t);
+                let at = |t: f64| ladder(&theory, kind, &[t]).remove(0).unwrap();
+                let evidence = |t: f64| process(&at(t)).log_evidence;
+                let loss = |t: f64| value(at(t).train_loss);
+                let derivative = t * t * (evidence(t + h) - evidence(t - h)) / (2.0 * h);
+                let expected = 30.0 * (loss(t) - 0.5 * t);
                 assert!(close(derivative, expected, 1e-5), "{activation:?} {kind:?} {t}: {derivative} {expected}");
-                let without_noise = 30.0 * at(t).train_loss;
+                let without_noise = 30.0 * loss(t);
                 assert!(!close(derivative, without_noise, 1e-5), "a missing PT/2 must be seen");
             }
         }
@@ -213,10 +239,10 @@ fn the_solution_is_stationary() {
                 along_q.abs().max(along_q_bar.abs())
             };
             let prediction = theory.saddle(temperature).unwrap();
-            let (q, q_bar) = (prediction.q, prediction.q_bar);
+            let saddle::Solution { q, q_bar, residual, .. } = process(&prediction).solution;
             assert!(gradient(q, q_bar) < 1e-7, "{activation:?} {temperature}: {:e}", gradient(q, q_bar));
             assert!(gradient(q, q_bar * 1.001) > 1e-5, "{activation:?}: Q̄ off by 0.1 % must be seen");
-            assert!(prediction.solution.residual < 1e-11, "{:e}", prediction.solution.residual);
+            assert!(residual < 1e-11, "{residual:e}");
         }
     }
 }
@@ -228,18 +254,21 @@ fn wide_networks_reach_infinite_width() {
         let distance = |width: usize| {
             let theory = Theory::new(&problem(), &Network { width, ..network(activation) }).unwrap();
             let (saddle, limit) = (theory.saddle(0.2).unwrap(), theory.nngp(0.2).unwrap());
-            let pairs = [
-                (saddle.train_loss, limit.train_loss),
-                (saddle.log_evidence, limit.log_evidence),
-                (saddle.centroid_distance_sq[0], limit.centroid_distance_sq[0]),
-                (saddle.gyration_radius_sq[2], limit.gyration_radius_sq[2]),
-                (saddle.predictive_mean[0], limit.predictive_mean[0]),
-                (saddle.predictive_variance[0], limit.predictive_variance[0]),
-                (saddle.readout_second_moment, limit.readout_second_moment),
-                (saddle.weight_second_moment_along_u, limit.weight_second_moment_along_u),
-                (saddle.q, limit.q),
-            ];
-            pairs.iter().map(|(x, y)| (x - y).abs()).fold(0.0, f64::max)
+            let numbers = |p: &Prediction| {
+                let details = process(p);
+                [
+                    value(p.train_loss),
+                    details.log_evidence,
+                    p.centroid_distance_sq[0].value,
+                    p.gyration_radius_sq[2].value,
+                    p.predictive_mean[0].value,
+                    p.predictive_variance[0].value,
+                    p.readout_second_moment.value,
+                    value(p.weight_second_moment_along_u),
+                    details.solution.q,
+                ]
+            };
+            numbers(&saddle).iter().zip(numbers(&limit)).map(|(x, y)| (x - y).abs()).fold(0.0, f64::max)
         };
         let (wide, wider) = (distance(100_000), distance(10_000_000));
         assert!(wider < 1e-4 && close(wide / wider, 100.0, 0.02), "{activation:?}: {wide:e}, {wider:e}");
@@ -259,19 +288,22 @@ fn rank_deficient_kernels_stay_finite_at_every_temperature() {
     for activation in ALL {
         let theory = Theory::new(&problem, &network(activation)).unwrap();
         for kind in TheoryKind::PROCESSES {
-            let ladder = theory.ladder(kind, &temperatures);
+            let ladder = ladder(&theory, kind, &temperatures);
             for (prediction, &temperature) in ladder.iter().zip(&temperatures) {
                 let prediction = prediction.as_ref().unwrap_or_else(|error| panic!("{activation:?}: {error}"));
                 assert_eq!(prediction.temperature, temperature);
-                assert!(prediction.train_loss > 0.0 && prediction.q > -1.0 && prediction.q_bar > 0.0);
-                assert!(prediction.gyration_radius_sq.iter().all(|&r| r > 0.0), "{activation:?} {temperature}");
+                let solution = &process(prediction).solution;
+                assert!(value(prediction.train_loss) > 0.0 && solution.q > -1.0 && solution.q_bar > 0.0);
+                assert!(prediction.gyration_radius_sq.iter().all(|r| r.value > 0.0), "{activation:?} {temperature}");
                 assert!(theory.gram(prediction).is_all_finite());
             }
             // As T → 0 every observable converges: the last decade changes nothing that T itself does not.
             let [coldest, cold] = [&ladder[0], &ladder[1]].map(|p| p.as_ref().unwrap());
-            assert!(close(coldest.q_bar, cold.q_bar, 1e-3), "{activation:?}: {} {}", coldest.q_bar, cold.q_bar);
-            assert!(close(coldest.train_loss, cold.train_loss, 1e-3), "{activation:?}");
-            assert!(close(coldest.centroid_distance_sq[0], cold.centroid_distance_sq[0], 1e-3), "{activation:?}");
+            let numbers =
+                |p: &Prediction| [process(p).solution.q_bar, value(p.train_loss), p.centroid_distance_sq[0].value];
+            for (colder, cold) in numbers(coldest).into_iter().zip(numbers(cold)) {
+                assert!(close(colder, cold, 1e-3), "{activation:?}: {colder} {cold}");
+            }
         }
     }
 }
@@ -300,11 +332,12 @@ fn predictions_are_invariant_under_rotations_of_the_inputs() {
         let predict =
             |task: &Task| Theory::new(&Problem::new(task).unwrap(), &network(activation)).unwrap().saddle(0.4).unwrap();
         let scalars = |p: &Prediction| -> Vec<f64> {
-            let scalars =
-                [p.q, p.q_bar, p.log_evidence, p.train_loss, p.readout_mean, p.readout_weight_correlation_norm];
-            let rest = [p.weight_second_moment_along_u, p.test_mse.unwrap()];
+            let details = process(p);
+            let scalars = [details.solution.q, details.solution.q_bar, details.log_evidence, p.readout_mean.value];
+            let optional =
+                [p.train_loss, p.readout_weight_correlation, p.weight_second_moment_along_u, p.test_mse].map(value);
             let arrays = [&p.centroid_distance_sq, &p.gyration_radius_sq, &p.predictive_mean, &p.predictive_variance];
-            scalars.into_iter().chain(rest).chain(arrays.into_iter().flatten().copied()).collect()
+            scalars.into_iter().chain(optional).chain(arrays.into_iter().flat_map(|list| values(list))).collect()
         };
         let (before, after, scaled) = (predict(&original), predict(&rotated(1.0)), predict(&rotated(1.001)));
         let same = |x: &Prediction, y: &Prediction| {
@@ -312,8 +345,8 @@ fn predictions_are_invariant_under_rotations_of_the_inputs() {
         };
         assert!(same(&before, &after), "{activation:?}");
         assert!(!same(&before, &scaled), "{activation:?}: inputs longer by 0.1 % must be seen");
-        let turned_direction = cosine * before.direction[0] - sine * before.direction[3];
-        assert!((after.direction[0] - turned_direction).abs() < 1e-8, "{activation:?}");
+        let turned_direction = cosine * process(&before).direction[0] - sine * process(&before).direction[3];
+        assert!((process(&after).direction[0] - turned_direction).abs() < 1e-8, "{activation:?}");
     }
 }
 
@@ -321,12 +354,13 @@ fn predictions_are_invariant_under_rotations_of_the_inputs() {
 fn results_come_in_the_order_given_and_bad_temperatures_fail_alone() {
     let theory = Theory::new(&problem(), &network(Activation::Relu)).unwrap();
     let temperatures = [0.1, f64::NAN, 10.0, -1.0, 1.0, 0.1];
-    let ladder = theory.saddle_ladder(&temperatures);
+    let ladder = ladder(&theory, TheoryKind::Saddle, &temperatures);
     for (result, &temperature) in ladder.iter().zip(&temperatures) {
         match result {
             Ok(prediction) => {
                 let alone = theory.saddle(temperature).unwrap();
-                assert!(close(prediction.q_bar, alone.q_bar, 1e-12) && prediction.temperature == temperature);
+                let [found, alone] = [prediction, &alone].map(|p| process(p).solution.q_bar);
+                assert!(close(found, alone, 1e-12) && prediction.temperature == temperature);
             }
             Err(error) => assert!(matches!(error, TheoryError::Temperature { .. }), "{error}"),
         }
@@ -363,9 +397,10 @@ fn empty_tests_and_zero_labels_are_regular() {
         let theory = Theory::new(&Problem::new(&task).unwrap(), &network(activation)).unwrap();
         let prediction = theory.saddle(0.1).unwrap();
         assert_eq!((prediction.test_mse, prediction.predictive_mean.len()), (None, 0));
-        assert!(prediction.direction.iter().all(|&u| u == 0.0));
-        assert_eq!(prediction.readout_weight_correlation_norm, 0.0);
-        assert!(close(prediction.weight_second_moment_along_u, 1.0 / 0.7, 1e-12));
-        assert_eq!((theory.gram_test(&prediction).nrows(), theory.gram_train_test(&prediction).ncols()), (0, 0));
+        assert!(process(&prediction).direction.iter().all(|&u| u == 0.0));
+        assert_eq!(value(prediction.readout_weight_correlation), 0.0);
+        assert!(close(value(prediction.weight_second_moment_along_u), 1.0 / 0.7, 1e-12));
+        let [test, cross] = [theory.gram_test(&prediction), theory.gram_train_test(&prediction)].map(Option::unwrap);
+        assert_eq!((test.nrows(), cross.ncols()), (0, 0));
     }
 }

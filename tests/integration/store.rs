@@ -181,9 +181,8 @@ fn the_log_density_is_that_of_the_weights() {
 /// Keeping the warm-up changes no other number.
 #[test]
 fn the_warm_up_is_only_watched() {
-    let [without, with] =
-        [None, Some(true)].map(|save| sampled(&setup(|settings| settings.output.save_warmup = save)));
-    let [plain, watched] = [&without, &with].map(|run| stored(run));
+    let [without, with] = [None, Some(true)].map(|save| sampled(&setup(|settings| settings.output.save_warmup = save)));
+    let [plain, watched] = [&without, &with].map(stored);
     assert_eq!(without.document.temperatures, with.document.temperatures);
     for path in plain.metadata.keys().filter(|path| path.contains("posterior/") || path.ends_with("stats/lp")) {
         if plain.metadata[path]["data_type"] == "float64" {

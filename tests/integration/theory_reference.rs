@@ -1,6 +1,7 @@
 //! Every number of `reference/theory_reference.json`, an independent float64 implementation of the theory, field by field.
 
 use featherm::model::{Activation, Network, Problem, Task};
+use featherm::numerics::estimate::Estimate;
 use featherm::theory::{Prediction, Theory};
 use ndarray::{Array1, Array2};
 use serde_json::Value;
@@ -60,26 +61,28 @@ fn network(case: &Value) -> Network {
 /// The values that this crate computes for one field of a case; `None` for the fields that describe the problem.
 fn computed(field: &str, theory: &Theory, saddle: &Prediction, nngp: &Prediction) -> Option<Vec<f64>> {
     let kernel = &theory.kernels().train;
+    let process = saddle.process.as_ref().expect("the saddle point is a process");
+    let values = |estimates: &[Estimate]| estimates.iter().map(|estimate| estimate.value).collect();
     Some(match field {
         "activation" | "width" | "lambda0" | "lambda1" | "temperature" => return None,
-        "q" => vec![saddle.q],
-        "q_bar" => vec![saddle.q_bar],
-        "effective_action" => vec![saddle.effective_action],
-        "train_loss" => vec![saddle.train_loss],
-        "readout_second_moment" => vec![saddle.readout_second_moment],
-        "readout_mean" => vec![saddle.readout_mean],
-        "readout_weight_correlation_norm" => vec![saddle.readout_weight_correlation_norm],
-        "weight_second_moment_along_u" => vec![saddle.weight_second_moment_along_u],
-        "centroid_distance_sq" => saddle.centroid_distance_sq.clone(),
-        "gyration_radius_sq" => saddle.gyration_radius_sq.clone(),
-        "nngp.centroid_distance_sq" => nngp.centroid_distance_sq.clone(),
-        "nngp.gyration_radius_sq" => nngp.gyration_radius_sq.clone(),
+        "q" => vec![process.solution.q],
+        "q_bar" => vec![process.solution.q_bar],
+        "effective_action" => vec![process.effective_action],
+        "train_loss" => values(saddle.train_loss.as_slice()),
+        "readout_second_moment" => values(&[saddle.readout_second_moment]),
+        "readout_mean" => values(&[saddle.readout_mean]),
+        "readout_weight_correlation_norm" => values(saddle.readout_weight_correlation.as_slice()),
+        "weight_second_moment_along_u" => values(saddle.weight_second_moment_along_u.as_slice()),
+        "centroid_distance_sq" => values(&saddle.centroid_distance_sq),
+        "gyration_radius_sq" => values(&saddle.gyration_radius_sq),
+        "nngp.centroid_distance_sq" => values(&nngp.centroid_distance_sq),
+        "nngp.gyration_radius_sq" => values(&nngp.gyration_radius_sq),
         "nngp_kernel_00" => vec![kernel[(0, 0)]],
         "nngp_kernel_01" => vec![kernel[(0, 1)]],
         "gram_00" => vec![theory.gram(saddle)[(0, 0)]],
         "gram_01" => vec![theory.gram(saddle)[(0, 1)]],
-        "predictive_mean" => saddle.predictive_mean.clone(),
-        "predictive_variance" => saddle.predictive_variance.clone(),
+        "predictive_mean" => values(&saddle.predictive_mean),
+        "predictive_variance" => values(&saddle.predictive_variance),
         other => panic!("the reference has a field `{other}` that no test reads"),
     })
 }

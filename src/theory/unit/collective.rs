@@ -267,6 +267,7 @@ fn rescaled(mut values: Vec<f64>) -> (Vec<f64>, f64) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::log_weights::log_sum;
     use super::*;
     use crate::theory::unit::mixture::MixtureTilt;
 

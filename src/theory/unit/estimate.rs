@@ -114,7 +114,7 @@ impl Estimator {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::theory::unit::draws::address;
+    use crate::theory::unit::block::address;
 
     fn normals(count: usize, set: u32) -> Vec<f64> {
         let mut values = vec![0.0f64; count];

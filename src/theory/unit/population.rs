@@ -369,19 +369,21 @@ mod tests {
     use crate::model::Activation;
     use crate::theory::tests::{network, problem};
     use crate::theory::unit::adaptive;
+    use crate::theory::unit::tests::saddle_of;
 
     /// A ⟨v²⟩ far above the one before it is a branch that was left, and no prediction.
     #[test]
     fn a_population_stays_on_and_a_jump_is_an_error() {
         const TEMPERATURE: f64 = 0.5;
         let theory = Theory::new(&problem(), &network(Activation::Erf)).unwrap();
-        let saddle = theory.saddle(TEMPERATURE).unwrap();
-        let sample = adaptive::sample(&theory, &saddle, 4096, 0);
-        let known = saddle.readout_second_moment;
-        let field =
-            adaptive::solve(&sample, &theory.problem.y_train, TEMPERATURE, &theory.measure(&saddle), known).unwrap();
+        let (saddle, stop) = (saddle_of(&theory, TEMPERATURE), Stop::default());
+        let sample = adaptive::sample(&theory, &saddle, 4096, 0, &stop).unwrap();
+        let known = saddle.values.readout_second_moment.value;
+        let measure = Measure::at_saddle(&theory, &saddle, &stop).unwrap();
+        let labels = &theory.problem.y_train;
+        let field = adaptive::solve(&sample, labels, TEMPERATURE, &measure, known, &stop).unwrap();
         let params = ChainParams { chains: 64, warmup: 40, draws: 60 };
-        let mut population = Population::start(&theory, TEMPERATURE, &field, &saddle, params, 0).unwrap();
+        let mut population = Population::start(&theory, TEMPERATURE, &field, &saddle, params, 0, &stop).unwrap();
         let found = population.predict(TEMPERATURE, &saddle).unwrap();
         assert!(found.residual < 0.05 && found.fit.loss > 0.0, "{}", found.residual);
         // For as long again, from where they are, and with as many draws.

@@ -232,6 +232,7 @@ mod tests {
     use crate::theory::unit::adaptive::{self, Branch};
     use crate::theory::unit::chain::ChainParams;
     use crate::theory::unit::population::{Population, Solution};
+    use crate::theory::unit::tests::saddle_of;
 
     const POINTS: usize = 30;
 
@@ -262,18 +263,19 @@ mod tests {
         for activation in [Activation::Erf, Activation::Relu] {
             // More than are summed up at a time.
             let theory = theory(activation, TOGETHER / POINTS + 2);
-            let mut branch = Branch::start(&theory, TEMPERATURE, 4096).unwrap();
+            let stop = Stop::default();
+            let mut branch = Branch::start(&theory, TEMPERATURE, 4096, &stop).unwrap();
             let field = branch.solve_at(TEMPERATURE).unwrap().clone();
-            let saddle = theory.saddle(TEMPERATURE).unwrap();
-            let draws = adaptive::sample(&theory, &saddle, 4096, 0).draws;
-            let found = Outputs::new(&theory, &draws, &field.measure, None, TEMPERATURE);
+            let saddle = saddle_of(&theory, TEMPERATURE);
+            let draws = adaptive::sample(&theory, &saddle, 4096, 0, &stop).unwrap().draws;
+            let found = Outputs::new(&theory, &draws, &field.measure, None, TEMPERATURE, &stop).unwrap();
             let expected = of_field(&theory, &field.measure, TEMPERATURE);
             assert!(found.mean.len() > TOGETHER && found.mean.len() == found.variance.len());
             assert!(farthest(&found.mean, &expected.mean) < 1e-4, "{:?}", farthest(&found.mean, &expected.mean));
             assert!(farthest(&found.variance, &expected.variance) < 1e-4, "{activation:?}");
             // Control: other draws have another output in this field.
-            let draws = adaptive::sample(&theory, &saddle, 4096, 1).draws;
-            let other = Outputs::new(&theory, &draws, &field.measure, None, TEMPERATURE);
+            let draws = adaptive::sample(&theory, &saddle, 4096, 1, &stop).unwrap().draws;
+            let other = Outputs::new(&theory, &draws, &field.measure, None, TEMPERATURE, &stop).unwrap();
             assert!(farthest(&other.mean, &expected.mean) > 1e-3, "{activation:?}");
         }
     }
@@ -283,15 +285,15 @@ mod tests {
     #[ignore = "slow: a population of 256 chains is solved from T = 2 to 0.2"]
     fn the_spread_along_the_force_is_that_of_the_others_law() {
         const TEMPERATURE: f64 = 0.2;
-        let theory = theory(Activation::Erf, 1);
-        let mut branch = Branch::start(&theory, 2.0, 4096).unwrap();
+        let (theory, stop) = (theory(Activation::Erf, 1), Stop::default());
+        let mut branch = Branch::start(&theory, 2.0, 4096, &stop).unwrap();
         let field = branch.solve_at(1.0).unwrap().clone();
         let params = ChainParams { chains: 256, warmup: 60, draws: 240 };
-        let saddle = theory.saddle(TEMPERATURE).unwrap();
-        let mut population = Population::start(&theory, 1.0, &field, &theory.saddle(1.0).unwrap(), params, 0).unwrap();
+        let (saddle, hot) = (saddle_of(&theory, TEMPERATURE), saddle_of(&theory, 1.0));
+        let mut population = Population::start(&theory, 1.0, &field, &hot, params, 0, &stop).unwrap();
         let Solution { draws, measure, projection, fit, .. } = population.predict(TEMPERATURE, &saddle).unwrap();
         let parameters = |projection: Option<&Projection>| -> f64 {
-            let found = Outputs::new(&theory, &draws, &measure, projection, TEMPERATURE);
+            let found = Outputs::new(&theory, &draws, &measure, projection, TEMPERATURE, &stop).unwrap();
             found.variance.iter().sum::<f64>() / TEMPERATURE
         };
         let (found, without) = (parameters(Some(&projection)), parameters(None));

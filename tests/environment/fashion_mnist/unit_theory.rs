@@ -3,10 +3,12 @@
 
 use featherm::config::{DataSettings, Settings, Setup, preset};
 use featherm::data::Order;
+use featherm::host::stop::Stop;
 use featherm::model::Activation;
 use featherm::numerics::estimate::Estimate;
-use featherm::studies::prepare;
-use featherm::theory::unit::{ChainParams, Method, Params, UnitError, UnitPrediction, doubt};
+use featherm::studies::load;
+use featherm::theory::ladder::{self, Solved};
+use featherm::theory::unit::{ChainParams, Method, Params, UnitError, reliability_warning};
 use featherm::theory::{Prediction, Theory, TheoryError, TheoryKind};
 
 /// The tests of this file.
@@ -37,14 +39,19 @@ fn theory(activation: Activation, points: usize, width: usize) -> Theory {
     });
     settings.network.width = Some(width);
     settings.network.activation = Some(activation);
-    prepare(&Setup::resolve(settings).unwrap()).unwrap().theory
+    let setup = Setup::resolve(settings).unwrap();
+    Theory::new(&load(&setup).unwrap(), setup.experiment().network()).unwrap()
 }
 
-fn solve(theory: &Theory, kind: TheoryKind, temperature: f64) -> UnitPrediction {
-    theory.unit_ladder(kind, &[temperature], &Params::default()).remove(0).unwrap()
+fn ladder(theory: &Theory, kind: TheoryKind, temperatures: &[f64], params: &Params) -> Solved {
+    ladder::solve(theory, &[kind], temperatures, params, &Stop::default(), |_| {}).unwrap()
 }
 
-fn named(p: &UnitPrediction, name: &str) -> Estimate {
+fn solve(theory: &Theory, kind: TheoryKind, temperature: f64, params: &Params) -> Prediction {
+    ladder(theory, kind, &[temperature], params).predictions.remove(0).remove(0)
+}
+
+fn named(p: &Prediction, name: &str) -> Estimate {
     match name {
         "D²" => p.centroid_distance_sq[0],
         "⟨v²⟩" => p.readout_second_moment,
@@ -52,18 +59,6 @@ fn named(p: &UnitPrediction, name: &str) -> Estimate {
         "⟨v w·û⟩" => p.readout_weight_correlation.unwrap(),
         "⟨(w·û)²⟩" => p.weight_second_moment_along_u.unwrap(),
         "⟨L⟩/P" => p.train_loss.unwrap(),
-        _ => panic!("no observable {name}"),
-    }
-}
-
-fn leading(p: &Prediction, name: &str) -> f64 {
-    match name {
-        "D²" => p.centroid_distance_sq[0],
-        "⟨v²⟩" => p.readout_second_moment,
-        "⟨v⟩" => p.readout_mean,
-        "⟨v w·û⟩" => p.readout_weight_correlation_norm,
-        "⟨(w·û)²⟩" => p.weight_second_moment_along_u,
-        "⟨L⟩/P" => p.train_loss,
         _ => panic!("no observable {name}"),
     }
 }
@@ -184,7 +179,7 @@ fn compare(kind: TheoryKind, table: &[(Activation, usize, usize, f64, Column)], 
     let mut worst_leading = 0.0f64;
     for &(activation, points, width, temperature, column) in table {
         let theory = theory(activation, points, width);
-        let found = solve(&theory, kind, temperature);
+        let found = solve(&theory, kind, temperature, &Params::default());
         let saddle = theory.saddle(temperature).unwrap();
         for &(name, expected, error) in column {
             let Estimate { value, error: own } = named(&found, name);
@@ -193,7 +188,7 @@ fn compare(kind: TheoryKind, table: &[(Activation, usize, usize, f64, Column)], 
             let context = format!("{activation:?} P = {points}, N1 = {width}, T = {temperature}: {name}");
             println!("{} {context} {value:.5} ± {own:.5} for {expected} ± {error}, z = {z:+.1}", kind.name());
             assert!(z.abs() < MOST_Z, "{context} {value} ± {own} for {expected} ± {error}, z = {z:.1}");
-            worst_leading = worst_leading.max((leading(&saddle, name) - expected).abs() / deviation);
+            worst_leading = worst_leading.max((named(&saddle, name).value - expected).abs() / deviation);
         }
     }
     worst_leading
@@ -219,25 +214,28 @@ pub fn adaptive_follows_whole_networks_where_units_exclude_each_other() {
     let sampled: Column = &[("D²", 0.06097, 0.00012), ("⟨v²⟩", 2.051, 0.003), ("⟨L⟩/P", 0.06447, 0.00012)];
     let theory = theory(Activation::Erf, 100, 50);
     let params = Params { sets: 4, ..Params::default() };
-    let found = theory.unit_ladder(TheoryKind::Adaptive, &[0.1], &params).remove(0).unwrap();
+    let found = solve(&theory, TheoryKind::Adaptive, 0.1, &params);
     let saddle = theory.saddle(0.1).unwrap();
-    assert_eq!(found.method, Method::Chain);
+    assert_eq!(found.unit.as_ref().map(|unit| unit.method), Some(Method::Chain));
     let mut worst_leading = 0.0f64;
     for &(name, expected, error) in sampled {
         let Estimate { value, error: own } = named(&found, name);
         let deviation = own.hypot(error).hypot(0.01 * expected);
         let z = (value - expected) / deviation;
-        worst_leading = worst_leading.max((leading(&saddle, name) - expected).abs() / deviation);
+        worst_leading = worst_leading.max((named(&saddle, name).value - expected).abs() / deviation);
         println!(
             "{name} {value:.5} ± {own:.5} for {expected} ± {error}, saddle {:.5}, z = {z:+.1}",
-            leading(&saddle, name)
+            named(&saddle, name).value
         );
         assert!(z.abs() < MOST_Z, "{name} {value} ± {own} for {expected} ± {error}");
     }
     assert!(worst_leading > 1.5 * MOST_Z, "the saddle point must fail this test, {worst_leading}");
     let off = |value: f64| (value / 0.06097 - 1.0).abs();
     let found = off(found.centroid_distance_sq[0].value);
-    assert!(2.0 * found < off(saddle.centroid_distance_sq[0]), "D² of the saddle point is off by a tenth, {found}");
+    assert!(
+        2.0 * found < off(saddle.centroid_distance_sq[0].value),
+        "D² of the saddle point is off by a tenth, {found}"
+    );
 }
 
 /// Where the measure of one unit has a far mode in the field of the saddle point, there is an error
@@ -245,25 +243,24 @@ pub fn adaptive_follows_whole_networks_where_units_exclude_each_other() {
 /// at T = 0.03, and the branch on which every unit fits the data alone has some ninety.
 pub fn cold_networks() {
     let theory = theory(Activation::Erf, 100, 50);
-    let ladder = theory.unit_ladder(TheoryKind::SingleUnit, &[1.0, 0.3, 0.05, 0.03, 0.01, 0.003], &Params::default());
-    assert!(ladder[0].is_ok() && ladder[1].is_ok());
-    for cold in &ladder[4..] {
-        let value = cold.as_ref().map(|p| p.readout_second_moment);
-        assert!(matches!(cold, Err(TheoryError::Unit(_))), "{value:?}");
-    }
-    let near = match ladder[5] {
-        Err(TheoryError::Unit(UnitError::Unstable { near, .. })) => near,
-        Err(TheoryError::Unit(UnitError::Below { lost_at, .. })) => lost_at,
+    let temperatures = [1.0, 0.3, 0.05, 0.03, 0.01, 0.003];
+    let Solved { predictions, failures } = ladder(&theory, TheoryKind::SingleUnit, &temperatures, &Params::default());
+    assert!(!predictions[0].is_empty() && !predictions[1].is_empty());
+    let lost = |temperature: f64| failures.iter().find(|failure| failure.temperature == temperature);
+    let near = match lost(0.003).map(|failure| &failure.error) {
+        Some(TheoryError::Unit(UnitError::Unstable { near, .. })) => *near,
+        Some(TheoryError::Unit(UnitError::Below { lost_at, .. })) => *lost_at,
         _ => panic!("no instability"),
     };
+    assert!(matches!(lost(0.01).map(|failure| &failure.error), Some(TheoryError::Unit(_))));
     assert!((0.01..0.1).contains(&near), "{near}");
 
     let adaptive_chain = ChainParams { chains: 128, warmup: 80, draws: 240 };
     let params = Params { adaptive_chain, ..Params::default() };
-    let found = theory.unit_ladder(TheoryKind::Adaptive, &[0.03], &params).remove(0).unwrap();
-    let (value, saddle) = (found.readout_second_moment.value, theory.saddle(0.03).unwrap().readout_second_moment);
+    let found = solve(&theory, TheoryKind::Adaptive, 0.03, &params);
+    let (value, saddle) = (found.readout_second_moment.value, theory.saddle(0.03).unwrap().readout_second_moment.value);
     assert!(
-        doubt(50, [&found]).is_some_and(|said| said.contains("effective parameters")),
+        reliability_warning(50, [&found]).is_some_and(|said| said.contains("effective parameters")),
         "it is 10 % off, and says so"
     );
     assert!((value / 2.45 - 1.0).abs() < 0.15 && (value - 2.45).abs() < (saddle - 2.45).abs(), "{value}, {saddle}");
