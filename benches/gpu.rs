@@ -65,7 +65,7 @@ fn ensemble(points: usize, width: usize, chains: usize) -> Result<Ensemble, Back
         class_test: vec![],
         class_names: vec!["+".into(), "-".into()],
     };
-    let problem = Arc::new(Problem::new(&task).map_err(|error| BackendError(error.to_string()))?);
+    let problem = Arc::new(Problem::new(&task).map_err(|error| BackendError::Invalid(error.to_string()))?);
     let network = Network { width, activation: Activation::Erf, lambda0: 1.0, lambda1: 1.0 };
     let directions = vec![vec![0.0; problem.rank()]];
     let reaches = vec![[1.0; 2]];

@@ -88,7 +88,7 @@ fn reference_ensemble() -> Result<Ensemble, BackendError> {
         class_test: (0..7).map(|i| i % 2).collect(),
         class_names: vec!["even".into(), "odd".into()],
     };
-    let problem = Arc::new(Problem::new(&task).map_err(|error| BackendError(error.to_string()))?);
+    let problem = Arc::new(Problem::new(&task).map_err(|error| BackendError::Invalid(error.to_string()))?);
     let direction = vec![1.0 / (problem.rank() as f64).sqrt(); problem.rank()];
     Ok(Ensemble {
         network: Network { width: 37, activation: Activation::Erf, lambda0: 1.0, lambda1: 1.0 },

@@ -16,6 +16,7 @@
 mod choice;
 pub mod cpu;
 pub mod doctor;
+mod error;
 #[cfg(feature = "gpu")]
 pub mod gpu;
 
@@ -26,12 +27,12 @@ mod tally;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
 
 use crate::host::stop::Stop;
 use crate::model::{Network, Problem};
 
 pub use self::choice::{BackendChoice, DeviceRequest, Precision};
+pub use self::error::BackendError;
 pub use self::open::{Opened, lacking, memory_plan, open, tune};
 pub use self::tally::{CELLS, UnitTally};
 
@@ -87,7 +88,7 @@ impl Ensemble {
             return Ok(());
         }
         let chains = self.chains();
-        Err(BackendError(format!(
+        Err(BackendError::Invalid(format!(
             "weights must be given for {chains} chains, with {units} readout and {units}×{rank} rotated values each"
         )))
     }
@@ -320,24 +321,6 @@ pub struct Device {
     /// How a GPU divides matrix products, and why so: the order of all sums there, and with it the bits, follow from it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tiling: Option<String>,
-}
-
-/// A device failed; the message says which and how.
-#[derive(Debug, Error)]
-#[error("{0}")]
-pub struct BackendError(pub String);
-
-impl BackendError {
-    const STOPPED: &str = "stopped on request";
-
-    /// That a request to stop was heeded.
-    pub(crate) fn stopped() -> Self {
-        Self(Self::STOPPED.into())
-    }
-
-    pub(crate) fn is_stopped(&self) -> bool {
-        self.0 == Self::STOPPED
-    }
 }
 
 /// What a stage takes of one step of the whole ensemble.

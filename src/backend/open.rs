@@ -108,9 +108,7 @@ fn hardware_gpu(ensemble: &Ensemble) -> Result<Box<dyn Backend>, String> {
 
 #[cfg(not(feature = "gpu"))]
 fn gpu(_: Option<&str>, _: Precision, _: &Ensemble) -> Result<Box<dyn Backend>, BackendError> {
-    Err(BackendError(
-        "this featherm was built without GPU support: build it with the feature `gpu`, or use --backend cpu".into(),
-    ))
+    Err(BackendError::unsupported("this featherm was built without GPU support, the feature `gpu`"))
 }
 
 #[cfg(not(feature = "gpu"))]

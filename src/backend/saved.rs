@@ -11,8 +11,7 @@ use super::BackendError;
 /// When it cannot be encoded, which no state of a backend does.
 pub fn append<T: Serialize>(state: &T, saved: &mut Vec<u8>) -> Result<(), BackendError> {
     let buffer = std::mem::take(saved);
-    *saved = postcard::to_extend(state, buffer)
-        .map_err(|error| BackendError(format!("the state of the chains cannot be encoded: {error}")))?;
+    *saved = postcard::to_extend(state, buffer).map_err(|source| BackendError::Encoding { source })?;
     Ok(())
 }
 

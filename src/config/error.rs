@@ -47,7 +47,7 @@ pub enum ConfigError {
         known: String,
     },
     /// A case has a name that cannot be that of a directory.
-    #[error("the case name \"{name}\" is impossible: {requirement}")]
+    #[error("case.name = \"{name}\" is impossible: {requirement}")]
     CaseName {
         /// The name that was given.
         name: String,

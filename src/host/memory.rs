@@ -2,35 +2,47 @@
 
 use thiserror::Error;
 
+use crate::remedy::{Remedies, Remedy};
+
 const MIB: f64 = 1048576.0;
 
 /// Something known not to fit.
 #[derive(Debug, Clone, PartialEq, Error)]
 #[error(
-    "{what} needs about {:.0} MiB of memory, and this machine has {:.0} MiB to give: lower {mend}",
+    "{what} needs about {:.0} MiB of memory, and this machine has {:.0} MiB to give",
     *.needed as f64 / MIB,
     *.available as f64 / MIB
 )]
 pub struct NotEnough {
+    /// What needs it.
     pub what: String,
     /// Bytes.
     pub needed: u64,
+    /// Bytes.
     pub available: u64,
-    /// The setting to lower.
-    pub mend: &'static str,
+    /// What to make smaller.
+    pub remedies: Vec<Remedy>,
+}
+
+impl Remedies for NotEnough {
+    fn remedies(&self) -> Vec<Remedy> {
+        self.remedies.clone()
+    }
 }
 
 /// Refuses `needed` bytes that the machine does not have; where it does not say what it has, it is trusted.
 ///
 /// # Errors
-/// With the numbers and what to lower.
-pub fn require(what: &str, needed: u64, mend: &'static str) -> Result<(), NotEnough> {
-    require_of(available(), what, needed, mend)
+/// With the numbers, and `remedies`.
+pub fn require(what: &str, needed: u64, remedies: &[Remedy]) -> Result<(), NotEnough> {
+    require_of(available(), what, needed, remedies)
 }
 
-fn require_of(available: Option<u64>, what: &str, needed: u64, mend: &'static str) -> Result<(), NotEnough> {
+fn require_of(available: Option<u64>, what: &str, needed: u64, remedies: &[Remedy]) -> Result<(), NotEnough> {
     match available {
-        Some(available) if needed > available => Err(NotEnough { what: what.into(), needed, available, mend }),
+        Some(available) if needed > available => {
+            Err(NotEnough { what: what.into(), needed, available, remedies: remedies.to_vec() })
+        }
         _ => Ok(()),
     }
 }
@@ -68,6 +80,7 @@ fn kilobytes(text: &str, name: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::remedy::Setting;
 
     #[test]
     #[cfg(target_os = "linux")]
@@ -99,9 +112,11 @@ mod tests {
 
     #[test]
     fn only_what_cannot_fit_is_refused() {
-        assert!(require_of(Some(100 << 20), "it", 100 << 20, "--train").is_ok());
-        assert!(require_of(None, "it", u64::MAX, "--train").is_ok());
-        let message = require_of(Some(100 << 20), "it", 200 << 20, "--train").unwrap_err().to_string();
-        assert_eq!(message, "it needs about 200 MiB of memory, and this machine has 100 MiB to give: lower --train");
+        let remedies = [Remedy::lower(Setting::Train)];
+        assert!(require_of(Some(100 << 20), "it", 100 << 20, &remedies).is_ok());
+        assert!(require_of(None, "it", u64::MAX, &remedies).is_ok());
+        let error = require_of(Some(100 << 20), "it", 200 << 20, &remedies).unwrap_err();
+        assert_eq!(error.to_string(), "it needs about 200 MiB of memory, and this machine has 100 MiB to give");
+        assert_eq!(error.remedies(), remedies);
     }
 }

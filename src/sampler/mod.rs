@@ -85,8 +85,8 @@ pub enum SamplerError {
     #[error("ula has no acceptance to adapt a step length to: set adapt_step_size to false")]
     NothingToAdapt,
     #[error(
-        "{lost} of {chains} chains at T = {temperature} ran away, more than the tenth that may be left out: \
-         lower --step-size (it was {step_size}) or use an adjusted sampler"
+        "{lost} of {chains} chains at T = {temperature} ran away, more than the tenth that may be left out, \
+         at the step size {step_size}"
     )]
     Diverged { lost: usize, chains: usize, temperature: f64, step_size: f64 },
 }

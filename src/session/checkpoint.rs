@@ -42,8 +42,7 @@ pub(super) fn save(
     seconds: Seconds,
 ) -> Result<Vec<u8>, RunError> {
     let saved = (course, recorder.recorded(), snapshots, seconds);
-    let mut bytes = postcard::to_stdvec(&saved)
-        .map_err(|error| BackendError(format!("the state of the run cannot be encoded: {error}")))?;
+    let mut bytes = postcard::to_stdvec(&saved).map_err(|source| BackendError::Encoding { source })?;
     backend.save(&mut bytes)?;
     Ok(bytes)
 }

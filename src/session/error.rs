@@ -5,6 +5,7 @@ use std::error::Error;
 use crate::backend::BackendError;
 use crate::config::ConfigError;
 use crate::host::memory::NotEnough;
+use crate::remedy::{Remedies, Remedy, Setting};
 use crate::sampler::SamplerError;
 use crate::stats::ShapeError;
 use crate::theory::TheoryError;
@@ -54,6 +55,20 @@ impl RunError {
                 matches!(error, TheoryError::EmptyClass { .. } | TheoryError::Data | TheoryError::Network { .. })
             }
             _ => false,
+        }
+    }
+}
+
+impl Remedies for RunError {
+    fn remedies(&self) -> Vec<Remedy> {
+        match self {
+            Self::Config(error) => error.remedies(),
+            Self::Sampler(SamplerError::Backend(error)) | Self::Backend(error) => error.remedies(),
+            Self::Sampler(SamplerError::Diverged { .. }) => {
+                vec![Remedy::lower(Setting::StepSize), Remedy::set(Setting::Sampler, "malt")]
+            }
+            Self::Memory(error) => error.remedies(),
+            _ => Vec::new(),
         }
     }
 }

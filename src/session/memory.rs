@@ -9,7 +9,7 @@ use crate::backend::{self, DeviceRequest, lacking, memory_plan};
 use crate::config::{ConfigError, Experiment};
 use crate::host::memory::{self, NotEnough};
 use crate::model::Problem;
-use crate::remedy::Setting;
+use crate::remedy::{Remedy, Setting};
 use crate::sampler::snapshots;
 
 /// Refuses a precision that the chosen device has not got.
@@ -40,8 +40,10 @@ pub fn memory_need(
         // A String takes what is written to it.
         let _ = writeln!(text, "{:12} {:10.2} MiB of host memory beside that", "snapshots", kept as f64 / 1048576.0);
     }
-    let fits =
-        need.check().and_then(|()| memory::require("the snapshots of the weights", kept, "--save-weights or --chains"));
+    let fits = need.check().and_then(|()| {
+        let remedies = [Setting::SaveWeights, Setting::Chains].map(Remedy::lower);
+        memory::require("the snapshots of the weights", kept, &remedies)
+    });
     Ok((text, fits))
 }
 

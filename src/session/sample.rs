@@ -15,6 +15,7 @@ use crate::host::stop::Stop;
 use crate::model::Problem;
 use crate::numerics::histogram::reach;
 use crate::observables::{self, Entry, Recorded, Recorder, TestSet};
+use crate::remedy::{Remedy, Setting};
 use crate::results::{Document, Signatures, Timing};
 use crate::sampler::{
     Course, Phase, Plan, Progress, Readout, SamplerError, SamplerKind, Snapshots, Tuning, informed_mass, snapshots,
@@ -106,8 +107,10 @@ impl Job {
         let sampler = self.experiment.sampler();
         let readout = match sampler.readout {
             Some(Readout::Integrated) if !integrates_readout => {
-                let message = "this device cannot integrate the readout out: leave --readout out, or use --backend cpu";
-                return Err(BackendError(message.into()));
+                return Err(BackendError::Unsupported {
+                    reason: "this device cannot integrate the readout out".into(),
+                    remedies: vec![Remedy::omit(Setting::Readout), Remedy::set(Setting::Backend, "cpu")],
+                });
             }
             Some(readout) => readout,
             None if integrates_readout && sampler.kind.adjusted() => Readout::Integrated,
@@ -288,7 +291,7 @@ impl<'a> Chains<'a> {
             }
         });
         let progress = match (advanced, before) {
-            (Err(SamplerError::Backend(error)), Some((course, bytes))) if error.is_stopped() => {
+            (Err(SamplerError::Backend(BackendError::Stopped)), Some((course, bytes))) => {
                 backend.restore(&bytes)?;
                 self.course = Some(course);
                 return Ok(None);

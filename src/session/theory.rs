@@ -8,6 +8,7 @@ use super::{Event, Phase, RunError};
 use crate::host::memory;
 use crate::host::stop::Stop;
 use crate::model::{Network, Problem};
+use crate::remedy::{Remedy, Setting};
 use crate::theory::ladder::{self, Progress};
 use crate::theory::unit::{self, Params};
 use crate::theory::{self, Prediction, Theory, TheoryError, TheoryKind, failure_messages};
@@ -85,5 +86,5 @@ pub(super) fn require_memory(problem: &Problem, kinds: &[TheoryKind]) -> Result<
     let draws = kinds.iter().map(of).max().unwrap_or(0);
     let needed = theory::memory(points).saturating_add(draws);
     let what = format!("the theory of {points} training points");
-    Ok(memory::require(&what, needed, "--train, or name fewer --theories")?)
+    Ok(memory::require(&what, needed, &[Setting::Train, Setting::Theories].map(Remedy::lower))?)
 }

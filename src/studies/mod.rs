@@ -49,6 +49,7 @@ impl Remedies for StudyError {
     fn remedies(&self) -> Vec<Remedy> {
         match self {
             Self::Config(error) => error.remedies(),
+            Self::Run(error) => error.remedies(),
             _ => Vec::new(),
         }
     }

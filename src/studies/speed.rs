@@ -151,7 +151,9 @@ fn steps(
         let outcomes = backend.run(&moves, &played)?;
         taken.push(start.elapsed().as_secs_f64() / batch as f64);
         if outcomes.iter().flat_map(|o| &o.transitions).any(|t| t.diverged) {
-            return Err(BackendError("a chain diverged while it was timed: nothing was measured".into()).into());
+            return Err(
+                BackendError::Invalid("a chain diverged while it was timed: nothing was measured".into()).into()
+            );
         }
         // Of the last trajectory once more, so that a device whose clock rate wanders is compared with itself.
         if let Some(busy) = backend.busy(&moves, &round(k * batch + batch))? {

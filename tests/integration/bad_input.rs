@@ -85,13 +85,13 @@ fn flags() {
     check(vec![
         row(&["--no-such-flag"], &["--no-such-flag"]),
         row(&["frobnicate"], &["frobnicate"]),
-        row(&["--temperatures", "0"], &["temperature = 0", "between"]),
-        row(&["--temperatures", "-1"], &["temperature = -1"]),
-        row(&["--temperatures", "NaN"], &["temperature = nan"]),
-        row(&["--temperatures", "1,inf"], &["temperature = inf"]),
-        row(&["--temperatures", "1,1e-300"], &["temperature = 1e-300"]),
+        row(&["--temperatures", "0"], &["temperatures = 0", "between"]),
+        row(&["--temperatures", "-1"], &["temperatures = -1"]),
+        row(&["--temperatures", "NaN"], &["temperatures = nan"]),
+        row(&["--temperatures", "1,inf"], &["temperatures = inf"]),
+        row(&["--temperatures", "1,1e-300"], &["temperatures = 1e-300"]),
         row(&["--temperatures", "1,x"], &["temperatures", "'x'"]),
-        row(&["--temperatures", "1,1"], &["temperature = 1", "named once"]),
+        row(&["--temperatures", "1,1"], &["temperatures = 1", "named once"]),
         row(&["--temperatures", ""], &["--temperatures"]),
         row(&["--temperatures"], &["--temperatures"]),
         row(&["--temperatures", "1", "--temperature-range", "1:2:3"], &["--temperature-range", "cannot be used with"]),
@@ -140,7 +140,7 @@ fn flags() {
 fn other_commands() {
     const SMALL: &str = "20";
     check(vec![
-        row(&["theory", "--temperatures", "0"], &["temperature = 0"]),
+        row(&["theory", "--temperatures", "0"], &["temperatures = 0"]),
         row(&["theory", "--chains", "5"], &["--chains"]),
         row(&["theory", "--json", "--data", "no-such-set"], &["no-such-set"]),
         row(&["theory", "--theories", "mean-field"], &["mean-field", "saddle"]),
@@ -195,14 +195,14 @@ fn settings_files() {
         text("[network]\nwidth = 3\nwidth = 4\n", &["c.toml line 3", "width", "duplicate"]),
         text("[network]\nlambda0 = 1\n[network]\nlambda1 = 1\n", &["c.toml line 3", "network", "duplicate"]),
         text("[network\n", &["c.toml line 1"]),
-        text("temperature = 3\n", &["c.toml line 1", "temperature"]),
+        text("temperatures = 3\n", &["c.toml line 1", "temperature"]),
         text(
             "[temperature]\nvalues = []\n[data]\nsource = \"teacher:linear\"\ntrain = 9\n[network]\nwidth = 3\n",
-            &["number of temperatures = 0"],
+            &["temperatures = 0 of them"],
         ),
         text(
             "[temperature]\nvalues = [1.0, nan]\n[data]\nsource = \"teacher:linear\"\ntrain = 9\n[network]\nwidth = 3\n",
-            &["temperature = nan"],
+            &["temperatures = nan"],
         ),
         text(
             "[temperature]\nvalues = [1.0]\nrange = \"1:2:3\"\n[data]\nsource = \"teacher:linear\"\ntrain = 9\n[network]\nwidth = 3\n",
@@ -288,8 +288,8 @@ fn sources() {
         row(&["--classes", "1/2/3"], &["classes = \"1/2/3\"", "two groups"]),
         row(&["--classes", "1,99999999999"], &["classes = ", "whole numbers"]),
         row(&["--data", "teacher:oracle", "--train", "5"], &["teacher:oracle", "hermite"]),
-        row(&["--data", "teacher:linear", "--train", "5", "--teacher-dimension", "0"], &["teacher-dimension = 0"]),
-        row(&["--data", "teacher:linear", "--train", "5", "--teacher-noise", "NaN"], &["teacher-noise = nan"]),
+        row(&["--data", "teacher:linear", "--train", "5", "--teacher-dimension", "0"], &["teacher_dimension = 0"]),
+        row(&["--data", "teacher:linear", "--train", "5", "--teacher-noise", "NaN"], &["teacher_noise = nan"]),
         row(&["--data", "teacher:hermite", "--train", "5", "--teacher-degree", "500"], &["teacher:hermite", "degree"]),
         with(from!("d"), vec![("d", Content::Directory)], &["d: ", "neither", "name the folder"]),
         with(

@@ -34,7 +34,7 @@ impl Backend for Failing {
     }
 
     fn run(&mut self, moves: &[Move], rounds: &[Round]) -> Result<Vec<Outcome>, BackendError> {
-        self.calls_left = self.calls_left.checked_sub(1).ok_or_else(|| BackendError("it was lost".into()))?;
+        self.calls_left = self.calls_left.checked_sub(1).ok_or_else(|| BackendError::Invalid("it was lost".into()))?;
         if self.spoiled {
             // As a device that computes on without a word.
             let weights = self.cpu.weights()?;

@@ -312,5 +312,5 @@ fn what_is_no_run_is_refused() {
     assert_eq!(fs::read_dir(dir.path().join("empty")).unwrap().count(), 0);
     let refused = output(dir.path(), &with(&[("--checkpoint-every", "-1")]));
     assert_eq!(refused.status.code(), Some(2));
-    assert!(stderr(&refused).contains("checkpoint-every"), "{}", stderr(&refused));
+    assert!(stderr(&refused).contains("checkpoint_every = -1"), "{}", stderr(&refused));
 }

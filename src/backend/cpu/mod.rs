@@ -32,6 +32,7 @@ use super::{
     Accumulated, Backend, BackendError, Device, Ensemble, Measurement, Moments, Move, Observation, Outcome, Parity,
     PredictiveBatch, Round, Scheme, StageTime, UnitTally, Weights, saved,
 };
+use crate::host::stop::Stop;
 use crate::numerics::noise::{Address, Purpose};
 
 pub use self::scalar::Scalar;
@@ -53,6 +54,8 @@ pub struct Cpu<S: Scalar> {
     units: Vec<UnitTally>,
     /// Buffers of every worker thread, and of the thread outside the pool.
     scratch: Vec<Mutex<Workspace<S>>>,
+    /// Work ends soon where this is requested.
+    stop: Stop,
 }
 
 #[derive(Debug)]
@@ -97,7 +100,18 @@ impl<S: Scalar> Cpu<S> {
         let (gram, weight_moments) = (sums(problem.points()), sums(problem.rank()));
         let predictive = vec![vec![batch; ensemble.batches]; ensemble.chains()];
         let units = vec![UnitTally::new(problem.rank()); ensemble.chains()];
-        Self { target, observer, chains, gram, weight_moments, predictive, units, scratch, ensemble }
+        Self {
+            target,
+            observer,
+            chains,
+            gram,
+            weight_moments,
+            predictive,
+            units,
+            scratch,
+            ensemble,
+            stop: Stop::default(),
+        }
     }
 
     /// Exchanges neighbours; returns what became of every attempt.
@@ -124,7 +138,7 @@ impl<S: Scalar> Cpu<S> {
 
     /// Measures every chain; a block of replicas shares its Gram sum and is measured in order.
     fn observe(&mut self, trajectory: u32, observation: Observation) -> Vec<Measurement> {
-        let Self { ensemble, target, observer, chains, gram, weight_moments, predictive, units, scratch } = self;
+        let Self { ensemble, target, observer, chains, gram, weight_moments, predictive, units, scratch, .. } = self;
         let (replicas, blocks) = (ensemble.replicas, ensemble.gram_blocks());
         let mut members: Vec<Vec<Member>> = (0..gram.len()).map(|_| Vec::new()).collect();
         for (chain, (batches, tally)) in predictive.iter_mut().zip(units).enumerate() {
@@ -165,14 +179,21 @@ impl<S: Scalar> Backend for Cpu<S> {
         true
     }
 
+    fn heed(&mut self, stop: Stop) {
+        for workspace in &mut self.scratch {
+            workspace.get_mut().unwrap_or_else(PoisonError::into_inner).trajectory.stop = stop.clone();
+        }
+        self.stop = stop;
+    }
+
     fn run(&mut self, moves: &[Move], rounds: &[Round]) -> Result<Vec<Outcome>, BackendError> {
         if moves.iter().any(|m| m.scheme == Scheme::Ula && m.beta <= 0.0) {
-            return Err(BackendError("ULA needs a finite temperature: its noise is √(2ηT)".into()));
+            return Err(BackendError::Invalid("ULA needs a finite temperature: its noise is √(2ηT)".into()));
         }
         let prepared: Vec<PreparedMove<S>> =
             moves.iter().map(|m| PreparedMove::new(&self.ensemble.network, m)).collect();
         let outcomes = rounds.iter().map(|round| {
-            let Self { ensemble, target, chains, scratch, .. } = self;
+            let Self { ensemble, target, chains, scratch, stop, .. } = self;
             let transitions = chains
                 .par_iter_mut()
                 .enumerate()
@@ -183,11 +204,12 @@ impl<S: Scalar> Backend for Cpu<S> {
                     chain.advance(target, &prepared[temperature], round.steps[temperature], name, scratch)
                 })
                 .collect();
+            stop.check()?;
             let exchanged = round.exchange.map_or_else(Vec::new, |p| self.exchange(moves, round.trajectory, p));
             let measurements = round.observe.map_or_else(Vec::new, |o| self.observe(round.trajectory, o));
-            Outcome { transitions, exchanged, measurements }
+            Ok(Outcome { transitions, exchanged, measurements })
         });
-        Ok(outcomes.collect())
+        outcomes.collect()
     }
 
     fn stages(&mut self, moves: &[Move], round: &Round) -> Result<Vec<StageTime>, BackendError> {
@@ -223,8 +245,18 @@ impl<S: Scalar> Backend for Cpu<S> {
 
     fn save(&self, saved: &mut Vec<u8>) -> Result<(), BackendError> {
         // Every field is named: a new one must be sorted into what is carried on and what is not.
-        let Self { ensemble: _, target: _, observer: _, scratch: _, chains, gram, weight_moments, predictive, units } =
-            self;
+        let Self {
+            ensemble: _,
+            target: _,
+            observer: _,
+            scratch: _,
+            stop: _,
+            chains,
+            gram,
+            weight_moments,
+            predictive,
+            units,
+        } = self;
         saved::append(&(chains, gram, weight_moments, predictive, units), saved)
     }
 

@@ -15,6 +15,7 @@ use super::update::{
     RowMass, RowRotation, descend, draw, drift, euler_maruyama, kick, kinetic, refresh, rotate, strays, sum_of_squares,
 };
 use crate::backend::{DIVERGENCE, Ensemble, Move, RUNAWAY, Scheme, Transition, Weights};
+use crate::host::stop::Stop;
 use crate::model::Network;
 use crate::numerics::noise::{Address, Purpose};
 
@@ -120,6 +121,8 @@ pub struct Scratch<S> {
     output: Vec<S>,
     readout: ReadoutScratch<S>,
     pub watch: Stopwatch,
+    /// A trajectory ends between two steps where this is requested; the chain is then of no use.
+    pub stop: Stop,
 }
 
 impl<S: Scalar> Scratch<S> {
@@ -136,6 +139,7 @@ impl<S: Scalar> Scratch<S> {
             output: vec![S::default(); points],
             readout: ReadoutScratch::new(units, points),
             watch: Stopwatch::default(),
+            stop: Stop::default(),
         }
     }
 }
@@ -317,7 +321,7 @@ impl<S: Scalar> Chain<S> {
         scratch: &mut Scratch<S>,
     ) -> Transition {
         let still = Transition { acceptance: 0.0, energy_error: 0.0, energy: f64::NAN, diverged: false };
-        if self.lost || steps == 0 {
+        if self.lost || steps == 0 || scratch.stop.is_requested() {
             return still;
         }
         scratch.watch.resume();
@@ -335,6 +339,9 @@ impl<S: Scalar> Chain<S> {
             }
             Scheme::Descent => {
                 for _ in 0..steps {
+                    if scratch.stop.is_requested() {
+                        break;
+                    }
                     descend(&mut self.position.readout, &self.gradient.readout, h);
                     descend(&mut self.position.weights, &self.gradient.weights, h);
                     self.differentiate(target, motion, scratch);
@@ -356,6 +363,9 @@ impl<S: Scalar> Chain<S> {
                 let energy = self.start(network, motion, &stream, scratch);
                 let mut heat = 0.0;
                 for step in 0..steps {
+                    if scratch.stop.is_requested() {
+                        break;
+                    }
                     self.kick(network, beta, 0.5 * h, &mut scratch.momentum);
                     self.drift(motion, 0.5 * h, &scratch.momentum);
                     heat += thermostat(motion, (-friction * h).exp(), &stream, step, scratch);
@@ -414,6 +424,9 @@ impl<S: Scalar> Chain<S> {
         let mut heat = 0.0;
         self.kick(network, motion.beta, 0.5 * h, &mut scratch.momentum);
         for step in 0..steps {
+            if scratch.stop.is_requested() {
+                break;
+            }
             self.step(motion, &mut scratch.momentum);
             self.differentiate(target, motion, scratch);
             if step + 1 == steps {
@@ -440,6 +453,9 @@ impl<S: Scalar> Chain<S> {
     ) {
         let (network, eta, temperature) = (&target.network, motion.step_size, 1.0 / motion.beta);
         for step in 0..steps {
+            if scratch.stop.is_requested() {
+                break;
+            }
             scratch.watch.lap(Stage::Update);
             stream.fill(Purpose::Friction, step, &mut scratch.noise);
             scratch.watch.lap(Stage::Noise);

@@ -155,11 +155,7 @@ fn enumerate() -> Result<Vec<(wgpu::Adapter, AdapterInfo)>, BackendError> {
         });
         described.collect()
     })
-    .map_err(|panic| {
-        BackendError(format!(
-            "a graphics driver crashed while it was asked for its devices ({panic}); use the cpu backend"
-        ))
-    })
+    .map_err(|problem| BackendError::Drivers { problem })
 }
 
 /// The chosen device.
@@ -181,21 +177,18 @@ pub(super) fn choose(choice: &AdapterChoice) -> Result<(wgpu::Adapter, AdapterIn
     };
     match best {
         Some(index) => Ok(found.swap_remove(index)),
-        None => Err(BackendError(refusal(choice, &infos))),
+        None => Err(refusal(choice, &infos)),
     }
 }
 
-fn refusal(choice: &AdapterChoice, infos: &[AdapterInfo]) -> String {
+fn refusal(choice: &AdapterChoice, infos: &[AdapterInfo]) -> BackendError {
     let wanted = match choice {
         AdapterChoice::Auto => "no hardware GPU found".to_owned(),
         AdapterChoice::Index(index) => format!("no GPU number {index}"),
         AdapterChoice::Name(name) => format!("no GPU whose name contains `{name}`"),
     };
     if infos.is_empty() {
-        return format!(
-            "{wanted}: no Vulkan, Metal or DirectX 12 driver answers; install one (mesa-vulkan-drivers on Debian) or use the cpu backend"
-        );
+        return BackendError::NoDriver { wanted };
     }
-    let list: Vec<_> = infos.iter().map(ToString::to_string).collect();
-    format!("{wanted}; there are: {}; name one of these or use the cpu backend", list.join(", "))
+    BackendError::NotFound { wanted, found: infos.iter().map(ToString::to_string).collect() }
 }

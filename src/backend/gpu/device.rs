@@ -94,6 +94,9 @@ impl Device {
             return Err(self.failed(&format!("failed while {what}: it {fault}")));
         }
         match errors.first() {
+            Some(wgpu::Error::OutOfMemory { .. }) => {
+                Err(BackendError::OutOfMemory { device: self.info.name.clone(), action: what.into() })
+            }
             Some(error) => Err(self.failed(&format!("failed while {what}: {}", describe(error)))),
             None => Ok(result),
         }
@@ -112,10 +115,9 @@ impl Device {
         let poll = wgpu::PollType::Wait { submission_index: submission, timeout: Some(PATIENCE) };
         match self.guarded("computing", || self.device.poll(poll))? {
             Ok(_) => Ok(()),
-            Err(wgpu::PollError::Timeout) => Err(self.failed(&format!(
-                "did not answer for {} s; lower --chains or use the cpu backend",
-                PATIENCE.as_secs()
-            ))),
+            Err(wgpu::PollError::Timeout) => {
+                Err(BackendError::TimedOut { device: self.info.name.clone(), seconds: PATIENCE.as_secs() })
+            }
             Err(error) => Err(self.failed(&format!("failed while computing: {error}"))),
         }
     }
@@ -173,13 +175,10 @@ fn experimental() -> wgpu::ExperimentalFeatures {
 }
 
 fn failed(name: &str, how: &str) -> BackendError {
-    BackendError(format!("GPU {name} {how}"))
+    BackendError::Driver { device: name.into(), problem: how.into() }
 }
 
 fn describe(error: &wgpu::Error) -> String {
-    match error {
-        wgpu::Error::OutOfMemory { .. } => "out of memory; lower --chains or --width, or use the cpu backend".into(),
-        // The chain of causes is spread over lines.
-        error => error.to_string().split_whitespace().collect::<Vec<_>>().join(" "),
-    }
+    // The chain of causes is spread over lines.
+    error.to_string().split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -11,6 +11,7 @@ use super::schedule::Command;
 use super::shader::{Kernel, Source};
 use super::submission::{CALL_STRIDE, CALLS, Pace, Piece};
 use crate::backend::BackendError;
+use crate::host::stop::Stop;
 
 /// Commands that are timed in one submission: WebGPU promises room for 4096 times, and each takes two.
 const TIMED: usize = 2048;
@@ -41,6 +42,8 @@ pub struct Engine {
     bind_groups: Vec<Vec<wgpu::BindGroup>>,
     /// How fast the device has shown itself to be.
     pace: Cell<Pace>,
+    /// Between two submissions work ends where this is requested.
+    pub stop: Stop,
 }
 
 impl Engine {
@@ -95,13 +98,14 @@ impl Engine {
             calls,
             bind_groups,
             pace,
+            stop: Stop::default(),
         })
     }
 
     /// Runs commands in order. The next submission is prepared while the last one runs.
     ///
     /// # Errors
-    /// When the device fails.
+    /// When the device fails; [`BackendError::Stopped`] on request, once the device is idle.
     pub fn run(&self, commands: &[Command]) -> Result<(), BackendError> {
         for command in commands {
             self.compile(command.kernel)?;
@@ -111,6 +115,10 @@ impl Engine {
         let mut submissions = 0;
         let mut mark = Instant::now();
         while !rest.is_empty() {
+            if self.stop.is_requested() {
+                self.device.wait(None)?;
+                return Err(BackendError::Stopped);
+            }
             let piece = Piece::cut(rest, self.pace.get().budget(submissions));
             submissions += 1;
             rest = &rest[piece.commands.len()..];
@@ -230,7 +238,7 @@ impl Engine {
             programs.compile(device, entry, &source.text, |line| origin = Some(source.origin(line)))
         });
         let pipeline = built.map_err(|error| match origin {
-            Some(origin) => BackendError(format!("{origin}: {error}")),
+            Some(origin) => BackendError::Kernel { origin, source: Box::new(error) },
             None => error,
         })?;
         programs.keep(entry, source.text, pipeline.clone());

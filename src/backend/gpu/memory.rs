@@ -8,6 +8,7 @@ use std::fmt;
 use super::layout::{Layout, MAX_PASSES, SECTIONS};
 use super::tiling::{MATRIX, Tiling};
 use crate::backend::{BackendError, Ensemble};
+use crate::remedy::{Remedy, Setting};
 
 /// Largest number of workgroups along one axis of a dispatch.
 const MAX_GROUPS: usize = 65_535;
@@ -86,15 +87,14 @@ impl MemoryPlan {
         let tiling = tiling.map_or_else(|| Ok(choose(ensemble, limits)), |tiling| allowed(tiling, limits))?;
         let mut layout = Layout::new(ensemble, tiling, half);
         let too_long = [
-            ("--width", layout.units),
-            ("--train", layout.points),
-            ("--test", layout.test_points),
+            ("the width", layout.units),
+            ("the number of training points", layout.points),
+            ("the number of test points", layout.test_points),
             ("the rank of the inputs", layout.rank),
         ];
         if let Some((name, size)) = too_long.into_iter().find(|(_, size)| *size > MAX_PASSES) {
-            return Err(BackendError(format!(
-                "{name} is {size}, but the kernels take at most {MAX_PASSES}; use the cpu backend"
-            )));
+            let reason = format!("{name} is {size}, but the kernels take at most {MAX_PASSES}");
+            return Err(BackendError::unsupported(reason));
         }
 
         let binding = usize::try_from(limits.binding_bytes).unwrap_or(usize::MAX);
@@ -117,15 +117,8 @@ impl MemoryPlan {
         let shared = 2 * layout.shared_operand();
         let most = (binding.saturating_sub(shared) / widest).min(MAX_GROUPS / layout.temperatures);
         if most == 0 || layout.chain_state().div_ceil(super::layout::LANES) > MAX_GROUPS {
-            return Err(refusal(
-                &format!(
-                    "one chain of each of {} temperatures needs {:.1} MiB of {name}",
-                    layout.temperatures,
-                    widest as f64 / MIB
-                ),
-                binding,
-                "lower --width or --train, or take fewer temperatures",
-            ));
+            let what = format!("the {name} of one chain of each of {} temperatures need", layout.temperatures);
+            return Err(too_large(what, (widest, binding), &[Setting::Width, Setting::Train, Setting::Temperatures]));
         }
         // As even as can be.
         layout.shard_replicas = layout.replicas.div_ceil(layout.replicas.div_ceil(most));
@@ -135,15 +128,14 @@ impl MemoryPlan {
         let pairs = layout.temperatures * layout.gram_blocks;
         let gram_pairs = (binding / gram).min(pairs).min(MAX_GROUPS);
         if gram_pairs == 0 {
-            let need = format!("the sums of one Gram matrix need {:.1} MiB", gram as f64 / MIB);
-            return Err(refusal(&need, binding, "lower --train"));
+            return Err(too_large("the sums of one Gram matrix need", (gram, binding), &[Setting::Train]));
         }
         let round = 4 * layout.results() * ensemble.chains();
         let rounds = (RESULTS_BYTES.min(binding) / round).clamp(1, MAX_ROUNDS);
         let data = 16 * layout.data_vectors(rounds);
         if data.max(round) > binding {
-            let need = format!("data and results need {:.1} MiB", data.max(round) as f64 / MIB);
-            return Err(refusal(&need, binding, "lower --train or --test, or take fewer --chains"));
+            let settings = [Setting::Train, Setting::Test, Setting::Chains];
+            return Err(too_large("data and results need", (data.max(round), binding), &settings));
         }
 
         let gram_buffers = pairs.div_ceil(gram_pairs);
@@ -193,30 +185,33 @@ impl fmt::Display for MemoryPlan {
     }
 }
 
-fn refusal(need: &str, binding: usize, advice: &str) -> BackendError {
-    let binding = binding as f64 / MIB;
-    BackendError(format!(
-        "{need}, but this device lets a kernel see {binding:.1} MiB of a buffer; {advice}, or use the cpu backend"
-    ))
+/// A buffer of `needed` bytes where a kernel sees `available`; one of the settings is to be lower.
+fn too_large(what: impl Into<String>, (needed, available): (usize, usize), lower: &[Setting]) -> BackendError {
+    BackendError::TooLarge {
+        what: what.into(),
+        needed: needed as u64,
+        available: available as u64,
+        remedies: lower.iter().copied().map(Remedy::lower).collect(),
+    }
 }
 
 /// A tiling that was asked for, if the device can run it: drivers do not check.
 pub(super) fn allowed(tiling: Tiling, limits: &DeviceLimits) -> Result<Tiling, BackendError> {
     let (bytes, lanes) = (tiling.workgroup_bytes(), tiling.lanes());
     if bytes > limits.workgroup_bytes as usize || lanes > limits.workgroup_invocations as usize {
-        return Err(BackendError(format!(
+        return Err(BackendError::unsupported(format!(
             "tiles need {bytes} bytes of workgroup memory and {lanes} invocations, but this device has {} and {}",
             limits.workgroup_bytes, limits.workgroup_invocations
         )));
     }
     if tiling == Tiling::Subgroup && (limits.subgroup as usize) < lanes {
-        return Err(BackendError(format!(
+        return Err(BackendError::unsupported(format!(
             "this tiling needs subgroups of {lanes} invocations or more, but this device has {}",
             if limits.subgroup == 0 { "none".to_owned() } else { format!("some of {}", limits.subgroup) }
         )));
     }
     if tiling == Tiling::Cooperative && !limits.cooperative {
-        return Err(BackendError(format!(
+        return Err(BackendError::unsupported(format!(
             "this device has no cooperative matrices of {MATRIX} × {MATRIX} with float16 operands and float32 sums"
         )));
     }

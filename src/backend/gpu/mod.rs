@@ -38,6 +38,8 @@ use super::{
     Accumulated, Backend, BackendError, Device, Ensemble, Moments, Move, Outcome, Round, Scheme, StageTime, UnitTally,
     Weights,
 };
+use crate::host::stop::Stop;
+use crate::remedy::{Remedy, Setting};
 
 /// A binding of the one bind group that all kernels share.
 #[derive(Debug, Clone, Copy)]
@@ -311,25 +313,28 @@ impl Gpu {
             && moves.iter().all(|m| m.mass.weights.len() == rank)
             && rounds.iter().all(|r| r.steps.len() == temperatures);
         if !shape {
-            return Err(BackendError(format!(
+            return Err(BackendError::Invalid(format!(
                 "moves and steps must be given for {temperatures} temperatures, masses for {rank} directions"
             )));
         }
         let integrated = moves.iter().filter(|m| matches!(m.scheme, Scheme::Marginal { .. })).count();
         if integrated > 0 && !self.integrates_readout() {
-            return Err(BackendError(format!(
-                "the GPU backend cannot integrate out the readout of {} units given {} points: use --readout sampled",
-                self.layout().units,
-                self.layout().points
-            )));
+            return Err(BackendError::Unsupported {
+                reason: format!(
+                    "the GPU backend cannot integrate out the readout of {} units given {} points",
+                    self.layout().units,
+                    self.layout().points
+                ),
+                remedies: vec![Remedy::set(Setting::Readout, "sampled")],
+            });
         }
         if integrated % temperatures != 0 {
-            return Err(BackendError(
+            return Err(BackendError::Invalid(
                 "the GPU backend integrates the readout out at all temperatures or at none".into(),
             ));
         }
         if moves.iter().any(|m| m.scheme == Scheme::Ula && m.beta <= 0.0) {
-            return Err(BackendError("ULA needs a finite temperature: its noise is √(2ηT)".into()));
+            return Err(BackendError::Invalid("ULA needs a finite temperature: its noise is √(2ηT)".into()));
         }
         Ok(())
     }
@@ -347,6 +352,10 @@ impl Backend for Gpu {
             name: format!("{} ({}, {})", info.name, info.kind, info.api),
             tiling: Some(format!("{}, {}", self.layout().tiling, self.origin)),
         }
+    }
+
+    fn heed(&mut self, stop: Stop) {
+        self.engine.stop = stop;
     }
 
     fn run(&mut self, moves: &[Move], rounds: &[Round]) -> Result<Vec<Outcome>, BackendError> {
@@ -454,7 +463,11 @@ impl Backend for Gpu {
     fn set_weights(&mut self, weights: &[Weights]) -> Result<(), BackendError> {
         let layout = self.layout();
         if weights.len() != self.ensemble.chains() {
-            return Err(BackendError(format!("{} states given for {} chains", weights.len(), self.ensemble.chains())));
+            return Err(BackendError::Invalid(format!(
+                "{} states given for {} chains",
+                weights.len(),
+                self.ensemble.chains()
+            )));
         }
         for shard in 0..self.engine.plan.shards {
             let chains = self.ensemble.temperatures * self.engine.plan.shard(shard).1;

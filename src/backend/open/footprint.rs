@@ -8,6 +8,7 @@ use std::fmt;
 
 use crate::backend::{CELLS, Ensemble, Precision};
 use crate::host::memory::{NotEnough, available, require};
+use crate::remedy::{Remedy, Setting};
 use crate::theory;
 
 const MIB: f64 = 1048576.0;
@@ -16,8 +17,8 @@ const MIB: f64 = 1048576.0;
 #[derive(Debug, Clone, PartialEq)]
 pub struct CpuMemory {
     parts: Vec<(&'static str, u64)>,
-    /// Lowering this setting lowers the largest part.
-    mend: &'static str,
+    /// Lowering one of these settings lowers the largest part.
+    remedies: Vec<Remedy>,
 }
 
 /// P×P float64 matrices per temperature that the end of a run makes beside the blocks of G: the mean, its error and the theory's in `arrays.npz`.
@@ -74,16 +75,16 @@ impl CpuMemory {
         .map(|(name, bytes)| (name, bytes as u64))
         .to_vec();
         let largest = parts.iter().max_by_key(|(_, bytes)| *bytes).map_or("", |(name, _)| name);
-        let mend = match largest {
-            "chains" => "--chains or --width",
-            "work space" => "--width or --train",
-            "Gram sums" | "results" => "--train, or take fewer temperatures",
-            "predictions" => "--test or --chains",
-            "units" => "--chains",
-            "draws" => "--draws or --chains",
-            _ => "--train",
+        let lower: &[Setting] = match largest {
+            "chains" => &[Setting::Chains, Setting::Width],
+            "work space" => &[Setting::Width, Setting::Train],
+            "Gram sums" | "results" => &[Setting::Train, Setting::Temperatures],
+            "predictions" => &[Setting::Test, Setting::Chains],
+            "units" => &[Setting::Chains],
+            "draws" => &[Setting::Draws, Setting::Chains],
+            _ => &[Setting::Train],
         };
-        Self { parts, mend }
+        Self { parts, remedies: lower.iter().copied().map(Remedy::lower).collect() }
     }
 
     /// Bytes in all, at most.
@@ -96,7 +97,7 @@ impl CpuMemory {
     /// # Errors
     /// With the numbers and what to lower.
     pub fn check(&self) -> Result<(), NotEnough> {
-        require("this run", self.total(), self.mend)
+        require("this run", self.total(), &self.remedies)
     }
 }
 

@@ -11,6 +11,7 @@ use featherm::backend::gpu::{AdapterChoice, Gpu, GpuOptions};
 use featherm::backend::{Backend, Measurement, Outcome, Parity, Scheme};
 use featherm::config::{Setup, TemperatureSettings, preset};
 use featherm::model::Activation;
+use featherm::remedy::{Remedies, Remedy, Setting};
 use featherm::session::{Checkpoints, Event, Phase, Run, RunError, Session};
 use featherm::studies::load;
 use libtest_mimic::Failed;
@@ -153,8 +154,8 @@ fn broken_shader() -> Test {
 
 fn refusal() -> Test {
     let options = GpuOptions { binding_bytes: Some(1 << 12), ..BASE.options() };
-    let error = on_device(BASE.ensemble(), options).err().ok_or("too large an ensemble was accepted")?.to_string();
-    assert!(error.contains("MiB") && error.contains("--width"), "{error}");
+    let error = on_device(BASE.ensemble(), options).err().ok_or("too large an ensemble was accepted")?;
+    assert!(error.to_string().contains("MiB") && error.remedies().contains(&Remedy::lower(Setting::Width)), "{error}");
     let error = Gpu::new(&AdapterChoice::Name("no such device".into()), BASE.ensemble(), BASE.options());
     let error = error.err().ok_or("a device that does not exist was opened")?.to_string();
     assert!(error.contains("there are: 0: "), "{error}");
