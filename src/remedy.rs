@@ -8,7 +8,7 @@
 //!
 //! let remedies = [Remedy::lower(Setting::Train).to(80), Remedy::omit(Setting::Theories)];
 //! assert_eq!(in_words(&remedies, |setting| setting.name().into()), "lower train to 80, or leave theories out");
-//! assert_eq!(in_words(&remedies, Setting::flag), "lower --train to 80, or leave --theories out");
+//! assert_eq!(in_words(&remedies, |setting| format!("--{}", setting.name())), "lower --train to 80, or leave --theories out");
 //! ```
 
 use std::fmt;
@@ -147,6 +147,11 @@ impl Remedy {
         Self { setting, action: Action::Lower, value: None }
     }
 
+    /// Set a setting to another value.
+    pub fn change(setting: Setting) -> Self {
+        Self { setting, action: Action::Set, value: None }
+    }
+
     /// Leave a setting out.
     pub fn omit(setting: Setting) -> Self {
         Self { setting, action: Action::Omit, value: None }
@@ -163,7 +168,7 @@ impl Remedy {
         let (name, value) = (name(self.setting), self.value.as_deref());
         match (self.action, value) {
             (Action::Set, Some(value)) => format!("set {name} to {value}"),
-            (Action::Set, None) => format!("set {name}"),
+            (Action::Set, None) => format!("change {name}"),
             (Action::Raise, Some(value)) => format!("raise {name} to {value}"),
             (Action::Raise, None) => format!("raise {name}"),
             (Action::Lower, Some(value)) => format!("lower {name} to {value}"),

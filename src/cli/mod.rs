@@ -8,6 +8,7 @@ mod devices;
 mod doctor;
 mod interrupt;
 mod progress;
+mod remedies;
 mod report;
 mod resume;
 mod run;
@@ -15,13 +16,17 @@ mod scaling;
 mod study;
 mod theory;
 
+use std::error::Error;
 use std::process::ExitCode;
 
 use clap::Parser;
 use serde::Serialize;
 
 use self::args::{Cli, Command};
+use self::remedies::flag;
 use crate::config::ConfigError;
+use crate::data::DataError;
+use crate::remedy::{Remedies, in_words};
 use crate::session::RunError;
 use crate::store::StoreError;
 
@@ -50,12 +55,22 @@ impl From<StoreError> for Failure {
 
 impl From<RunError> for Failure {
     fn from(error: RunError) -> Self {
+        let message = match &error {
+            RunError::Data(DataError::NotFound { name, .. }) => format!("{error}, or `featherm data fetch {name}`"),
+            _ => with_remedies(&error),
+        };
         match &error {
-            RunError::Interrupted => Self::Interrupted(error.to_string()),
-            _ if error.is_bad_input() => Self::BadInput(error.to_string()),
-            _ => Self::Failed(error.to_string()),
+            RunError::Interrupted => Self::Interrupted(message),
+            _ if error.is_bad_input() => Self::BadInput(message),
+            _ => Self::Failed(message),
         }
     }
+}
+
+/// The message of an error, and after it the flags to change.
+fn with_remedies<E: Error + Remedies>(error: &E) -> String {
+    let remedies = in_words(&error.remedies(), flag);
+    if remedies.is_empty() { error.to_string() } else { format!("{error}: {remedies}") }
 }
 
 /// Runs the command line of this process.

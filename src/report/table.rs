@@ -65,9 +65,8 @@ pub fn header(document: &Document) -> String {
     let (data, network) = (&document.data, &document.config.network);
     let activation = network.activation.map_or_else(String::new, |a| format!("{a:?}").to_lowercase());
     format!(
-        "{}, classes {}: P = {}, N0 = {} (rank {}), N1 = {}, {activation}; {} on {}\n",
-        data.name,
-        data.classes.join(","),
+        "{}: P = {}, N0 = {} (rank {}), N1 = {}, {activation}; {} on {}\n",
+        data.described(),
         data.train_points,
         data.dimension,
         data.rank,

@@ -48,13 +48,23 @@ pub struct Document {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DataSummary {
     pub name: String,
-    /// Original labels of the classes.
+    /// Original labels of the classes; empty if the points have none.
     pub classes: Vec<String>,
     /// P, P*, N0 and the rank r of the training inputs.
     pub train_points: usize,
     pub test_points: usize,
     pub dimension: usize,
     pub rank: usize,
+}
+
+impl DataSummary {
+    /// Returns where the data came from, and the classes if there are any.
+    pub fn described(&self) -> String {
+        match self.classes[..] {
+            [] => self.name.clone(),
+            _ => format!("{}, classes {}", self.name, self.classes.join(", ")),
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -21,6 +21,7 @@ use crate::host::memory::{self, NotEnough};
 use crate::model::{Problem, ProblemError};
 use crate::numerics::histogram::reach;
 use crate::observables::{self, Recorded, Recorder, TestSet};
+use crate::remedy::{Remedies, Remedy};
 use crate::results::{Document, Signatures, Timing};
 use crate::sampler::{
     Course, Phase, Plan, Progress, Readout, SamplerError, SamplerKind, Snapshots, Tuning, informed_mass, snapshots,
@@ -71,6 +72,16 @@ pub enum RunError {
     Interrupted,
 }
 
+impl Remedies for RunError {
+    fn remedies(&self) -> Vec<Remedy> {
+        match self {
+            Self::Data(error) => error.remedies(),
+            Self::Problem(error) => error.remedies(),
+            _ => Vec::new(),
+        }
+    }
+}
+
 impl RunError {
     /// Whether the user's input is at fault, rather than the run.
     pub fn is_bad_input(&self) -> bool {
@@ -105,8 +116,7 @@ pub fn prepare(experiment: &Experiment) -> Result<Prepared, RunError> {
 /// # Errors
 /// [`RunError`] when it is refused.
 pub fn load(experiment: &Experiment) -> Result<Arc<Problem>, RunError> {
-    let task = data::load(&experiment.data, experiment.sampler.seed)?;
-    Ok(Arc::new(Problem::new(&task)?))
+    Ok(Arc::new(data::load(&experiment.data, experiment.sampler.seed)?))
 }
 
 impl Prepared {

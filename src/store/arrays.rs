@@ -93,7 +93,9 @@ pub fn write_arrays(dir: &RunDir, prepared: &Prepared, run: &Run) -> Result<(), 
         let mut npz = NpzWriter::new(file);
         let mut add = || -> Result<(), WriteNpzError> {
             npz.add_array("temperature", &temperature)?;
-            npz.add_array("class_train", &class_train)?;
+            if !class_train.is_empty() {
+                npz.add_array("class_train", &class_train)?;
+            }
             npz.add_array("gram", &gram)?;
             npz.add_array("gram_mcse", &mcse)?;
             npz.add_array("gram_nngp", &nngp)?;
@@ -108,6 +110,8 @@ pub fn write_arrays(dir: &RunDir, prepared: &Prepared, run: &Run) -> Result<(), 
             }
             if !y_test.is_empty() {
                 npz.add_array("y_test", &y_test)?;
+            }
+            if !class_test.is_empty() {
                 npz.add_array("class_test", &class_test)?;
             }
             for (name, array) in &more {

@@ -213,10 +213,15 @@ impl<'a> Store<'a> {
         self.count(group, TRAIN_POINT, points)?;
         let labels =
             |classes: &[usize]| Values::Text(classes.iter().map(|&c| problem.class_names[c].clone()).collect());
-        self.plain(group, "class_train", &[(TRAIN_POINT, points)], labels(&problem.class_train))?;
+        let classified = problem.classes() > 0;
+        if classified {
+            self.plain(group, "class_train", &[(TRAIN_POINT, points)], labels(&problem.class_train))?;
+        }
         if test_points > 0 {
             self.count(group, TEST_POINT, test_points)?;
-            self.plain(group, "class_test", &[(TEST_POINT, test_points)], labels(&problem.class_test))?;
+            if classified {
+                self.plain(group, "class_test", &[(TEST_POINT, test_points)], labels(&problem.class_test))?;
+            }
             self.plain(group, "y_test", &[(TEST_POINT, test_points)], Values::Float(problem.y_test.clone()))?;
         }
         self.count(group, "direction", rank)?;

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// From the bottom to the top.
-const ORDER: [&str; 17] = [
+const ORDER: [&str; 18] = [
     "remedy",
     "host",
     "numerics",

@@ -20,6 +20,7 @@ mod linear_network;
 mod mutated_input;
 mod page;
 mod posterior;
+mod regression;
 #[cfg(unix)]
 mod resume;
 mod scaling;

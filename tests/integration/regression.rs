@@ -1,0 +1,132 @@
+//! A problem without classes, as in regression: what needs classes is left out, and everything else is as with them.
+
+use std::fs;
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::Arc;
+
+use featherm::backend::BackendChoice;
+use featherm::config::{Experiment, preset};
+use featherm::model::{Classes, Problem};
+use featherm::report::page::page;
+use featherm::report::{plots, table};
+use featherm::session::{Job, Prepared, Run, live};
+use featherm::store::{RunDir, read_gram, read_report, read_vector, write_arrays, write_draws, write_table};
+use featherm::theory::Kind;
+use ndarray::{Array2, Axis};
+use tempfile::TempDir;
+
+const POINTS: usize = 12;
+const TEST_POINTS: usize = 4;
+
+/// y = sin x₁ + x₂/2 at points that fill a square.
+fn problem(classes: bool) -> Problem {
+    let inputs = |first: usize, points: usize| {
+        let coordinate = |k: usize| (((k + 1) * 13) % 29) as f64 / 14.5 - 1.0;
+        Array2::from_shape_fn((points, 3), |(i, j)| coordinate(3 * (first + i) + j))
+    };
+    let labels = |x: &Array2<f64>| x.map_axis(Axis(1), |x| (2.0 * x[0]).sin() + 0.5 * x[1]).insert_axis(Axis(1));
+    let (x, x_test) = (inputs(0, POINTS), inputs(POINTS, TEST_POINTS));
+    let (y, y_test) = (labels(&x), labels(&x_test));
+    let of = |y: &Array2<f64>| if classes { Classes::by_sign(y.view()) } else { Classes::none() };
+    let train = Problem::from_arrays(x.view(), y.view(), of(&y)).unwrap();
+    train.named("sine").with_test(x_test.view(), y_test.view(), of(&y_test)).unwrap()
+}
+
+fn experiment() -> Experiment {
+    let mut settings = preset("quick").unwrap();
+    settings.network.width = Some(6);
+    settings.temperature.range = None;
+    settings.temperature.values = Some(vec![1.0, 0.2, 0.1]);
+    let sampler = &mut settings.sampler;
+    (sampler.chains, sampler.warmup, sampler.draws) = (Some(4), Some(60), Some(40));
+    sampler.backend = Some(BackendChoice::Cpu);
+    let mut experiment = Experiment::resolve(settings).unwrap();
+    experiment.theories = vec![Kind::Nngp, Kind::Saddle, Kind::SingleUnit, Kind::Adaptive];
+    experiment
+}
+
+fn sampled(problem: Problem) -> (Prepared, Run) {
+    let experiment = experiment();
+    let prepared = Prepared::new(&experiment, Arc::new(problem)).unwrap();
+    let job = Job::new(&experiment, &prepared);
+    let mut opened = job.open().unwrap();
+    let mut seen = 0;
+    let run = job.sample(
+        opened.backend.as_mut(),
+        |_, recorder| {
+            // Without distances the loss says how far the chains have come.
+            seen = seen.max(live(recorder, &experiment.temperatures).len());
+            ControlFlow::Continue(())
+        },
+        None,
+    );
+    assert_eq!(seen, 3);
+    (prepared, run.unwrap())
+}
+
+/// Writes what a run writes, and returns its page.
+fn written(dir: &Path, prepared: &Prepared, run: &Run) -> String {
+    let dir = RunDir::create(&dir.join("run")).unwrap();
+    write_arrays(&dir, prepared, run).unwrap();
+    write_draws(&dir, prepared, run).unwrap();
+    write_table(&dir, &run.document).unwrap();
+    dir.write_report(&run.document).unwrap();
+    let document = read_report(dir.path()).unwrap();
+    let gram = read_gram(dir.path(), 2, POINTS).map_err(|error| error.to_string());
+    let vector = read_vector(dir.path(), 2, 3).map_err(|error| error.to_string());
+    page(&document, gram, vector).html
+}
+
+/// Sampling, theories, comparison and files with classes by the sign of y and without them: without, nothing speaks of classes,
+/// and the numbers that do not need them are the same.
+#[test]
+fn without_classes_there_are_no_manifolds_and_all_else_stays() {
+    let place = TempDir::new().unwrap();
+    let [with, without] = [true, false].map(|classes| {
+        let (prepared, run) = sampled(problem(classes));
+        let dir = place.path().join(format!("{classes}"));
+        fs::create_dir(&dir).unwrap();
+        (written(&dir, &prepared, &run), run.document)
+    });
+    for ((html, document), classes) in [(&with, 2), (&without, 0)] {
+        assert_eq!(document.data.classes.len(), classes);
+        let of_classes = |name: &str| name.contains("centroid") || name.contains("gyration");
+        for at in &document.temperatures {
+            assert_eq!(at.observables.keys().any(|name| of_classes(name)), classes > 0);
+            let loss = &at.observables["train_loss"];
+            assert!(loss.mean.scalar().is_some() && loss.mcse.scalar().is_some());
+            for kind in ["nngp", "saddle"] {
+                assert!(loss.theory[kind].scalar().is_some_and(f64::is_finite), "{kind}");
+            }
+        }
+        assert_eq!(document.signatures.is_empty(), classes == 0);
+        let text = table(document) + &plots(document);
+        assert!(!text.contains("NaN") && text.contains("⟨L⟩/P"), "{text}");
+        assert_eq!(text.contains("D²"), classes > 0, "{text}");
+        assert_eq!(text.starts_with("sine: P = 12, N0 = 3 (rank 3), N1 = 6"), classes == 0, "{text}");
+        assert!(!html.contains("NaN"));
+        assert_eq!(html.contains("D²"), classes > 0);
+        let store = place.path().join(format!("{}/run/draws.zarr", classes > 0));
+        assert_eq!(store.join("constant_data/class_train").exists(), classes > 0);
+        assert!(store.join("posterior/train_loss").exists());
+    }
+    let ([with, without], name) = ([&with.1, &without.1], "readout_second_moment");
+    for (with, without) in with.temperatures.iter().zip(&without.temperatures) {
+        // Warm-up looks at the distances too, so that the chains differ, and the theories do not.
+        assert_eq!(with.observables[name].theory, without.observables[name].theory);
+        assert_eq!(with.theory, without.theory);
+    }
+}
+
+/// A single class has a radius and no distance.
+#[test]
+fn one_class_has_a_radius() {
+    let whole = problem(false);
+    let x = Array2::from_shape_fn((POINTS, 3), |(i, j)| whole.x_train[(i, j)]);
+    let y = Array2::from_shape_fn((POINTS, 1), |(i, _)| whole.y_train[i]);
+    let one = Problem::from_arrays(x.view(), y.view(), Classes::from_labels(&["all"; POINTS])).unwrap();
+    let (_, run) = sampled(one);
+    let observables = &run.document.temperatures[0].observables;
+    assert!(observables.contains_key("gyration_radius_sq") && !observables.contains_key("centroid_distance_sq"));
+}
