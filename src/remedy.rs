@@ -16,7 +16,7 @@ use std::fmt;
 /// Defines [`Setting`] with the name of every setting.
 macro_rules! settings {
     ($($(#[$doc:meta])* $variant:ident $name:literal,)*) => {
-        /// A setting of an experiment or of its run.
+        /// A setting of an experiment, of its run, or of a study.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum Setting {
@@ -104,6 +104,12 @@ settings! {
     SaveWarmup "save_warmup",
     /// Networks that are recorded.
     SaveWeights "save_weights",
+    /// The widths of a scaling study.
+    Widths "widths",
+    /// What stays as it is while the width grows.
+    Hold "hold",
+    /// Learning rate of gradient descent.
+    LearningRate "learning_rate",
 }
 
 /// What to do with a setting.

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::args::DescendArgs;
 use super::progress::{Display, Style};
-use super::{Failure, json, print};
+use super::{Failure, json, print, with_remedies};
 use crate::config::{Experiment, Settings};
 use crate::report::inversion::sentences;
 use crate::report::page::descent_page;
@@ -30,7 +30,7 @@ pub fn descend(arguments: &DescendArgs) -> Result<(), Failure> {
         }
         match error {
             DescentError::Run(error) => Failure::from(error),
-            unstable @ DescentError::Unstable { .. } => Failure::Failed(unstable.to_string()),
+            unstable => Failure::Failed(with_remedies(&unstable)),
         }
     })?;
     found.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));

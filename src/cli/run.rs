@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use super::args::{RunArgs, resolve};
 use super::progress::{Display, Style};
+use super::remedies::flag;
 use super::report::publish;
-use super::{Failure, print, study};
+use super::{Failure, print, study, with_remedies};
 use crate::config::{Experiment, Settings};
 use crate::model::Problem;
 use crate::observables::Recorder;
@@ -76,7 +77,7 @@ pub fn carry_out(
 ) -> Result<(), Failure> {
     let run = sample(experiment, prepared, dir, from, style).map_err(|stopped| abandon(dir, stopped))?;
     let written = write_results(dir, prepared, &run);
-    print(&table(&run.document));
+    print(&table(&run.document, flag));
     print(&plots(&run.document));
     let failed = |error: &dyn std::fmt::Display| Failure::Failed(error.to_string());
     written.map_err(|error| failed(&error))?;
@@ -126,7 +127,7 @@ fn abandon(dir: &RunDir, stopped: Stopped) -> Failure {
     let on = format!("`featherm resume {}` goes on from the last checkpoint", dir.path().display());
     match error {
         RunError::Interrupted => Failure::Interrupted(format!("{error}; {on}")),
-        _ => Failure::Failed(format!("{error}; {on}")),
+        _ => Failure::Failed(format!("{}; {on}", with_remedies(&error))),
     }
 }
 

@@ -7,7 +7,7 @@
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
 
 use super::DataError;
-use super::draw::{Draws, Part, Stream};
+use super::draw::{Part, RandomNumbers, Stream};
 use super::labels::{Signs, sign_classes};
 use crate::data::{DataConfig, Teacher, TeacherKind};
 use crate::model::Task;
@@ -35,7 +35,7 @@ fn kind_name(kind: TeacherKind) -> &'static str {
     }
 }
 
-/// Draws a task of `kind` with the other parameters of `config.teacher`.
+/// RandomNumbers a task of `kind` with the other parameters of `config.teacher`.
 ///
 /// # Errors
 /// [`DataError`] on parameters outside their range, on more numbers than fit, and when a sign of y has no training point.
@@ -58,7 +58,7 @@ pub(super) fn load(kind: TeacherKind, config: &DataConfig, seed: u64) -> Result<
 
     let rule = Rule::draw(kind, teacher, seed);
     let part = |part, points| {
-        let draws = |stream| Draws { seed, stream, part };
+        let draws = |stream| RandomNumbers { seed, stream, part };
         let x = rows(draws(Stream::Inputs), points, teacher.dimension);
         let y = match &rule {
             Some(rule) => {
@@ -132,7 +132,7 @@ enum Rule {
 impl Rule {
     /// `None` for `random`, whose labels are drawn and not computed.
     fn draw(kind: TeacherKind, teacher: &Teacher, seed: u64) -> Option<Self> {
-        let draws = |stream| Draws { seed, stream, part: Part::Train };
+        let draws = |stream| RandomNumbers { seed, stream, part: Part::Train };
         let weights = |count| rows(draws(Stream::TeacherWeights), count, teacher.dimension);
         let beta = || weights(1).row(0).to_owned();
         Some(match kind {
@@ -176,7 +176,7 @@ fn hermite(degree: usize, z: f64) -> f64 {
     current
 }
 
-fn rows(draws: Draws, count: usize, dimension: usize) -> Array2<f64> {
+fn rows(draws: RandomNumbers, count: usize, dimension: usize) -> Array2<f64> {
     let mut out = Array2::zeros((count, dimension));
     for (i, mut row) in out.outer_iter_mut().enumerate() {
         row.assign(&draws.normals(i, dimension));

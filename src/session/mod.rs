@@ -274,7 +274,10 @@ struct Seconds {
 ///
 /// # Errors
 /// As [`run`].
-pub fn whole(experiment: &Experiment, progress: impl FnMut(Progress) -> ControlFlow<()>) -> Result<Document, RunError> {
+pub fn run_to_completion(
+    experiment: &Experiment,
+    progress: impl FnMut(Progress) -> ControlFlow<()>,
+) -> Result<Document, RunError> {
     let document = run(experiment, progress)?.document;
     if document.interrupted { Err(RunError::Interrupted) } else { Ok(document) }
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::config::Experiment;
 use crate::results::{Document, TemperatureReport};
 use crate::sampler::{Progress, Readout, SamplerKind};
-use crate::session::{RunError, ULA_STEPS, whole};
+use crate::session::{RunError, ULA_STEPS, run_to_completion};
 
 /// The steps at which each sampler runs are the first, divided by these.
 const DIVISORS: [usize; 3] = [1, 2, 4];
@@ -55,7 +55,7 @@ pub fn measure(
     reference.sampler.kind = SamplerKind::Malt;
     reference.sampler.readout = Some(Readout::Sampled);
     reference.sampler.step_size = None;
-    let reference = whole(&reference, &mut progress)?;
+    let reference = run_to_completion(&reference, &mut progress)?;
     let adapted = reference.temperatures.iter().map(|t| t.sampler.step_size).fold(f64::INFINITY, f64::min);
     let h = experiment.sampler.step_size.unwrap_or(adapted);
 
@@ -74,7 +74,7 @@ pub fn measure(
                 if kind == SamplerKind::Ula {
                     one.sampler.steps = Some(ULA_STEPS * divisor);
                 }
-                let document = whole(&one, &mut progress)?;
+                let document = run_to_completion(&one, &mut progress)?;
                 runs.push((longest / divisor as f64, document));
             }
             rows.extend(rows_of(temperature, kind, &reference.temperatures[t], &runs));

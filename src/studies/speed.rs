@@ -14,7 +14,7 @@ use crate::config::Experiment;
 use crate::host::memory;
 use crate::model::Activation;
 use crate::sampler::{Progress, Readout};
-use crate::session::{Job, RunError, prepare, whole};
+use crate::session::{Job, RunError, prepare, run_to_completion};
 
 /// Steps of a timed trajectory: with ten of them the full refreshment at its start is shared as in a run.
 const STEPS: u32 = 10;
@@ -201,7 +201,7 @@ fn stages(
 }
 
 fn run(experiment: &Experiment, progress: impl FnMut(Progress) -> ControlFlow<()>) -> Result<RunSpeed, RunError> {
-    let document = whole(experiment, progress)?;
+    let document = run_to_completion(experiment, progress)?;
     let timing = document.timing;
     let mut ess_per_s: BTreeMap<String, Vec<f64>> = BTreeMap::new();
     for at in &document.temperatures {

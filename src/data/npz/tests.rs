@@ -93,8 +93,8 @@ fn subsets_follow_the_order_and_keep_the_classes() {
     let seeded = with(Some(4), Some(1), Order::Seeded).unwrap();
     assert_eq!((seeded.y_train.len(), seeded.y_test.len()), (4, 1));
     for (train, test, told) in [
-        (Some(5), None, "lower --train to at most 4"),
-        (None, Some(3), "lower --test to at most 2"),
+        (Some(5), None, "lower train to 4"),
+        (None, Some(3), "lower test to 2"),
         (Some(0), None, "at least 1"),
         (Some(1), None, "class -1 has no training point"),
     ] {

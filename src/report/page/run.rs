@@ -70,7 +70,7 @@ fn verdict(run: &Document) -> String {
     let open = run.temperatures.iter().filter(|at| !at.converged);
     text += &list(open.map(|at| format!("T = {}: {}", short(at.temperature), at.advice.join("; "))));
     text += "</div>\n";
-    for line in maxima(run).lines().filter(|line| !line.is_empty()) {
+    for line in maxima(run, |setting| setting.name().into()).lines().filter(|line| !line.is_empty()) {
         text += &format!("<p>{}</p>\n", escape(line));
     }
     if !run.warnings.is_empty() {

@@ -2,6 +2,7 @@
 
 use featherm::data::{ClassGroup, DataConfig, Order, Standardize, Teacher, TeacherKind, points};
 use featherm::model::Task;
+use featherm::remedy::{Remedies, Remedy, Setting};
 
 /// Classes 2 and 4 in the order of the file, standardised globally.
 fn images(train: usize, test: usize) -> DataConfig {
@@ -48,6 +49,6 @@ pub fn fashion_mnist_gives_the_known_centroid_distance() {
     assert_eq!(task.class_names, ["2", "4"]);
     let whole = points(&images(12_000, 2_000), 1).unwrap();
     assert_eq!(whole.y_train.sum() + whole.y_test.sum(), 0.0, "6000 + 1000 images of each class");
-    let message = points(&images(12_001, 0), 1).unwrap_err().to_string();
-    assert!(message.contains("lower --train to at most 12000"), "{message}");
+    let error = points(&images(12_001, 0), 1).unwrap_err();
+    assert_eq!(error.remedies(), [Remedy::lower(Setting::Train).to(12_000)], "{error}");
 }
