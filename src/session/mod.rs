@@ -1,6 +1,7 @@
 //! The whole job, from an [`Experiment`] to its [`Document`]: data, theory, samples, comparison.
 
 mod account;
+mod arrays;
 #[cfg(fuzzing)]
 pub mod fuzz;
 mod live;
@@ -31,6 +32,7 @@ use crate::stats::ShapeError;
 use crate::theory::unit::{self, UnitPrediction};
 use crate::theory::{self, Kind, Prediction, Theory, TheoryError, failure_messages};
 
+pub use arrays::ChainDraws;
 pub use live::{Live, live};
 
 /// Batches into which a chain's test predictions are accumulated, at most; from the fortieth draw on there are half as many at least.
