@@ -8,7 +8,7 @@
 //!
 //! let remedies = [Remedy::lower(Setting::Train).to(80), Remedy::omit(Setting::Theories)];
 //! assert_eq!(in_words(&remedies, |setting| setting.name().into()), "lower train to 80, or leave theories out");
-//! assert_eq!(in_words(&remedies, Setting::flag), "lower --train to 80, or leave --theories out");
+//! assert_eq!(in_words(&remedies, |setting| format!("--{}", setting.name())), "lower --train to 80, or leave --theories out");
 //! ```
 
 use std::fmt;
@@ -16,7 +16,7 @@ use std::fmt;
 /// Defines [`Setting`] with the name of every setting.
 macro_rules! settings {
     ($($(#[$doc:meta])* $variant:ident $name:literal,)*) => {
-        /// A setting of an experiment or of its run.
+        /// A setting of an experiment, of its run, or of a study.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum Setting {
@@ -96,10 +96,6 @@ settings! {
     Adapter "adapter",
     /// The arithmetic of the chains.
     Precision "precision",
-    /// Widths of a scaling study.
-    Widths "widths",
-    /// What a scaling study keeps fixed.
-    Hold "hold",
     /// The directory of the result.
     Out "out",
     /// Seconds between two checkpoints.
@@ -108,6 +104,12 @@ settings! {
     SaveWarmup "save_warmup",
     /// Networks that are recorded.
     SaveWeights "save_weights",
+    /// The widths of a scaling study.
+    Widths "widths",
+    /// What stays as it is while the width grows.
+    Hold "hold",
+    /// Learning rate of gradient descent.
+    LearningRate "learning_rate",
 }
 
 /// What to do with a setting.
@@ -151,6 +153,11 @@ impl Remedy {
         Self { setting, action: Action::Lower, value: None }
     }
 
+    /// Set a setting to another value.
+    pub fn change(setting: Setting) -> Self {
+        Self { setting, action: Action::Set, value: None }
+    }
+
     /// Leave a setting out.
     pub fn omit(setting: Setting) -> Self {
         Self { setting, action: Action::Omit, value: None }
@@ -167,7 +174,7 @@ impl Remedy {
         let (name, value) = (name(self.setting), self.value.as_deref());
         match (self.action, value) {
             (Action::Set, Some(value)) => format!("set {name} to {value}"),
-            (Action::Set, None) => format!("set {name}"),
+            (Action::Set, None) => format!("change {name}"),
             (Action::Raise, Some(value)) => format!("raise {name} to {value}"),
             (Action::Raise, None) => format!("raise {name}"),
             (Action::Lower, Some(value)) => format!("lower {name} to {value}"),

@@ -13,7 +13,7 @@ use crate::config::{
 };
 use crate::data::recognise;
 use crate::studies::descent;
-use crate::studies::scaling::Hold;
+use crate::studies::scaling::FixedQuantity;
 
 /// The feature-learning thermometer: samples the Gibbs posterior of one-hidden-layer networks at temperature T and holds the samples
 /// against the statistical-mechanics theory of the proportional limit.
@@ -102,7 +102,7 @@ pub struct ScalingArgs {
     pub widths: Vec<usize>,
     /// What stays as it is while the width grows: P, or P/N1 at the same N0, or P/N1 and N0/N1 (teacher data).
     #[arg(long, value_enum, default_value = "train")]
-    pub hold: Hold,
+    pub hold: FixedQuantity,
     /// Print JSON (schema featherm.scaling/1) instead of a table.
     #[arg(long)]
     pub json: bool,

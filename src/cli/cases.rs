@@ -8,8 +8,8 @@ use super::resume::{draws, resume_run};
 use super::run::{create, execute, load_and_check, record_settings};
 use super::{Failure, print};
 use crate::config::{Case, Settings, Setup};
-use crate::report::findings;
 use crate::report::page::{Named, overlay};
+use crate::report::summary;
 use crate::results::Document;
 use crate::store::{PAGE, RunDir, read_report, write_page};
 
@@ -109,7 +109,7 @@ pub fn publish(dir: &Path, settings: &Settings) -> Result<(), Failure> {
     let documents: Vec<Document> = begun.iter().map(|(_, path)| read_report(path)).collect::<Result<_, _>>()?;
     let runs: Vec<Named> =
         begun.iter().zip(&documents).map(|((name, _), document)| Named { name: name.clone(), document }).collect();
-    print(&findings::text(&runs));
+    print(&summary::text(&runs));
     let page = overlay(&runs);
     page.notes.iter().for_each(|note| eprintln!("warning: {note}"));
     write_page(dir, &page).map_err(|error| Failure::Failed(error.to_string()))?;

@@ -42,7 +42,10 @@ fn info(set: &Set) -> Result<(), Failure> {
     }
     match find(set.name) {
         Ok(folder) => print(&format!("found in {}\n", folder.display())),
-        Err(DataError::NotFound { places, .. }) => print(&format!("not found; looked in {places}\n")),
+        Err(DataError::NotFound { places, .. }) => {
+            let places: Vec<_> = places.iter().map(|place| place.display().to_string()).collect();
+            print(&format!("not found; looked in {}\n", places.join(", ")));
+        }
         Err(error) => return Err(Failure::Failed(error.to_string())),
     }
     Ok(())
@@ -87,9 +90,16 @@ fn fetch(set: &Set, arguments: &FetchArgs) -> Result<(), Failure> {
         bar.set_position(done);
     });
     bar.finish_and_clear();
-    fetched.map_err(|error| match error {
-        error if error.is_bad_input() => Failure::BadInput(error.to_string()),
-        error => Failure::Failed(error.to_string()),
+    fetched.map_err(|error| {
+        use crate::data::fetch::FetchError::{CutShort, Disk, TooLong, Unreachable, WrongSum};
+        // The message ends with another mirror, or with another folder.
+        let flag = match &error {
+            Unreachable { .. } | CutShort { .. } | WrongSum { .. } | TooLong { .. } => " with --mirror",
+            Disk { .. } => " with --dir",
+            _ => "",
+        };
+        let message = format!("{error}{flag}");
+        if error.is_bad_input() { Failure::BadInput(message) } else { Failure::Failed(message) }
     })?;
     print(&format!("{} is in {}\n", set.name, folder.display()));
     if find(set.name).is_ok_and(|found| found != folder) && arguments.dir.is_some() || find(set.name).is_err() {

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::args::DescendArgs;
 use super::progress::{Display, Style};
+use super::remedies::with_remedies;
 use super::{Failure, json, print};
 use crate::config::{Settings, Setup};
 use crate::report::inversion::sentences;
@@ -30,7 +31,7 @@ pub fn descend(arguments: &DescendArgs) -> Result<(), Failure> {
         }
         match error {
             DescentError::Study(error) => Failure::from(error),
-            unstable @ DescentError::Unstable { .. } => Failure::Failed(unstable.to_string()),
+            unstable => Failure::Failed(with_remedies(&unstable)),
         }
     })?;
     found.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));

@@ -24,6 +24,7 @@ use serde::Serialize;
 use self::args::{Cli, Command};
 use self::remedies::with_remedies;
 use crate::config::ConfigError;
+use crate::data::DataError;
 use crate::session::RunError;
 use crate::store::StoreError;
 use crate::studies::StudyError;
@@ -59,7 +60,10 @@ impl From<RunError> for Failure {
 
 impl From<StudyError> for Failure {
     fn from(error: StudyError) -> Self {
-        let message = with_remedies(&error);
+        let message = match &error {
+            StudyError::Data(DataError::NotFound { name, .. }) => format!("{error}, or `featherm data fetch {name}`"),
+            _ => with_remedies(&error),
+        };
         match &error {
             StudyError::Run(RunError::Interrupted) => Self::Interrupted(message),
             _ if error.is_bad_input() => Self::BadInput(message),

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::args::ReportArgs;
+use super::remedies::flag;
 use super::{Failure, cases, print};
 use crate::report::figure::shown_temperature;
 use crate::report::page::{Named, overlay, page};
@@ -26,7 +27,7 @@ pub fn report(arguments: &ReportArgs) -> Result<(), Failure> {
             return cases::publish(dir, &settings);
         }
         let document = read_report(dir)?;
-        print(&table(&document));
+        print(&table(&document, flag));
         print(&plots(&document));
         let notes = publish(dir, &document).map_err(|error| Failure::Failed(error.to_string()))?;
         notes.iter().for_each(|note| print(&format!("note: {note}\n")));

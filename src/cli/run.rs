@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::args::{RunArgs, resolve};
 use super::progress::{Display, Style};
+use super::remedies::{flag, with_remedies};
 use super::report::publish;
 use super::{Failure, cases, print};
 use crate::config::{Settings, Setup};
@@ -75,7 +76,7 @@ pub fn execute(
 ) -> Result<(), Failure> {
     let run = sample(setup, problem, dir, from, style).map_err(|stopped| abandon(dir, stopped))?;
     let written = write_results(dir, &run);
-    print(&table(&run.document));
+    print(&table(&run.document, flag));
     print(&plots(&run.document));
     let failed = |error: &dyn std::fmt::Display| Failure::Failed(error.to_string());
     written.map_err(|error| failed(&error))?;
@@ -126,7 +127,7 @@ fn abandon(dir: &RunDir, stopped: Stopped) -> Failure {
     let on = format!("`featherm resume {}` goes on from the last checkpoint", dir.path().display());
     match error {
         RunError::Interrupted => Failure::Interrupted(format!("{error}; {on}")),
-        _ => Failure::Failed(format!("{error}; {on}")),
+        _ => Failure::Failed(format!("{}; {on}", with_remedies(&error))),
     }
 }
 

@@ -5,9 +5,10 @@ use std::fmt::Write;
 
 use super::args::ScalingArgs;
 use super::progress::Display;
-use super::{Failure, print, print_json};
+use super::remedies::flag;
+use super::{Failure, print, print_json, with_remedies};
 use crate::results::short;
-use crate::studies::scaling::{Scaling, ScalingRow, Verdict, measure};
+use crate::studies::scaling::{Scaling, ScalingError, ScalingRow, Verdict, measure};
 
 pub fn scaling(arguments: &ScalingArgs) -> Result<(), Failure> {
     let setup = arguments.experiment.setup()?;
@@ -20,6 +21,16 @@ pub fn scaling(arguments: &ScalingArgs) -> Result<(), Failure> {
     }
     print(&table(&found));
     Ok(())
+}
+
+impl From<ScalingError> for Failure {
+    fn from(error: ScalingError) -> Self {
+        match error {
+            ScalingError::Study(error) => error.into(),
+            error if error.is_bad_input() => Self::BadInput(with_remedies(&error)),
+            error => Self::Failed(with_remedies(&error)),
+        }
+    }
 }
 
 fn table(scaling: &Scaling) -> String {
@@ -38,7 +49,8 @@ fn doubts(scaling: &Scaling) -> String {
     for size in &scaling.sizes {
         for at in size.temperatures.iter().filter(|at| !at.converged) {
             open = true;
-            let (width, advice) = (size.width, at.advice.join("; "));
+            let lines: Vec<String> = at.complaints.iter().map(|complaint| complaint.in_words(flag)).collect();
+            let (width, advice) = (size.width, lines.join("; "));
             // write! to a String cannot fail.
             let _ =
                 writeln!(text, "warning: N1 = {width} has not converged at T = {}: {advice}", short(at.temperature));
@@ -97,17 +109,23 @@ fn per_cent(value: Option<(f64, f64)>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::studies::scaling::{Hold, Judged, Line, Size};
+    use crate::remedy::{Remedy, Setting};
+    use crate::results::verdict::{Cause, Complaint};
+    use crate::studies::scaling::{Convergence, FixedQuantity, Line, Size};
 
     fn scaling(converged: bool, verdict: Verdict) -> Scaling {
         let size = |width, converged| Size {
             width,
             train: 20,
             dimension: 5,
-            temperatures: vec![Judged {
+            temperatures: vec![Convergence {
                 temperature: 0.5,
                 converged,
-                advice: if converged { vec![] } else { vec!["--draws 400".into()] },
+                complaints: if converged {
+                    vec![]
+                } else {
+                    vec![Complaint::new(Cause::NoRhat, [Remedy::raise(Setting::Chains).to(4)])]
+                },
             }],
             warnings: vec!["the branch is lost".into()],
         };
@@ -124,7 +142,7 @@ mod tests {
             verdict: Some(verdict),
         };
         let sizes = vec![size(10, converged), size(20, true), size(40, true), size(80, true)];
-        Scaling { hold: Hold::Train, sizes, rows: vec![row], displacements: vec![] }
+        Scaling { hold: FixedQuantity::Train, sizes, rows: vec![row], displacements: vec![] }
     }
 
     #[test]
@@ -132,7 +150,7 @@ mod tests {
         let text = table(&scaling(false, Verdict::Zero));
         assert!(text.contains("30.00 ± 1.00*") && text.contains("10.00 ± 1.00 "), "{text}");
         assert_eq!(text.matches('*').count(), 2, "the point and what the mark means: {text}");
-        assert!(text.contains("warning: N1 = 10 has not converged at T = 0.5: --draws 400\n"), "{text}");
+        assert!(text.contains("warning: N1 = 10 has not converged at T = 0.5: whether chains agree cannot be said: raise --chains to 4\n"), "{text}");
         let control = table(&scaling(true, Verdict::Zero));
         assert!(!control.contains('*') && !control.contains("converged"), "{control}");
     }

@@ -40,7 +40,7 @@ pub(super) fn load(folder: &Path, name: &str, with_test: bool) -> Result<Source,
 }
 
 fn read(file: &Path) -> Result<Vec<u8>, DataError> {
-    fs::read(file).map_err(|cause| DataError::Unreadable { file: file.into(), cause })
+    fs::read(file).map_err(|source| DataError::Unreadable { file: file.into(), source })
 }
 
 /// Appends the records of one batch.

@@ -19,7 +19,7 @@ pub(super) fn load() -> Result<Source, DataError> {
     let malformed = |problem: String| DataError::Malformed {
         file: "data/digits.csv.gz".into(),
         problem,
-        mend: "the program was built from a damaged source tree: build it again".into(),
+        remedy: "the program was built from a damaged source tree: build it again".into(),
     };
     let mut text = String::new();
     GzDecoder::new(FILE).read_to_string(&mut text).map_err(|cause| malformed(cause.to_string()))?;

@@ -35,13 +35,13 @@ pub(super) enum Part {
 
 /// The draws of one seed, stream and part.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Draws {
+pub(super) struct RandomNumbers {
     pub seed: u64,
     pub stream: Stream,
     pub part: Part,
 }
 
-impl Draws {
+impl RandomNumbers {
     fn address(&self, row: usize) -> Address {
         Address {
             seed: self.seed,
@@ -69,7 +69,7 @@ impl Draws {
 pub(super) fn choose(n: usize, count: usize, order: Order, seed: u64, part: Part) -> Vec<usize> {
     let mut indices: Vec<usize> = (0..n).collect();
     if order == Order::Seeded {
-        let draws = Draws { seed, stream: Stream::Shuffle, part };
+        let draws = RandomNumbers { seed, stream: Stream::Shuffle, part };
         for i in 0..count {
             let remaining = n - i;
             // The product may round up to `remaining`.

@@ -24,26 +24,28 @@ const WHOLE: Duration = Duration::from_secs(3600);
 
 /// Why a data set could not be fetched; the message says what is on disk now, and how to go on.
 #[derive(Debug, Error)]
+#[non_exhaustive]
 pub enum FetchError {
-    #[error("{url} cannot be fetched: {reason}; {mend}")]
-    Unreachable { url: String, reason: String, mend: String },
+    /// The server did not answer with the file.
+    #[error("{url} cannot be fetched: {reason}; {remedy}")]
+    Unreachable { url: String, reason: String, remedy: String },
     #[error(
-        "{url} ended after {got} of {size} bytes ({reason}), which are kept: fetch again to go on from there; {mend}"
+        "{url} ended after {got} of {size} bytes ({reason}), which are kept: fetch again to go on from there; {remedy}"
     )]
-    CutShort { url: String, got: u64, size: u64, reason: String, mend: String },
+    CutShort { url: String, got: u64, size: u64, reason: String, remedy: String },
     #[error(
-        "{url} is not the published file: its SHA-256 is {seen}, not {expected}; what was fetched is deleted; {mend}"
+        "{url} is not the published file: its SHA-256 is {seen}, not {expected}; what was fetched is deleted; {remedy}"
     )]
-    WrongSum { url: String, seen: String, expected: &'static str, mend: String },
-    #[error("{url} is not the published file: it is longer than {size} bytes; what was fetched is deleted; {mend}")]
-    TooLong { url: String, size: u64, mend: String },
+    WrongSum { url: String, seen: String, expected: &'static str, remedy: String },
+    #[error("{url} is not the published file: it is longer than {size} bytes; what was fetched is deleted; {remedy}")]
+    TooLong { url: String, size: u64, remedy: String },
     #[error("{} is there, but its SHA-256 is {seen}, not the published {expected}: move it away, then fetch again", path.display())]
     Occupied { path: PathBuf, seen: String, expected: &'static str },
     #[error("{}: {reason}; fetch it again", archive.display())]
     Archive { archive: PathBuf, reason: String },
     #[error("{} is being fetched by another featherm: wait until it ends", path.display())]
     InUse { path: PathBuf },
-    #[error("{}: {source}; choose a writable --dir", path.display())]
+    #[error("{}: {source}; choose a writable folder", path.display())]
     Disk { path: PathBuf, source: io::Error },
 }
 
@@ -115,7 +117,7 @@ fn by_hand(set: &Set, folder: &Path) -> String {
     let names = set.files.iter().map(|file| file.name).collect::<Vec<_>>().join(", ");
     let place = folder.display();
     let put = if set.members.is_empty() { "put" } else { "unpack the files of" };
-    format!("without a network, {put} {names} (from {}) into {place} by hand, or name another --mirror", set.mirror)
+    format!("without a network, {put} {names} (from {}) into {place} by hand, or use another mirror", set.mirror)
 }
 
 /// One file on its way.
@@ -158,17 +160,17 @@ impl Download<'_> {
                 }
             })?;
         }
-        let mend = || by_hand(self.set, self.folder);
+        let remedy = || by_hand(self.set, self.folder);
         let delete = || fs::remove_file(&partial).map_err(on_disk);
         if got > file.size {
             delete()?;
-            return Err(FetchError::TooLong { url: self.url.clone(), size: file.size, mend: mend() });
+            return Err(FetchError::TooLong { url: self.url.clone(), size: file.size, remedy: remedy() });
         }
         part.rewind().map_err(on_disk)?;
         let seen = sum(&mut part).map_err(on_disk)?;
         if seen != file.sha256 {
             delete()?;
-            return Err(FetchError::WrongSum { url: self.url.clone(), seen, expected: file.sha256, mend: mend() });
+            return Err(FetchError::WrongSum { url: self.url.clone(), seen, expected: file.sha256, remedy: remedy() });
         }
         part.sync_all().and_then(|()| fs::rename(&partial, &path)).map_err(on_disk)
     }
@@ -176,8 +178,8 @@ impl Download<'_> {
     /// Gets what is missing after the first `got` bytes; returns how many there are then, one more than the size at most.
     fn transfer(&self, part: &mut File, got: u64, progress: &mut impl FnMut(&Remote, u64)) -> Result<u64, FetchError> {
         let Self { file, url, .. } = self;
-        let mend = || by_hand(self.set, self.folder);
-        let unreachable = |reason: String| FetchError::Unreachable { url: url.clone(), reason, mend: mend() };
+        let remedy = || by_hand(self.set, self.folder);
+        let unreachable = |reason: String| FetchError::Unreachable { url: url.clone(), reason, remedy: remedy() };
         let mut request = self.agent.get(url);
         if got > 0 {
             request = request.header(header::RANGE, format!("bytes={got}-"));
@@ -196,8 +198,13 @@ impl Download<'_> {
         let mut buffer = vec![0; 1 << 16];
         loop {
             progress(file, got);
-            let cut =
-                |reason: String| FetchError::CutShort { url: url.clone(), got, size: file.size, reason, mend: mend() };
+            let cut = |reason: String| FetchError::CutShort {
+                url: url.clone(),
+                got,
+                size: file.size,
+                reason,
+                remedy: remedy(),
+            };
             match body.read(&mut buffer) {
                 Ok(0) if got < file.size => return Err(cut("the server said no more".into())),
                 Ok(0) => return Ok(got),

@@ -61,7 +61,7 @@ fn find(folder: &Path, stem: &str, rank: usize) -> Result<PathBuf, DataError> {
     paths.find(|path| path.is_file()).ok_or_else(|| DataError::Malformed {
         file: folder.into(),
         problem: format!("the folder holds no {}", names.as_flattened().join(" or ")),
-        mend: "put the file there".into(),
+        remedy: "put the file there".into(),
     })
 }
 
@@ -79,7 +79,7 @@ pub(super) fn parse<const RANK: usize>(mut reader: impl Read, file: &Path) -> Re
         match reader.read_exact(&mut bytes) {
             Ok(()) => Ok(bytes),
             Err(cause) if cause.kind() == ErrorKind::UnexpectedEof => Err(malformed(file, "ends inside its header")),
-            Err(cause) => Err(DataError::Unreadable { file: file.into(), cause }),
+            Err(source) => Err(DataError::Unreadable { file: file.into(), source }),
         }
     };
     let magic = word()?;

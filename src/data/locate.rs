@@ -41,18 +41,14 @@ impl Named {
         }
     }
 
-    fn mend(self) -> &'static str {
+    fn remedy(self) -> &'static str {
         match self {
-            Self::Mnist => {
-                "`featherm data fetch mnist`, or put the four MNIST files (train-images-idx3-ubyte.gz and so on) into one of these folders"
-            }
+            Self::Mnist => "put the four MNIST files (train-images-idx3-ubyte.gz and so on) into one of these folders",
             Self::FashionMnist => {
-                "`featherm data fetch fashion-mnist`, or install Debian's package dataset-fashion-mnist, or put its four files (train-images-idx3-ubyte.gz and so on) \
+                "install Debian's package dataset-fashion-mnist, or put its four files (train-images-idx3-ubyte.gz and so on) \
                  into one of these folders"
             }
-            Self::Cifar10 => {
-                "`featherm data fetch cifar-10`, or unpack the binary version, cifar-10-binary.tar.gz, into one of these folders"
-            }
+            Self::Cifar10 => "unpack the binary version, cifar-10-binary.tar.gz, into one of these folders",
         }
     }
 }
@@ -117,14 +113,13 @@ pub(super) fn find(named: Named, environment: &Environment) -> Result<PathBuf, D
     match places.iter().find(|place| named.is_in(place)) {
         Some(place) => Ok(place.clone()),
         None => {
-            let listed: Vec<_> = places.iter().map(|place| place.display().to_string()).collect();
-            let places = if listed.is_empty() { "no folder, for HOME is not set".into() } else { listed.join(", ") };
             let unset = if environment.featherm_data.is_none() {
                 ", or set FEATHERM_DATA to the folder that holds them"
             } else {
                 ""
             };
-            Err(DataError::NotFound { name: named.name().into(), places, mend: format!("{}{unset}", named.mend()) })
+            let remedy = format!("{}{unset}", named.remedy());
+            Err(DataError::NotFound { name: named.name().into(), places, remedy })
         }
     }
 }

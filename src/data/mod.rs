@@ -37,23 +37,27 @@ use ndarray::{Array, Dimension};
 pub use config::{ClassGroup, DataConfig, Order, Standardize, Teacher, TeacherKind};
 pub use error::DataError;
 
-use crate::model::Task;
+use crate::model::{Problem, Task};
 use locate::{Environment, Named};
 
-/// Loads, selects, splits and standardises the data of a run. The same configuration, seed and files give the same task.
+/// Loads the problem of a run: its [`points`] in the rotated basis.
 ///
-/// Every class has at least one training point and every number is finite.
+/// # Errors
+/// [`DataError`] as [`points`], and when the points are not a problem: numbers too large for float64, or only zeros.
+pub fn load(config: &DataConfig, seed: u64) -> Result<Problem, DataError> {
+    let task = points(config, seed)?;
+    Problem::new(&task).map_err(|source| DataError::Problem { name: task.name, source })
+}
+
+/// Loads, selects, splits and standardises labelled points. The same configuration, seed and files give the same points.
+///
+/// Every class has at least one training point.
 ///
 /// # Errors
 /// [`DataError`] when the source is unknown, not found, damaged, or does not hold what is asked for.
-pub fn load(config: &DataConfig, seed: u64) -> Result<Task, DataError> {
+pub fn points(config: &DataConfig, seed: u64) -> Result<Task, DataError> {
     let mut task = read(config, seed)?;
     standardize::apply(&mut task, config.standardize)?;
-    // Files are checked as they are read; huge test inputs or a huge label noise may still overflow on the way.
-    check_finite(&task.name, "the standardised training inputs", &task.x_train)?;
-    check_finite(&task.name, "the standardised test inputs", &task.x_test)?;
-    check_finite(&task.name, "the training labels", &task.y_train)?;
-    check_finite(&task.name, "the test labels", &task.y_test)?;
     Ok(task)
 }
 
@@ -87,7 +91,7 @@ pub fn destination(name: &str, own: Option<&Path>) -> Option<PathBuf> {
     }
 }
 
-/// The task before standardisation.
+/// The points before standardisation.
 fn read(config: &DataConfig, seed: u64) -> Result<Task, DataError> {
     let name = config.source.as_str();
     let path = Path::new(name);
@@ -111,7 +115,7 @@ fn read(config: &DataConfig, seed: u64) -> Result<Task, DataError> {
         return Err(DataError::Malformed {
             file: path.into(),
             problem: "the folder holds neither train-images-idx3-ubyte[.gz] nor data_batch_1.bin".into(),
-            mend: "name the folder that holds the IDX or CIFAR-10 files themselves".into(),
+            remedy: "name the folder that holds the IDX or CIFAR-10 files themselves".into(),
         });
     } else if path.extension().is_some_and(|extension| extension == "npz") {
         return npz::load(path, config, seed);

@@ -24,8 +24,12 @@ use super::draw::{Part, choose};
 use super::labels::{Classes, Signs, check_filled, sign_classes};
 use crate::data::{DataConfig, Order};
 use crate::model::Task;
+use crate::remedy::{Remedy, Setting};
 
-const NO_TRAINING_POINT: &str = "give it one, raise --train, or change --order or --seed";
+/// What may bring a training point of a class.
+fn other_points() -> [Remedy; 3] {
+    [Remedy::raise(Setting::Train), Remedy::change(Setting::Order), Remedy::change(Setting::Seed)]
+}
 
 /// NumPy writes 118 bytes for an array of numbers; a long header can only nest deeper than the parser's stack.
 const LONGEST_HEADER: u32 = 1024;
@@ -42,7 +46,7 @@ pub(super) fn load(file: &Path, config: &DataConfig, seed: u64) -> Result<Task, 
     if !config.classes.is_empty() {
         return Err(DataError::ClassesNotWanted { name });
     }
-    let opened = File::open(file).map_err(|cause| DataError::Unreadable { file: file.into(), cause })?;
+    let opened = File::open(file).map_err(|source| DataError::Unreadable { file: file.into(), source })?;
     let whole = read(BufReader::new(opened), file)?;
 
     let train = subset(whole.y_train.len(), config.train, config.order, seed, Part::Train)
@@ -53,7 +57,7 @@ pub(super) fn load(file: &Path, config: &DataConfig, seed: u64) -> Result<Task, 
     let test = subset(whole.y_test.len(), config.test, config.order, seed, Part::Test)
         .map_err(|(asked, available)| DataError::TooFewTest { name: name.clone(), asked, available })?;
     let class_train: Vec<_> = train.iter().map(|&i| whole.class_train[i]).collect();
-    check_filled(&name, &class_train, &whole.class_names, NO_TRAINING_POINT)?;
+    check_filled(&name, &class_train, &whole.class_names, &other_points())?;
     Ok(Task {
         name,
         x_train: whole.x_train.select(Axis(0), &train),
@@ -111,7 +115,7 @@ pub(super) fn read(archive: impl Read + Seek, file: &Path) -> Result<Task, DataE
     let class_test = archive.classes("class_test", y_test.len())?;
     let classes = match (class_train, class_test) {
         (Some(train), test) => numbered_classes(&train, test.as_deref(), y_train.view(), y_test.view()),
-        (None, None) => sign_classes(&name, y_train.view(), y_test.view(), Signs::Occurring, NO_TRAINING_POINT)?,
+        (None, None) => sign_classes(&name, y_train.view(), y_test.view(), Signs::Occurring, &other_points())?,
         (None, Some(_)) => return Err(malformed(file, "holds class_test without class_train")),
     };
     Ok(Task {
@@ -153,7 +157,7 @@ fn malformed(file: &Path, problem: impl Into<String>) -> DataError {
     DataError::Malformed {
         file: file.into(),
         problem: problem.into(),
-        mend: "save it again with numpy.savez(file, x_train=…, y_train=…, …)".into(),
+        remedy: "save it again with numpy.savez(file, x_train=…, y_train=…, …)".into(),
     }
 }
 

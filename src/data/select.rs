@@ -7,6 +7,7 @@ use super::draw::{Part, choose};
 use super::labels::check_filled;
 use crate::data::{ClassGroup, DataConfig};
 use crate::model::Task;
+use crate::remedy::{Remedy, Setting};
 
 /// Images as a file holds them, one byte per pixel, row after row.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -78,7 +79,8 @@ pub(super) fn split(source: &Source, config: &DataConfig, seed: u64) -> Result<T
     let class_names: Vec<_> = classes.iter().map(|class| class.label.to_string()).collect();
     let indices = |points: &[(usize, usize)]| points.iter().map(|&(_, c)| c).collect::<Vec<_>>();
     let class_train = indices(&train);
-    check_filled(&source.name, &class_train, &class_names, "raise --train, or change --order or --seed")?;
+    let remedies = [Remedy::raise(Setting::Train), Remedy::change(Setting::Order), Remedy::change(Setting::Seed)];
+    check_filled(&source.name, &class_train, &class_names, &remedies)?;
     let labels = |points: &[(usize, usize)]| points.iter().map(|&(_, c)| classes[c].y).collect::<Array1<f64>>();
     Ok(Task {
         name: source.name.clone(),
@@ -110,12 +112,7 @@ fn classes(groups: &[ClassGroup], source: &Source) -> Result<Vec<Class>, DataErr
             return Err(DataError::DuplicateClass { class: class.label });
         }
         if !present.iter().any(|&label| u32::from(label) == class.label) {
-            let present: Vec<_> = present.iter().map(u8::to_string).collect();
-            return Err(DataError::AbsentClass {
-                name: source.name.clone(),
-                class: class.label,
-                present: present.join(", "),
-            });
+            return Err(DataError::AbsentClass { name: source.name.clone(), class: class.label, present });
         }
     }
     Ok(classes)
@@ -140,7 +137,7 @@ fn inputs(images: &Images, points: &[(usize, usize)], dimension: usize) -> Array
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::tests::{classes as groups, config};
+    use crate::data::tests::{classes as groups, config, worded};
 
     /// Twelve images of one pixel that is the image's index, labels 0 1 2 0 1 2 …
     fn source(separate_test: bool) -> Source {
@@ -197,17 +194,17 @@ mod tests {
 
     #[test]
     fn bad_requests_say_what_and_how_to_mend() {
-        let refuse = |separate, config: DataConfig| split(&source(separate), &config, 1).unwrap_err().to_string();
+        let refuse = |separate, config: DataConfig| worded(&split(&source(separate), &config, 1).unwrap_err());
         let two: &[&[u32]] = &[&[0], &[1]];
         let none = DataConfig { train: None, ..file_order(1, 0, two) };
         for (message, told) in [
-            (refuse(false, file_order(0, 0, two)), "--train must be at least 1"),
-            (refuse(false, none), "say for instance --train 100"),
+            (refuse(false, file_order(0, 0, two)), "raise train to 1"),
+            (refuse(false, none), "set train to 100"),
             (refuse(false, file_order(9, 0, two)), "has 8 points to train on but 9 were asked for"),
             (refuse(false, file_order(6, 3, two)), "has 2 points to test on but 3 were asked for"),
             (refuse(true, file_order(6, 9, two)), "has 8 points to test on but 9 were asked for"),
             (refuse(false, file_order(1, 0, two)), "class 1 has no training point among the 1"),
-            (refuse(false, file_order(2, 0, &[&[0], &[7]])), "no class 7: choose --classes among 0, 1, 2"),
+            (refuse(false, file_order(2, 0, &[&[0], &[7]])), "no class 7, only 0, 1, 2: change classes"),
             (refuse(false, file_order(2, 0, &[&[0], &[256]])), "no class 256"),
             (refuse(false, file_order(2, 0, &[&[0], &[1, 0]])), "class 0 is named twice"),
             (refuse(false, file_order(2, 0, &[&[1, 1], &[0]])), "class 1 is named twice"),

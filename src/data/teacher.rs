@@ -7,10 +7,11 @@
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
 
 use super::DataError;
-use super::draw::{Draws, Part, Stream};
+use super::draw::{Part, RandomNumbers, Stream};
 use super::labels::{Signs, sign_classes};
 use crate::data::{DataConfig, Teacher, TeacherKind};
 use crate::model::Task;
+use crate::remedy::{Remedy, Setting};
 
 /// The most numbers one array of a teacher may hold (16 GiB).
 const LARGEST: usize = 1 << 31;
@@ -34,7 +35,7 @@ fn kind_name(kind: TeacherKind) -> &'static str {
     }
 }
 
-/// Draws a task of `kind` with the other parameters of `config.teacher`.
+/// RandomNumbers a task of `kind` with the other parameters of `config.teacher`.
 ///
 /// # Errors
 /// [`DataError`] on parameters outside their range, on more numbers than fit, and when a sign of y has no training point.
@@ -49,12 +50,15 @@ pub(super) fn load(kind: TeacherKind, config: &DataConfig, seed: u64) -> Result<
         return Err(DataError::ZeroTrain);
     }
     let test_points = config.test.unwrap_or(0);
-    check(kind, teacher, points, test_points)
-        .map_err(|problem| DataError::Teacher { teacher: name.clone(), problem })?;
+    check(kind, teacher, points, test_points).map_err(|(problem, remedies)| DataError::Teacher {
+        teacher: name.clone(),
+        problem,
+        remedies,
+    })?;
 
     let rule = Rule::draw(kind, teacher, seed);
     let part = |part, points| {
-        let draws = |stream| Draws { seed, stream, part };
+        let draws = |stream| RandomNumbers { seed, stream, part };
         let x = rows(draws(Stream::Inputs), points, teacher.dimension);
         let y = match &rule {
             Some(rule) => {
@@ -67,8 +71,9 @@ pub(super) fn load(kind: TeacherKind, config: &DataConfig, seed: u64) -> Result<
     };
     let (x_train, y_train) = part(Part::Train, points);
     let (x_test, y_test) = part(Part::Test, test_points);
-    let mend = "raise --train, change --seed, or choose a teacher whose values have both signs";
-    let classes = sign_classes(&name, y_train.view(), y_test.view(), Signs::Both, mend)?;
+    // Another teacher may have values of both signs.
+    let remedies = [Remedy::raise(Setting::Train), Remedy::change(Setting::Seed), Remedy::change(Setting::Data)];
+    let classes = sign_classes(&name, y_train.view(), y_test.view(), Signs::Both, &remedies)?;
     Ok(Task {
         name,
         x_train,
@@ -81,27 +86,37 @@ pub(super) fn load(kind: TeacherKind, config: &DataConfig, seed: u64) -> Result<
     })
 }
 
-fn check(kind: TeacherKind, teacher: &Teacher, points: usize, test_points: usize) -> Result<(), String> {
+/// The parameters of a teacher are in their range, or what is wrong and how to mend it.
+fn check(kind: TeacherKind, teacher: &Teacher, points: usize, test_points: usize) -> Result<(), (String, Vec<Remedy>)> {
     let &Teacher { dimension, width, degree, noise, .. } = teacher;
     if dimension == 0 {
-        return Err("the input dimension must be at least 1".into());
+        let remedy = Remedy::raise(Setting::TeacherDimension).to(1);
+        return Err(("the input dimension must be at least 1".into(), vec![remedy]));
     }
     if kind == TeacherKind::Network && width == 0 {
-        return Err("the teacher's hidden units (width) must be at least 1".into());
+        let remedy = Remedy::raise(Setting::TeacherWidth).to(1);
+        return Err(("the teacher's hidden units (width) must be at least 1".into(), vec![remedy]));
     }
     if kind == TeacherKind::Hermite && !(1..=HIGHEST_DEGREE).contains(&degree) {
-        return Err(format!("the degree must be from 1 to {HIGHEST_DEGREE}, not {degree}"));
+        let remedy = Remedy::set(Setting::TeacherDegree, degree.clamp(1, HIGHEST_DEGREE));
+        return Err((format!("the degree must be from 1 to {HIGHEST_DEGREE}, not {degree}"), vec![remedy]));
     }
     if !(noise.is_finite() && noise >= 0.0) {
-        return Err(format!("the noise is a standard deviation and must be finite and not negative, not {noise}"));
+        let problem = format!("the noise is a standard deviation and must be finite and not negative, not {noise}");
+        return Err((problem, vec![Remedy::set(Setting::TeacherNoise, 0)]));
     }
     let hidden = if kind == TeacherKind::Network { width } else { 1 };
     for rows in [points, test_points, hidden] {
         if rows.checked_mul(dimension).is_none_or(|n| n > LARGEST) {
-            return Err(format!(
-                "{rows} rows of dimension {dimension} are more than the {LARGEST} numbers one array may hold: \
-                 lower the points, the dimension or the teacher's width"
-            ));
+            let problem = format!(
+                "{rows} rows of dimension {dimension} are more than the {LARGEST} numbers that one array may hold"
+            );
+            let larger = match rows {
+                _ if rows == points => Setting::Train,
+                _ if rows == test_points => Setting::Test,
+                _ => Setting::TeacherWidth,
+            };
+            return Err((problem, vec![Remedy::lower(larger), Remedy::lower(Setting::TeacherDimension)]));
         }
     }
     Ok(())
@@ -117,7 +132,7 @@ enum Rule {
 impl Rule {
     /// `None` for `random`, whose labels are drawn and not computed.
     fn draw(kind: TeacherKind, teacher: &Teacher, seed: u64) -> Option<Self> {
-        let draws = |stream| Draws { seed, stream, part: Part::Train };
+        let draws = |stream| RandomNumbers { seed, stream, part: Part::Train };
         let weights = |count| rows(draws(Stream::TeacherWeights), count, teacher.dimension);
         let beta = || weights(1).row(0).to_owned();
         Some(match kind {
@@ -161,7 +176,7 @@ fn hermite(degree: usize, z: f64) -> f64 {
     current
 }
 
-fn rows(draws: Draws, count: usize, dimension: usize) -> Array2<f64> {
+fn rows(draws: RandomNumbers, count: usize, dimension: usize) -> Array2<f64> {
     let mut out = Array2::zeros((count, dimension));
     for (i, mut row) in out.outer_iter_mut().enumerate() {
         row.assign(&draws.normals(i, dimension));
@@ -172,7 +187,7 @@ fn rows(draws: Draws, count: usize, dimension: usize) -> Array2<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::tests::config;
+    use crate::data::tests::{config, worded};
 
     fn teacher(kind: TeacherKind) -> Teacher {
         Teacher { kind, dimension: 40, width: 30, degree: 3, noise: 0.0 }
@@ -278,23 +293,23 @@ mod tests {
         let refuse = |kind, change: &dyn Fn(&mut DataConfig)| {
             let mut config = DataConfig { train: Some(50), teacher: teacher(kind), ..config("teacher") };
             change(&mut config);
-            load(kind, &config, 8).unwrap_err().to_string()
+            worded(&load(kind, &config, 8).unwrap_err())
         };
         use TeacherKind::{Hermite, Linear, Network};
         for (message, told) in [
             (refuse(Linear, &|c| c.teacher.dimension = 0), "dimension must be at least 1"),
-            (refuse(Linear, &|c| c.teacher.dimension = usize::MAX), "lower the points"),
-            (refuse(Linear, &|c| c.test = Some(usize::MAX)), "lower the points"),
+            (refuse(Linear, &|c| c.teacher.dimension = usize::MAX), "lower train, or lower teacher_dimension"),
+            (refuse(Linear, &|c| c.test = Some(usize::MAX)), "lower test, or lower teacher_dimension"),
             (refuse(Network, &|c| c.teacher.width = 0), "width"),
-            (refuse(Network, &|c| c.teacher.width = usize::MAX), "lower the points"),
+            (refuse(Network, &|c| c.teacher.width = usize::MAX), "lower teacher_width, or lower teacher_dimension"),
             (refuse(Hermite, &|c| c.teacher.degree = 0), "degree must be from 1 to 100, not 0"),
             (refuse(Hermite, &|c| c.teacher.degree = 101), "not 101"),
             (refuse(Linear, &|c| c.teacher.noise = -0.1), "not -0.1"),
             (refuse(Linear, &|c| c.teacher.noise = f64::NAN), "not NaN"),
-            (refuse(Linear, &|c| c.train = None), "--train 100"),
-            (refuse(Linear, &|c| c.train = Some(0)), "at least 1"),
+            (refuse(Linear, &|c| c.train = None), "set train to 100"),
+            (refuse(Linear, &|c| c.train = Some(0)), "raise train to 1"),
             (refuse(Linear, &|c| c.train = Some(1)), "has no training point among the 1"),
-            (refuse(Linear, &|c| c.classes = vec![crate::data::ClassGroup(vec![1])]), "leave --classes out"),
+            (refuse(Linear, &|c| c.classes = vec![crate::data::ClassGroup(vec![1])]), "leave classes out"),
         ] {
             assert!(message.contains(told) && !message.contains('\n'), "{message:?} does not say {told:?}");
         }

@@ -5,6 +5,7 @@ use ndarray_npy::NpzWriter;
 
 use super::*;
 use crate::data::{ClassGroup, Order, Standardize, Teacher, TeacherKind};
+use crate::remedy::{Remedies, in_words};
 
 /// A configuration without classes, points or standardisation.
 pub(super) fn config(source: &str) -> DataConfig {
@@ -23,6 +24,11 @@ pub(super) fn classes(groups: &[&[u32]]) -> Vec<ClassGroup> {
     groups.iter().map(|labels| ClassGroup(labels.to_vec())).collect()
 }
 
+/// The message of an error with its remedies, settings named as in a library.
+pub(super) fn worded(error: &DataError) -> String {
+    format!("{error}: {}", in_words(&error.remedies(), |setting| setting.name().into()))
+}
+
 fn images(source: &str, labels: [u32; 2], train: usize, test: usize) -> DataConfig {
     DataConfig {
         classes: classes(&[&[labels[0]], &[labels[1]]]),
@@ -36,7 +42,7 @@ fn images(source: &str, labels: [u32; 2], train: usize, test: usize) -> DataConf
 #[test]
 fn digits_are_split_and_standardised() {
     for order in [Order::File, Order::Seeded] {
-        let task = load(&DataConfig { order, ..images("digits", [3, 8], 200, 157) }, 5).unwrap();
+        let task = points(&DataConfig { order, ..images("digits", [3, 8], 200, 157) }, 5).unwrap();
         assert_eq!((task.x_train.dim(), task.x_test.dim()), ((200, 64), (157, 64)));
         assert_eq!(task.class_names, ["3", "8"]);
         let n = task.x_train.len() as f64;
@@ -54,7 +60,7 @@ fn digits_are_split_and_standardised() {
 /// Pixels are raw: the first three digits of classes 0 and 1 in the file are its lines 1, 2 and 11.
 #[test]
 fn digits_without_standardisation_are_raw_pixels() {
-    let task = load(&DataConfig { standardize: Standardize::None, ..images("digits", [0, 1], 3, 0) }, 5).unwrap();
+    let task = points(&DataConfig { standardize: Standardize::None, ..images("digits", [0, 1], 3, 0) }, 5).unwrap();
     assert_eq!(task.x_train.slice(ndarray::s![0, 2..6]), array![5.0, 13.0, 9.0, 1.0]);
     assert_eq!(task.x_train.slice(ndarray::s![1, 3..6]), array![12.0, 13.0, 5.0]);
     assert_eq!(task.class_train, [0, 1, 0]);
@@ -70,7 +76,7 @@ fn folders_are_recognised_by_what_they_hold() {
         let record = [vec![i % 2], vec![10 * i; 3072]].concat();
         std::fs::write(folder.path().join(format!("data_batch_{i}.bin")), record).unwrap();
     }
-    let task = load(&images(path, [0, 1], 2, 0), 1).unwrap();
+    let task = points(&images(path, [0, 1], 2, 0), 1).unwrap();
     assert_eq!(task.x_train.dim(), (2, 3072));
     assert_eq!(task.y_train, array![-1.0, 1.0]);
 }
@@ -97,14 +103,15 @@ fn test_inputs_that_overflow_on_the_way_are_refused() {
     npz.finish().unwrap();
     let config = config(file.to_str().unwrap());
     assert!(load(&config, 1).is_ok());
-    let message = load(&DataConfig { standardize: Standardize::Global, ..config }, 1).unwrap_err().to_string();
-    assert!(message.contains("NaN or infinity in the standardised test inputs at (0, 0)"), "{message}");
+    let message = worded(&load(&DataConfig { standardize: Standardize::Global, ..config }, 1).unwrap_err());
+    let told = "huge.npz, as selected and standardised: x_test has the entry inf in row 0, column 0";
+    assert!(message.contains(told) && message.ends_with("change standardize"), "{message}");
 }
 
 #[test]
 fn label_noise_that_overflows_is_refused() {
     let teacher = Teacher { noise: f64::MAX, ..config("").teacher };
     let config = DataConfig { train: Some(50), teacher, ..config("teacher:linear") };
-    let message = load(&config, 1).unwrap_err().to_string();
-    assert!(message.contains("NaN or infinity in the training labels at"), "{message}");
+    let message = worded(&load(&config, 1).unwrap_err());
+    assert!(message.contains("y_train has the entry") && message.ends_with("lower teacher_noise"), "{message}");
 }

@@ -14,6 +14,6 @@ mod problem;
 mod task;
 
 pub use activation::Activation;
-pub use classes::class_pairs;
+pub use classes::{Classes, class_pairs};
 pub use problem::{Network, Problem, ProblemError};
 pub use task::Task;

@@ -4,33 +4,39 @@ use std::fmt::Write;
 
 use super::figure::Numbers;
 use crate::compare::End;
-use crate::results::verdict::{LEAST_BFMI, LEAST_ESS, MOST_DIVERGENCES, MOST_RHAT};
+use crate::remedy::{Remedy, Setting};
+use crate::results::verdict::{MAX_DIVERGENCE_RATE, MAX_RHAT, MIN_BFMI, MIN_ESS};
 use crate::results::{Document, ObservableReport, RhatKind, TemperatureReport, short, with_error};
 use crate::theory::TheoryKind;
 
-/// The result of a run as text: for Q̄ and every D² a block of columns, then the loss, the class manifolds at the test points, the evidence, the sampler, the
+/// How a front end names a setting: the command line by its flag.
+pub type Naming = fn(Setting) -> String;
+
+/// The result of a run as text, with settings named by `name`: for Q̄ and every D² a block of columns, then the loss, the class manifolds at the test points, the evidence, the sampler, the
 /// verdict on every temperature, and where D²(T) has its maximum.
-pub fn table(document: &Document) -> String {
+pub fn table(document: &Document, name: Naming) -> String {
     let mut text = header(document);
     let mut blocks = vec![("Q\u{304} = λ1⟨v²⟩".to_string(), "readout_second_moment".to_string())];
     let names =
         document.temperatures.first().map(|t| t.observables.keys().cloned().collect::<Vec<_>>()).unwrap_or_default();
-    for name in &names {
+    for observable in &names {
         // Of the training points; those of the test points have a block of their own.
-        let pair = name.strip_prefix("centroid_distance_sq").filter(|rest| rest.is_empty() || rest.starts_with('['));
-        blocks.extend(pair.map(|pair| (format!("D²{pair}"), name.clone())));
+        let pair =
+            observable.strip_prefix("centroid_distance_sq").filter(|rest| rest.is_empty() || rest.starts_with('['));
+        blocks.extend(pair.map(|pair| (format!("D²{pair}"), observable.clone())));
     }
     blocks.push(("⟨L⟩/P".into(), "train_loss".into()));
     if names.iter().any(|name| name == "test_mse") {
         blocks.push(("test MSE".into(), "test_mse".into()));
     }
     let lambda1 = document.config.network.lambda1.unwrap_or(1.0);
-    for (title, name) in &blocks {
-        let scale = if name == "readout_second_moment" { lambda1 } else { 1.0 };
+    for (title, observable) in &blocks {
+        let scale = if observable == "readout_second_moment" { lambda1 } else { 1.0 };
         // write! to a String cannot fail.
         let _ = writeln!(text, "\n{title}");
-        let reports: Vec<_> =
-            (document.temperatures.iter()).filter_map(|at| Some((at.temperature, at.observables.get(name)?))).collect();
+        let reports: Vec<_> = (document.temperatures.iter())
+            .filter_map(|at| Some((at.temperature, at.observables.get(observable)?)))
+            .collect();
         // Infinite width comes last and without z: it is where nothing is learnt, no prediction of these networks.
         let kinds: Vec<&str> =
             (TheoryKind::ALL.into_iter().filter(|&kind| kind != TheoryKind::Nngp).map(TheoryKind::name))
@@ -45,13 +51,13 @@ pub fn table(document: &Document) -> String {
             let _ = writeln!(text, "{}", row(temperature, report, scale, &kinds));
         }
     }
-    for name in names.iter().filter(|name| name.starts_with(TESTED)) {
-        text.push_str(&test_manifolds(document, &name[TESTED.len()..]));
+    for pair in names.iter().filter_map(|observable| observable.strip_prefix(TESTED)) {
+        text.push_str(&test_manifolds(document, pair));
     }
     text.push_str(&evidence(document));
     text.push_str(&sampler_block(document));
-    text.push_str(&convergence(document));
-    text.push_str(&maxima(document));
+    text.push_str(&convergence(document, name));
+    text.push_str(&maxima(document, name));
     for warning in &document.warnings {
         let _ = writeln!(text, "warning: {warning}");
     }
@@ -66,9 +72,8 @@ pub fn header(document: &Document) -> String {
     let (data, network) = (&document.data, &document.config.network);
     let activation = network.activation.map_or_else(String::new, |a| format!("{a:?}").to_lowercase());
     format!(
-        "{}, classes {}: P = {}, N0 = {} (rank {}), N1 = {}, {activation}; {} on {}\n",
-        data.name,
-        data.classes.join(","),
+        "{}: P = {}, N0 = {} (rank {}), N1 = {}, {activation}; {} on {}\n",
+        data.described(),
         data.train_points,
         data.dimension,
         data.rank,
@@ -197,20 +202,28 @@ fn sampler_block(document: &Document) -> String {
 }
 
 /// The verdict on every temperature beside the worst of what it rests on, with the thresholds in the title.
-fn convergence(document: &Document) -> String {
+fn convergence(document: &Document, name: Naming) -> String {
     let kind = document.temperatures.iter().find_map(|at| at.worst_rhat()).map_or(RhatKind::Split, |(kind, ..)| kind);
     let symbol = kind.symbol();
     let mut text = format!(
-        "\nconvergence: {symbol} < {MOST_RHAT}, bulk and tail ESS \u{2265} {LEAST_ESS}, divergences \u{2264} {} %, E-BFMI \u{2265} {LEAST_BFMI}\n",
-        100.0 * MOST_DIVERGENCES
+        "\nconvergence: {symbol} < {MAX_RHAT}, bulk and tail ESS \u{2265} {MIN_ESS}, divergences \u{2264} {} %, E-BFMI \u{2265} {MIN_BFMI}\n",
+        100.0 * MAX_DIVERGENCE_RATE
     );
     // The combining circumflex takes no column.
     let width = 1 + "nested R".len();
     let titled = width + 1;
     let _ = writeln!(text, "{:>10} {symbol:>titled$} {:>9} {:>9}  verdict", "T", "bulk ESS", "tail ESS");
-    for at in &document.temperatures {
-        let verdict =
-            if at.converged { "converged".into() } else { format!("NOT converged: {}", at.advice.join("; ")) };
+    for (index, at) in document.temperatures.iter().enumerate() {
+        let complaints = document.complaints(index);
+        let verdict = if at.converged {
+            "converged".into()
+        } else if complaints.is_empty() {
+            // By the thresholds of another version.
+            format!("NOT converged: {}", at.advice.join("; "))
+        } else {
+            let lines: Vec<String> = complaints.iter().map(|complaint| complaint.in_words(name)).collect();
+            format!("NOT converged: {}", lines.join("; "))
+        };
         let _ = writeln!(
             text,
             "{:>10} {:>width$} {:>9} {:>9}  {verdict}",
@@ -223,11 +236,12 @@ fn convergence(document: &Document) -> String {
     text
 }
 
-pub fn maxima(document: &Document) -> String {
+/// Where D²(T) has its maximum, a line for every pair of classes.
+pub fn maxima(document: &Document, name: Naming) -> String {
     let mut text = String::from("\n");
     let temperatures = document.temperatures.len();
-    for (name, found) in &document.signatures {
-        let symbol = name.replace("centroid_distance_maximum", "D²");
+    for (signature, found) in &document.signatures {
+        let symbol = signature.replace("centroid_distance_maximum", "D²");
         let value = with_error(Some(found.value), found.mcse);
         let _ = match temperatures {
             1 => write!(text, "{symbol} at T = {} is {value}", short(found.temperature)),
@@ -241,7 +255,8 @@ pub fn maxima(document: &Document) -> String {
         let _ = write!(text, "; ");
         let _ = match (temperatures, found.interior, found.confidence) {
             (1, ..) => {
-                write!(text, "one temperature cannot show a maximum: give a ladder, as --temperature-range 0.01:10:7")
+                let ladder = Remedy::set(Setting::TemperatureRange, "0.01:10:7").in_words(name);
+                write!(text, "one temperature cannot show a maximum: {ladder} for a ladder")
             }
             (2, ..) => write!(text, "two temperatures cannot show a maximum between them: give at least three"),
             (_, true, Some(c)) => {

@@ -48,13 +48,23 @@ pub struct Document {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DataSummary {
     pub name: String,
-    /// Original labels of the classes.
+    /// Original labels of the classes; empty if the points have none.
     pub classes: Vec<String>,
     /// P, P*, N0 and the rank r of the training inputs.
     pub train_points: usize,
     pub test_points: usize,
     pub dimension: usize,
     pub rank: usize,
+}
+
+impl DataSummary {
+    /// Returns where the data came from, and the classes if there are any.
+    pub fn described(&self) -> String {
+        match self.classes[..] {
+            [] => self.name.clone(),
+            _ => format!("{}, classes {}", self.name, self.classes.join(", ")),
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -73,7 +83,7 @@ pub struct TemperatureReport {
     pub temperature: f64,
     /// Whether the draws meet every threshold of [`super::verdict`].
     pub converged: bool,
-    /// What to change where they do not, one complaint and its remedy per line.
+    /// Why they do not and what to change, one complaint with its remedies each; settings are named as in a configuration file.
     pub advice: Vec<String>,
     pub sampler: SamplerReport,
     pub observables: BTreeMap<String, ObservableReport>,
@@ -123,35 +133,39 @@ impl RhatKind {
 }
 
 impl TemperatureReport {
-    /// The scalars that are judged. Predictions at test points are kept only as batch means, too few to be judged by themselves.
-    fn judged(&self) -> impl Iterator<Item = (&str, &ObservableReport)> {
+    /// The scalars that are diagnosed. Predictions at test points are kept only as batch means, too few to be diagnosed by themselves.
+    fn diagnosed(&self) -> impl Iterator<Item = (&str, &ObservableReport)> {
         self.observables
             .iter()
             .filter(|(name, _)| !name.starts_with("predictive_"))
             .map(|(name, report)| (name.as_str(), report))
     }
 
-    /// The largest of a field over the judged scalars, by the order of `key`, and whose it is.
-    pub fn most(&self, field: impl Fn(&ObservableReport) -> &Field, key: impl Fn(f64) -> f64) -> Option<(&str, f64)> {
-        self.judged()
+    /// The largest of a field over the diagnosed scalars, by the order of `key`, and whose it is.
+    pub fn largest(
+        &self,
+        field: impl Fn(&ObservableReport) -> &Field,
+        key: impl Fn(f64) -> f64,
+    ) -> Option<(&str, f64)> {
+        self.diagnosed()
             .flat_map(|(name, report)| field(report).values().iter().flatten().map(move |&value| (name, value)))
             .max_by(|a, b| key(a.1).total_cmp(&key(b.1)))
     }
 
     /// The largest R̂ of the kind that judges.
     pub fn worst_rhat(&self) -> Option<(RhatKind, &str, f64)> {
-        let nested = self.most(|report| &report.nested_rhat, |x| x).map(|(name, x)| (RhatKind::Nested, name, x));
-        nested.or_else(|| self.most(|report| &report.rhat, |x| x).map(|(name, x)| (RhatKind::Split, name, x)))
+        let nested = self.largest(|report| &report.nested_rhat, |x| x).map(|(name, x)| (RhatKind::Nested, name, x));
+        nested.or_else(|| self.largest(|report| &report.rhat, |x| x).map(|(name, x)| (RhatKind::Split, name, x)))
     }
 
     /// The smallest bulk ESS.
     pub fn least_ess_bulk(&self) -> Option<(&str, f64)> {
-        self.most(|report| &report.ess, |x| -x)
+        self.largest(|report| &report.ess, |x| -x)
     }
 
     /// The smallest tail ESS.
     pub fn least_ess_tail(&self) -> Option<(&str, f64)> {
-        self.most(|report| &report.ess_tail, |x| -x)
+        self.largest(|report| &report.ess_tail, |x| -x)
     }
 }
 

@@ -9,7 +9,7 @@ use crate::host::stop::Stop;
 use crate::model::class_pairs;
 use crate::observables;
 use crate::observables::{Observable, Recorded, SampledTemperature, TestSet};
-use crate::results::verdict::{judge, warnings};
+use crate::results::verdict::{diagnose, warnings};
 use crate::results::{
     DataSummary, Document, LogEvidenceReport, SCHEMA, SamplerReport, Signatures, TemperatureReport, Timing, UnitReport,
 };
@@ -108,9 +108,11 @@ impl Job {
                 }
             })
             .collect();
+        let config = experiment.settings();
         for (t, at) in temperatures.iter_mut().enumerate() {
-            at.advice = judge(at, experiment.sampler(), t.checked_sub(1).map(|hotter| ladder[hotter]));
-            at.converged = at.advice.is_empty();
+            let complaints = diagnose(at, &config.sampler, t.checked_sub(1).map(|hotter| ladder[hotter]));
+            at.advice = complaints.iter().map(ToString::to_string).collect();
+            at.converged = complaints.is_empty();
         }
         let mut warnings = warnings(&temperatures, experiment.sampler().kind.adjusted());
         warnings.extend(self.solved.warnings.iter().cloned());
@@ -128,7 +130,7 @@ impl Job {
         Document {
             schema: SCHEMA.into(),
             version: env!("CARGO_PKG_VERSION").into(),
-            config: experiment.settings().clone(),
+            config: config.clone(),
             device: backend.device(),
             data: DataSummary {
                 name: problem.name.clone(),

@@ -32,8 +32,7 @@ impl Small {
         sampler.backend = Some(BackendChoice::Cpu);
         let setup = Setup::resolve(settings).expect("the settings are possible");
         let experiment = setup.experiment();
-        let task = data::load(setup.data(), 1).expect("the digits are built in");
-        let problem = Problem::new(&task).expect("the digits have inputs");
+        let problem = data::load(setup.data(), 1).expect("the digits are built in");
         let session = Session::new(experiment, Arc::new(problem)).expect("the kernel of six digits is small");
         let job = session.solve(|_| ControlFlow::Continue(())).expect("nobody stops the theory");
         let opened = job.open(setup.device()).expect("the CPU is always there");

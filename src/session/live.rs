@@ -1,4 +1,4 @@
-//! How far the chains have come while they are still being sampled: R̂ and ESS of D² at every temperature.
+//! How far the chains have come while they are still being sampled: R̂ and ESS at every temperature.
 
 use serde::Serialize;
 
@@ -6,7 +6,8 @@ use crate::observables::{Observable, Recorder};
 use crate::sampler::superchains;
 use crate::stats::{Chains, ess_bulk, nested_rhat, rhat};
 
-/// The centroid distance at one temperature, over the draws taken so far; of several pairs of classes the pair that is worst in each respect.
+/// The centroid distance at one temperature, over the draws taken so far; of several pairs of classes the pair that is worst in
+/// each respect, and without pairs of classes the training loss.
 ///
 /// NaN (in JSON null) where there are too few draws or chains to say.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -29,9 +30,13 @@ impl Live {
 
 /// One entry for every temperature; none before the first draw.
 pub(super) fn live(recorder: &Recorder, temperatures: &[f64]) -> Vec<Live> {
-    let is_distance = |o: &Observable| matches!(o, Observable::CentroidDistanceSq(..));
-    let columns: Vec<usize> =
-        recorder.observables().iter().enumerate().filter(|(_, o)| is_distance(o)).map(|(column, _)| column).collect();
+    let columns_of = |wanted: fn(&Observable) -> bool| -> Vec<usize> {
+        recorder.observables().iter().enumerate().filter(|(_, o)| wanted(o)).map(|(column, _)| column).collect()
+    };
+    let mut columns = columns_of(|o| matches!(o, Observable::CentroidDistanceSq(..)));
+    if columns.is_empty() {
+        columns = columns_of(|o| *o == Observable::TrainLoss);
+    }
     let at = |(index, &temperature): (usize, &f64)| {
         let mut live = Live { temperature, draws: 0, rhat: f64::NAN, nested_rhat: f64::NAN, ess: f64::NAN };
         for &column in &columns {

@@ -24,6 +24,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod arrays;
 mod assemble;
 mod checkpoint;
 mod error;
@@ -44,6 +45,7 @@ use crate::backend::DeviceRequest;
 use crate::config::Experiment;
 use crate::model::Problem;
 
+pub use arrays::ChainDraws;
 pub use checkpoint::Checkpoints;
 pub use error::{KeepError, RunError};
 pub use event::{Event, Phase};

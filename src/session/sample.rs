@@ -372,7 +372,7 @@ mod tests {
         (sampler.chains, sampler.warmup, sampler.draws) = (Some(4), Some(20), Some(20));
         sampler.backend = Some(BackendChoice::Cpu);
         let setup = Setup::resolve(settings).unwrap();
-        let problem = Problem::new(&data::load(setup.data(), 1).unwrap()).unwrap();
+        let problem = data::load(setup.data(), 1).unwrap();
         let go_on = |_: &Event| ControlFlow::Continue(());
         let mut job = Job::new(setup.experiment().clone(), Arc::new(problem), go_on).unwrap();
         job.solved.predictions[1].clear();

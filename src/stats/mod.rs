@@ -57,9 +57,12 @@ pub struct Chains<'a> {
 
 /// The values cannot be shared out evenly among the chains.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 #[error("{values} draws cannot be shared out among {chains} chains: give every chain the same number of draws")]
 pub struct ShapeError {
+    /// Draws of all chains together.
     pub values: usize,
+    /// Chains.
     pub chains: usize,
 }
 

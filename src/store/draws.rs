@@ -18,19 +18,12 @@ use super::zarr::{Attributes, Values, Variable, Writer};
 use super::{DRAWS, RunDir, StoreError, partial, replaced, sync_directory};
 use crate::config::{OutputSettings, Settings};
 use crate::model::Problem;
-use crate::observables::{self, ChainSeries, Entry, Series};
-use crate::results::{Document, Field};
-use crate::sampler::{SamplerKind, superchains};
-use crate::session::Run;
+use crate::observables::{self, Entry, Series};
+use crate::results::dims::{CHAIN, CLASS, DIRECTION, DRAW, TEMPERATURE, TEST_POINT, THEORY, TRAIN_POINT};
+use crate::results::{Document, Field, NamedArray, Numbers};
+use crate::sampler::superchains;
+use crate::session::{ChainDraws, Run};
 use crate::theory::TheoryKind;
-
-const CHAIN: &str = "chain";
-const DRAW: &str = "draw";
-const TEMPERATURE: &str = "temperature";
-const CLASS: &str = "class";
-const TEST_POINT: &str = "test_point";
-const TRAIN_POINT: &str = "train_point";
-const THEORY: &str = "theory";
 
 /// Writes the store beside its place and moves it there when it is whole.
 ///
@@ -132,65 +125,29 @@ impl<'a> Store<'a> {
         if series.draws() == 0 || replicas.is_empty() {
             return Ok(());
         }
-        let cube = Cube { series, replicas, temperatures: self.document.temperatures.len(), draws: series.draws() };
-        self.posterior(&format!("{prefix}posterior"), &cube)?;
-        self.sample_stats(&format!("{prefix}sample_stats"), &cube)
-    }
-
-    fn posterior(&mut self, group: &str, cube: &Cube) -> io::Result<()> {
-        self.sample_group(group, cube)?;
+        let draws = ChainDraws::new(self.run, self.problem, series, replicas);
+        let posterior = format!("{prefix}posterior");
+        self.sample_group(&posterior, draws)?;
         if self.entries.iter().any(|entry| entry.array) {
-            self.classes(group)?;
+            self.classes(&posterior)?;
         }
-        let mut first = 0;
-        for entry in self.entries.clone() {
-            let (columns, along_u) = (first..first + entry.members.len(), entry.members[0].along_u());
-            first = columns.end;
-            let directed = &self.run.directed;
-            let size = columns.len();
-            let values = cube.values(size, |chain, t, draw, k| {
-                // Along a û of length zero nothing is measured.
-                if along_u && !directed[t] { f64::NAN } else { chain.observables[columns.start + k][draw] }
-            });
-            // Test points are not predicted in warm-up.
-            if values.iter().all(|x| x.is_nan()) {
-                continue;
-            }
-            let mut dimensions = cube.dimensions();
-            if entry.array {
-                dimensions.push((CLASS, size));
-            }
-            let attributes = object(json!({"long_name": entry.members[0].symbol()}));
-            let variable =
-                Variable { name: &entry.name, dimensions: &dimensions, values: Values::Float(values), attributes };
-            self.writer.array(group, variable)?;
-        }
-        Ok(())
+        draws.posterior().try_for_each(|array| self.named(&posterior, array))?;
+        let sample_stats = format!("{prefix}sample_stats");
+        self.sample_group(&sample_stats, draws)?;
+        draws.sample_stats().try_for_each(|array| self.named(&sample_stats, array))
     }
 
-    fn sample_stats(&mut self, group: &str, cube: &Cube) -> io::Result<()> {
-        self.sample_group(group, cube)?;
-        let dimensions = cube.dimensions();
-        type Get = fn(&ChainSeries) -> &[f64];
-        let mut floats: Vec<(&str, Get)> = vec![("lp", |c| &c.log_density), ("acceptance_rate", |c| &c.acceptance)];
-        // Without a momentum there is no energy.
-        if self.document.config.sampler.kind != Some(SamplerKind::Ula) {
-            floats.extend([("energy", (|c| &c.energy) as Get), ("energy_error", |c| &c.energy_error)]);
-        }
-        let mut variables: Vec<(&str, Values)> = (floats.into_iter())
-            .map(|(name, get)| (name, Values::Float(cube.values(1, |chain, _, draw, _| get(chain)[draw]))))
-            .collect();
-        let Series { steps, step_sizes, .. } = cube.series;
-        variables.extend([
-            ("diverging", Values::Flag(cube.values(1, |chain, _, draw, _| chain.diverged[draw]))),
-            ("step_size", Values::Float(cube.values(1, |_, t, draw, _| step_sizes[t][draw]))),
-            ("n_steps", Values::Integer(cube.values(1, |_, t, draw, _| i64::from(steps[t][draw])))),
-        ]);
-        for (name, values) in variables {
-            self.writer
-                .array(group, Variable { name, dimensions: &dimensions, values, attributes: Attributes::new() })?;
-        }
-        Ok(())
+    /// Adds an array with its symbol, where it has one.
+    fn named(&mut self, group: &str, array: NamedArray) -> io::Result<()> {
+        let dimensions = array.dimensions();
+        let attributes = array.long_name.map_or_else(Attributes::new, |symbol| object(json!({"long_name": symbol})));
+        // Row-major, as they are made.
+        let values = match array.data {
+            Numbers::Float(values) => Values::Float(values.into_iter().collect()),
+            Numbers::Integer(values) => Values::Integer(values.into_iter().collect()),
+            Numbers::Boolean(values) => Values::Flag(values.into_iter().collect()),
+        };
+        self.writer.array(group, Variable { name: &array.name, dimensions: &dimensions, values, attributes })
     }
 
     fn observed_data(&mut self) -> io::Result<()> {
@@ -213,15 +170,20 @@ impl<'a> Store<'a> {
         self.count(group, TRAIN_POINT, points)?;
         let labels =
             |classes: &[usize]| Values::Text(classes.iter().map(|&c| problem.class_names[c].clone()).collect());
-        self.plain(group, "class_train", &[(TRAIN_POINT, points)], labels(&problem.class_train))?;
+        let classified = problem.classes() > 0;
+        if classified {
+            self.plain(group, "class_train", &[(TRAIN_POINT, points)], labels(&problem.class_train))?;
+        }
         if test_points > 0 {
             self.count(group, TEST_POINT, test_points)?;
-            self.plain(group, "class_test", &[(TEST_POINT, test_points)], labels(&problem.class_test))?;
+            if classified {
+                self.plain(group, "class_test", &[(TEST_POINT, test_points)], labels(&problem.class_test))?;
+            }
             self.plain(group, "y_test", &[(TEST_POINT, test_points)], Values::Float(problem.y_test.clone()))?;
         }
-        self.count(group, "direction", rank)?;
+        self.count(group, DIRECTION, rank)?;
         let singular_values = Values::Float(problem.singular_values.clone());
-        self.plain(group, "singular_values", &[("direction", rank)], singular_values)?;
+        self.plain(group, "singular_values", &[(DIRECTION, rank)], singular_values)?;
         let betas: Vec<f64> = self.document.temperatures.iter().map(|at| 1.0 / at.temperature).collect();
         self.plain(group, "beta", &[(TEMPERATURE, betas.len())], Values::Float(betas))?;
         let network = &self.document.config.network;
@@ -297,22 +259,22 @@ impl<'a> Store<'a> {
     }
 
     /// A group of draws with its coordinates.
-    fn sample_group(&mut self, group: &str, cube: &Cube) -> io::Result<()> {
+    fn sample_group(&mut self, group: &str, draws: ChainDraws) -> io::Result<()> {
         let mut attributes = self.about(&[CHAIN, DRAW]);
         // Names the coordinate that is no dimension.
         attributes.insert("coordinates".into(), json!("superchain"));
         self.writer.group(group, attributes)?;
         let whole = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
-        let chains = cube.replicas.len();
-        let chain = Values::Integer(cube.replicas.iter().map(|&replica| whole(replica)).collect());
+        let chains = draws.replicas().len();
+        let chain = Values::Integer(draws.replicas().iter().map(|&replica| whole(replica)).collect());
         self.plain(group, CHAIN, &[(CHAIN, chains)], chain)?;
         let (superchains, replicas) = (superchains(self.replicas), self.replicas);
         let members = replicas / superchains;
         // Replicas that are left over when they are shared out belong to none.
         let superchain = |replica: usize| Some(replica / members).filter(|&s| s < superchains).map_or(-1, whole);
-        let superchain = Values::Integer(cube.replicas.iter().map(|&replica| superchain(replica)).collect());
+        let superchain = Values::Integer(draws.replicas().iter().map(|&replica| superchain(replica)).collect());
         self.plain(group, "superchain", &[(CHAIN, chains)], superchain)?;
-        self.count(group, DRAW, cube.draws)?;
+        self.count(group, DRAW, draws.draws())?;
         self.temperatures(group)
     }
 
@@ -356,34 +318,6 @@ impl<'a> Store<'a> {
 struct Predicted {
     array: bool,
     values: BTreeMap<(String, usize), Vec<f64>>,
-}
-
-/// Some replicas of a series at every temperature.
-struct Cube<'a> {
-    series: &'a Series,
-    replicas: &'a [usize],
-    temperatures: usize,
-    draws: usize,
-}
-
-impl Cube<'_> {
-    fn dimensions(&self) -> Vec<(&'static str, usize)> {
-        vec![(CHAIN, self.replicas.len()), (DRAW, self.draws), (TEMPERATURE, self.temperatures)]
-    }
-
-    /// `size` values for every chain, draw and temperature, in that order.
-    fn values<T>(&self, size: usize, value: impl Fn(&ChainSeries, usize, usize, usize) -> T) -> Vec<T> {
-        let mut values = Vec::with_capacity(self.replicas.len() * self.draws * self.temperatures * size);
-        for &replica in self.replicas {
-            for draw in 0..self.draws {
-                for t in 0..self.temperatures {
-                    let chain = &self.series.at(t)[replica];
-                    values.extend((0..size).map(|k| value(chain, t, draw, k)));
-                }
-            }
-        }
-        values
-    }
 }
 
 fn object(value: serde_json::Value) -> Attributes {

@@ -13,10 +13,11 @@ use crate::backend::{Backend, Ensemble, Mass, Move, Observation, Round, Scheme, 
 use crate::config::Setup;
 use crate::model::{Network, Problem};
 use crate::observables::{Entry, Observable, TestSet, entries};
+use crate::remedy::{Remedies, Remedy, Setting};
 use crate::session::{RunError, Solved, solve};
 use crate::theory::kernels::Kernels;
 use crate::theory::{Prediction, TheoryKind};
-use inversion::Watch;
+use inversion::PeakTracker;
 pub use inversion::{Inversion, MeanPeak, Peak};
 
 /// Learning rate over the one at which descent in the largest eigenvalue of the tangent kernel at the start would become unstable: small enough
@@ -39,14 +40,38 @@ pub struct Plan {
 
 /// Why there is no descent.
 #[derive(Debug, Error)]
+#[non_exhaustive]
 pub enum DescentError {
+    /// The problem, its theory or its device failed.
     #[error(transparent)]
     Study(#[from] StudyError),
     #[error(
         "the loss of start {start} rose from {before:.6} to {after:.6} between steps {from} and {to}: descent is unstable at \
-         learning rate {rate:.3e}; lower --learning-rate"
+         learning rate {rate:.3e}"
     )]
-    Unstable { start: usize, before: f64, after: f64, from: u32, to: u32, rate: f64 },
+    Unstable {
+        /// The start, from 0.
+        start: usize,
+        /// Its loss before.
+        before: f64,
+        /// Its loss after.
+        after: f64,
+        /// Steps done before.
+        from: u32,
+        /// Steps done after.
+        to: u32,
+        /// η.
+        rate: f64,
+    },
+}
+
+impl Remedies for DescentError {
+    fn remedies(&self) -> Vec<Remedy> {
+        match self {
+            Self::Study(error) => error.remedies(),
+            Self::Unstable { .. } => vec![Remedy::lower(Setting::LearningRate)],
+        }
+    }
 }
 
 /// An observable over the starts.
@@ -249,9 +274,9 @@ fn follow(
     let is_distance = |member: &Observable| {
         matches!(member, Observable::CentroidDistanceSq(..) | Observable::TestCentroidDistanceSq(..))
     };
-    let mut watches: Vec<(usize, Watch)> = (members.iter().zip(&found.tracks).enumerate())
+    let mut trackers: Vec<(usize, PeakTracker)> = (members.iter().zip(&found.tracks).enumerate())
         .filter(|(_, (member, _))| is_distance(member))
-        .map(|(k, (_, track))| (k, Watch::new(&track.observable)))
+        .map(|(k, (_, track))| (k, PeakTracker::new(&track.observable)))
         .collect();
     let rate = found.learning_rate;
     let mass = Mass { weights: vec![1.0; problem.rank()], readout: 1.0 };
@@ -283,8 +308,8 @@ fn follow(
             track.values.push(Spread::of(&values_of(observable)));
         }
         let per_point = values_of(Observable::TrainLoss);
-        for (k, watch) in &mut watches {
-            watch.push(step, &per_point, &values_of(members[*k]));
+        for (k, tracker) in &mut trackers {
+            tracker.push(step, &per_point, &values_of(members[*k]));
         }
         found.step.push(step);
         found.time.push(rate * f64::from(step));
@@ -294,7 +319,7 @@ fn follow(
             break;
         }
     }
-    found.inversion = watches.into_iter().filter_map(|(_, watch)| watch.finish()).collect();
+    found.inversion = trackers.into_iter().filter_map(|(_, tracker)| tracker.finish()).collect();
     Ok(())
 }
 

@@ -49,8 +49,9 @@ impl Remedies for StudyError {
     fn remedies(&self) -> Vec<Remedy> {
         match self {
             Self::Config(error) => error.remedies(),
+            Self::Data(error) => error.remedies(),
+            Self::Problem(error) => error.remedies(),
             Self::Run(error) => error.remedies(),
-            _ => Vec::new(),
         }
     }
 }
@@ -60,8 +61,8 @@ impl Remedies for StudyError {
 /// # Errors
 /// [`StudyError`] when the data are refused.
 pub fn load(setup: &Setup) -> Result<Arc<Problem>, StudyError> {
-    let task = data::load(setup.data(), setup.experiment().sampler().seed)?;
-    Ok(Arc::new(Problem::new(&task)?))
+    let problem = data::load(setup.data(), setup.experiment().sampler().seed)?;
+    Ok(Arc::new(problem))
 }
 
 /// Runs a setup: one session on its data and device. What was measured until `listener` stops it is returned.

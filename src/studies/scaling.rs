@@ -5,11 +5,12 @@ mod fit;
 use std::ops::ControlFlow;
 
 use serde::Serialize;
+use thiserror::Error;
 
 use super::{StudyError, load, run_to_completion};
-use crate::config::{ConfigError, Setup};
-use crate::remedy::{Remedy, Setting};
-use crate::results::verdict::unconverged;
+use crate::config::Setup;
+use crate::remedy::{Remedies, Remedy, Setting};
+use crate::results::verdict::{Complaint, unconverged};
 use crate::results::{Document, Field, ObservableReport};
 use crate::session::Event;
 use crate::theory::TheoryKind;
@@ -20,7 +21,7 @@ pub use fit::{Line, Verdict, fit};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[serde(rename_all = "kebab-case")]
-pub enum Hold {
+pub enum FixedQuantity {
     /// P: the infinite-width limit.
     Train,
     /// α = P/N1, with N0 as it is.
@@ -38,34 +39,95 @@ const DEVIATION: f64 = 0.01;
 /// The same of a displacement, which is a small part of the number that it is taken from and known that much worse.
 const DISPLACEMENT: f64 = 0.05;
 
+impl FixedQuantity {
+    /// The value of the setting.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Train => "train",
+            Self::Load => "load",
+            Self::LoadAndDimension => "load-and-dimension",
+        }
+    }
+}
+
+/// Why there is no extrapolation.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ScalingError {
+    /// A run at one of the widths failed.
+    #[error(transparent)]
+    Study(#[from] StudyError),
+    /// The widths do not determine a line and its error.
+    #[error(
+        "widths = {} is impossible: a line in 1/N1 needs at least three different widths, none of them zero",
+        widths.iter().map(usize::to_string).collect::<Vec<_>>().join(",")
+    )]
+    Widths {
+        /// The different widths given, in ascending order.
+        widths: Vec<usize>,
+    },
+    /// The number of training points cannot be chosen.
+    #[error("hold = {} is impossible: the number of points of an npz problem is fixed", hold.name())]
+    FixedPoints {
+        /// What should have stayed.
+        hold: FixedQuantity,
+    },
+    /// The input dimension cannot be chosen.
+    #[error("hold = {} is impossible: only the dimension of a teacher's inputs can be chosen", hold.name())]
+    FixedDimension {
+        /// What should have stayed.
+        hold: FixedQuantity,
+    },
+}
+
+impl ScalingError {
+    /// Whether the user's input is at fault, rather than a run.
+    pub fn is_bad_input(&self) -> bool {
+        match self {
+            Self::Study(error) => error.is_bad_input(),
+            Self::Widths { .. } | Self::FixedPoints { .. } | Self::FixedDimension { .. } => true,
+        }
+    }
+}
+
+impl Remedies for ScalingError {
+    fn remedies(&self) -> Vec<Remedy> {
+        match self {
+            Self::Study(error) => error.remedies(),
+            Self::Widths { .. } => vec![Remedy::change(Setting::Widths)],
+            Self::FixedPoints { .. } => vec![Remedy::set(Setting::Hold, FixedQuantity::Train.name())],
+            Self::FixedDimension { .. } => vec![
+                Remedy::set(Setting::Hold, FixedQuantity::Load.name()),
+                Remedy::set(Setting::Data, "teacher:linear"),
+            ],
+        }
+    }
+}
+
 /// The experiment at another width: P and N0 are rescaled as `hold` says, to the nearest whole number.
 ///
 /// # Errors
 /// When P or N0 cannot be rescaled (an npz problem of given size; N0 of data that is not a teacher's) or would be zero.
-fn at_width(setup: &Setup, width: usize, hold: Hold) -> Result<Setup, ConfigError> {
+fn at_width(setup: &Setup, width: usize, hold: FixedQuantity) -> Result<Setup, ScalingError> {
     let (data, own) = (setup.data(), setup.experiment().network().width);
     let rescale = |count: usize| (((count * width) as f64 / own as f64).round() as usize).max(1);
     let (mut train, mut dimension) = (None, None);
-    if hold != Hold::Train {
-        let name = if hold == Hold::Load { "load" } else { "load-and-dimension" };
-        let refuse = |requirement: &str| ConfigError::impossible(Setting::Hold, name, requirement);
-        let points = data.train.filter(|_| !data.source.ends_with(".npz")).ok_or_else(|| {
-            refuse("an npz problem has the points that it has").or(Remedy::set(Setting::Hold, "train"))
-        })?;
-        train = Some(rescale(points));
-        if hold == Hold::LoadAndDimension {
-            if !data.source.starts_with("teacher:") {
-                let refusal = refuse("only a teacher's inputs can grow").or(Remedy::set(Setting::Hold, "load"));
-                return Err(refusal.or(Remedy::set(Setting::Data, "teacher:linear")));
-            }
-            dimension = Some(rescale(data.teacher.dimension));
-        }
+    if hold != FixedQuantity::Train {
+        let points = data.train.filter(|_| !data.source.ends_with(".npz"));
+        train = Some(rescale(points.ok_or(ScalingError::FixedPoints { hold })?));
     }
-    setup.with(|settings| {
+    if hold == FixedQuantity::LoadAndDimension {
+        if !data.source.starts_with("teacher:") {
+            return Err(ScalingError::FixedDimension { hold });
+        }
+        dimension = Some(rescale(data.teacher.dimension));
+    }
+    let scaled = setup.with(|settings| {
         settings.network.width = Some(width);
         settings.data.train = train.or(settings.data.train);
         settings.data.teacher_dimension = dimension.or(settings.data.teacher_dimension);
-    })
+    });
+    Ok(scaled.map_err(StudyError::from)?)
 }
 
 /// One size of the ladder of widths, and whether its run can be believed.
@@ -76,34 +138,36 @@ pub struct Size {
     pub train: usize,
     pub dimension: usize,
     /// From hot to cold.
-    pub temperatures: Vec<Judged>,
+    pub temperatures: Vec<Convergence>,
     /// Those of the run, but for the one that names what has not converged: theories without a solution first of all.
     pub warnings: Vec<String>,
 }
 
-/// The verdict of a run on one of its temperatures.
+/// Whether a run has converged at one of its temperatures.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Judged {
+pub struct Convergence {
     pub temperature: f64,
     pub converged: bool,
-    pub advice: Vec<String>,
+    /// Why not; in JSON a line each.
+    #[serde(rename = "advice")]
+    pub complaints: Vec<Complaint>,
 }
 
 impl Size {
     fn new(width: usize, document: &Document) -> Self {
-        let judged = document.temperatures.iter().map(|at| Judged {
+        let convergence = document.temperatures.iter().enumerate().map(|(index, at)| Convergence {
             temperature: at.temperature,
             converged: at.converged,
-            advice: at.advice.clone(),
+            complaints: document.complaints(index),
         });
-        // It points to a table that is not shown here; the advice is.
+        // It points to a table that is not shown here; the complaints are.
         let said = unconverged(&document.temperatures);
         let warnings = document.warnings.iter().filter(|&warning| Some(warning) != said.as_ref());
         Self {
             width,
             train: document.data.train_points,
             dimension: document.data.dimension,
-            temperatures: judged.collect(),
+            temperatures: convergence.collect(),
             warnings: warnings.cloned().collect(),
         }
     }
@@ -131,7 +195,7 @@ pub struct ScalingRow {
 /// All widths, and what the deviations make of them.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Scaling {
-    pub hold: Hold,
+    pub hold: FixedQuantity,
     pub sizes: Vec<Size>,
     pub rows: Vec<ScalingRow>,
     /// The same of displacements from infinite width, (sampled − nngp)/(theory − nngp) − 1, where nngp is not zero. At fixed P every theory has the limit of
@@ -146,20 +210,18 @@ pub struct Scaling {
 /// P and N0 of the experiment belong to its own width. Observables that a theory puts at zero, and predictions at single test points, are left out.
 ///
 /// # Errors
-/// [`StudyError`] as for a run, and when fewer than three different widths are given or the sizes cannot be had.
+/// [`ScalingError`] when a run fails, and when fewer than three different widths are given or the sizes cannot be had.
 pub fn measure(
     setup: &Setup,
-    hold: Hold,
+    hold: FixedQuantity,
     widths: &[usize],
     mut listener: impl FnMut(&Event) -> ControlFlow<()>,
-) -> Result<Scaling, StudyError> {
+) -> Result<Scaling, ScalingError> {
     let mut widths = widths.to_vec();
     widths.sort_unstable();
     widths.dedup();
     if widths.len() < LEAST_WIDTHS || widths[0] == 0 {
-        let value = widths.iter().map(usize::to_string).collect::<Vec<_>>().join(",");
-        let requirement = "a line in 1/N1 needs at least three different widths, none of them zero";
-        return Err(ConfigError::impossible(Setting::Widths, value, requirement).into());
+        return Err(ScalingError::Widths { widths });
     }
     // All sizes are known to be possible, data and all, before the first is run.
     let setups: Vec<Setup> = widths.iter().map(|&width| at_width(setup, width, hold)).collect::<Result<_, _>>()?;
@@ -168,11 +230,11 @@ pub fn measure(
     }
     let documents: Vec<Document> =
         setups.iter().map(|one| run_to_completion(one, &mut listener)).collect::<Result<_, _>>()?;
-    Ok(account(hold, &widths, &documents))
+    Ok(assemble(hold, &widths, &documents))
 }
 
 /// What the runs at all widths say together.
-fn account(hold: Hold, widths: &[usize], documents: &[Document]) -> Scaling {
+fn assemble(hold: FixedQuantity, widths: &[usize], documents: &[Document]) -> Scaling {
     Scaling {
         hold,
         sizes: widths.iter().zip(documents).map(|(&width, document)| Size::new(width, document)).collect(),
@@ -284,9 +346,9 @@ mod tests {
             let scaled = at_width(&teacher(), 25, hold).unwrap();
             (scaled.experiment().network().width, scaled.data().train, scaled.data().teacher.dimension)
         };
-        assert_eq!(size(Hold::Train), (25, Some(20), 40));
-        assert_eq!(size(Hold::Load), (25, Some(50), 40));
-        assert_eq!(size(Hold::LoadAndDimension), (25, Some(50), 100));
+        assert_eq!(size(FixedQuantity::Train), (25, Some(20), 40));
+        assert_eq!(size(FixedQuantity::Load), (25, Some(50), 40));
+        assert_eq!(size(FixedQuantity::LoadAndDimension), (25, Some(50), 100));
     }
 
     /// Four widths that differ in one number: what the narrowest says of D². As `converged` says, they enter the line or not.
@@ -295,16 +357,15 @@ mod tests {
         for (document, converged) in documents.iter_mut().zip(converged) {
             let at = &mut document.temperatures[0];
             document.warnings.retain(|warning| !warning.starts_with("not converged"));
-            (at.converged, at.advice) = (converged, Vec::new());
+            at.converged = converged;
             if !converged {
-                at.advice = vec!["more draws".into()];
                 document.warnings.extend(unconverged(&document.temperatures));
             }
         }
         documents[0].warnings.push("the branch is lost".into());
         let observable = documents[0].temperatures[0].observables.get_mut("centroid_distance_sq").unwrap();
         observable.mean = Field::Scalar(observable.mean.scalar().map(|mean| 3.0 * mean));
-        account(Hold::Train, &[10, 20, 40, 80], &documents)
+        assemble(FixedQuantity::Train, &[10, 20, 40, 80], &documents)
     }
 
     #[test]
@@ -336,20 +397,21 @@ mod tests {
         let narrowest = &three.sizes[0];
         assert_eq!(narrowest.warnings.iter().filter(|w| *w == "the branch is lost").count(), 1);
         assert!(!narrowest.warnings.iter().any(|w| w.starts_with("not converged")), "{:?}", narrowest.warnings);
-        let judged = Judged { temperature: 1.0, converged: false, advice: vec!["more draws".into()] };
-        assert_eq!(narrowest.temperatures, [judged]);
-        assert!(
-            three.sizes[1].temperatures[0].converged && !three.sizes[1].warnings.contains(&"the branch is lost".into())
-        );
+        let [at] = &narrowest.temperatures[..] else { panic!("one temperature") };
+        // Twenty draws of four chains are no 400.
+        assert!(!at.converged && !at.complaints.is_empty(), "{at:?}");
+        let next = &three.sizes[1];
+        assert!(next.temperatures[0].converged && next.temperatures[0].complaints.is_empty());
+        assert!(!next.warnings.contains(&"the branch is lost".into()));
     }
 
     #[test]
     fn sizes_that_cannot_be_had_are_refused_before_anything_runs() {
         let digits = Setup::resolve(preset("quick").unwrap()).unwrap();
-        assert!(at_width(&digits, 25, Hold::LoadAndDimension).unwrap_err().to_string().contains("teacher"));
+        assert!(at_width(&digits, 25, FixedQuantity::LoadAndDimension).unwrap_err().to_string().contains("teacher"));
         let ran = std::cell::Cell::new(false);
         let refused = |widths: &[usize]| {
-            let result = measure(&teacher(), Hold::Train, widths, |_| {
+            let result = measure(&teacher(), FixedQuantity::Train, widths, |_| {
                 ran.set(true);
                 ControlFlow::Continue(())
             });

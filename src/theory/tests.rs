@@ -376,9 +376,9 @@ fn bad_input_is_refused_by_name() {
     {
         assert!(refusal(&problem(), &bad).is_some_and(|message| message.contains("must be positive")));
     }
-    let mut lopsided = task(30, 7, 6);
+    let mut lopsided = problem();
     lopsided.class_train.iter_mut().for_each(|class| *class = (*class).min(1));
-    let message = refusal(&Problem::new(&lopsided).unwrap(), &good);
+    let message = refusal(&lopsided, &good);
     assert!(message.is_some_and(|message| message.contains("`zero`")));
     let mut broken = problem();
     broken.x_train[(3, 2)] = f64::NAN;

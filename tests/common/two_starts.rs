@@ -46,9 +46,9 @@ impl TwoStarts {
         let mut settings = preset("quick").unwrap();
         (settings.data.train, settings.data.test) = (Some(points), Some(0));
         let setup = Setup::resolve(settings).unwrap();
-        let task = featherm::data::load(setup.data(), 1).unwrap();
+        let problem = featherm::data::load(setup.data(), 1).unwrap();
         let network = Network { width, activation, lambda0: 1.0, lambda1: 1.0 };
-        Self { problem: Problem::new(&task).unwrap(), network }
+        Self { problem, network }
     }
 
     /// Samples of `setting` from both starts.

@@ -278,8 +278,8 @@ fn sources() {
         row(&["--data", "mnist", "--train", "5"], &["classes", "missing"]),
         row(from!("mnist"), &["no files of mnist", "featherm/mnist", "train-images-idx3-ubyte.gz"]),
         row(from!("cifar-10"), &["no files of cifar-10", "featherm/cifar-10", "cifar-10-binary.tar.gz"]),
-        row(&["--train", "100000"], &["100000 were asked for", "--train to at most"]),
-        row(&["--test", "100000"], &["100000 were asked for", "--test to at most"]),
+        row(&["--train", "100000"], &["100000 were asked for", "lower --train to "]),
+        row(&["--test", "100000"], &["100000 were asked for", "lower --test to "]),
         row(&["--train", "0"], &["train = 0"]),
         row(&["--classes", "3,3"], &["classes = \"3,3\"", "twice"]),
         row(&["--classes", "3,11"], &["no class 11", "--classes"]),
@@ -410,7 +410,7 @@ fn archives() {
         with(
             &["--data", "p.npz", "--width", "3", "--temperatures", "1", "--standardize", "global"],
             vec![("p.npz", Content::Bytes(instead("x_train.npy", npy("<f8", "(2, 2)", &files::f64s(&[1.0; 4])))))],
-            &["p.npz are equal", "--standardize none"],
+            &["p.npz are equal", "--standardize to none"],
         ),
     ]);
 }
@@ -576,7 +576,7 @@ fn mirrors() {
         with(
             &["data", "fetch", "mnist", "--dir", "sets", "--mirror", "http://127.0.0.1:9"],
             vec![("sets", Content::Text("precious"))],
-            &["sets/mnist", "writable --dir"],
+            &["sets/mnist", "writable folder", "--dir"],
         ),
         with(
             &["data", "fetch", "mnist", "--dir", "sets", "--mirror", "http://127.0.0.1:9"],

@@ -97,8 +97,10 @@ fn a_run_writes_its_directory_and_prints_its_table() {
     // Eighty draws cannot pass thresholds of 400.
     assert_eq!(at["converged"], false);
     let advice = at["advice"].as_array().unwrap();
-    assert!(advice.iter().any(|line| line.as_str().unwrap().contains("--draws ")), "{advice:?}");
-    assert!(table.contains("NOT converged") && table.contains("ln p(y)"), "{table}");
+    assert!(advice.iter().any(|line| line.as_str().unwrap().contains("raise draws to ")), "{advice:?}");
+    for part in ["NOT converged", "raise --draws to ", "ln p(y)"] {
+        assert!(table.contains(part), "{part} in {table}");
+    }
     let evidence = &at["log_evidence"];
     for field in ["mean", "mcse", "quadrature_error"] {
         assert!(evidence[field].is_f64(), "{field}: {evidence}");
@@ -458,7 +460,7 @@ fn a_ladder_of_widths_is_extrapolated() {
     assert!(row["converged"][0] == false && row["deviation"][0].is_number(), "{row}");
     assert!(row["line"].is_null() && row["verdict"].is_null(), "{row}");
     let table = stdout(&all(&["--widths", "5,10,20"]));
-    assert!(table.contains("warning: N1 = 20 has not converged at T = 0.2: "), "{table}");
+    assert!(table.contains("warning: N1 = 20 has not converged at T = 0.2: ") && table.contains("--draws"), "{table}");
     assert!(fs::read_dir(dir.path()).unwrap().next().is_none());
 }
 

@@ -21,11 +21,13 @@ mod mutated_input;
 mod page;
 mod posterior;
 mod prose;
+mod regression;
 #[cfg(unix)]
 mod resume;
 mod scaling;
 #[cfg(feature = "gpu")]
 mod shaders;
+mod stop;
 mod store;
 #[cfg(unix)]
 mod study;

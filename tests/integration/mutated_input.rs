@@ -146,7 +146,7 @@ fn settings() {
 fn reports() {
     let (accepted, refused) = feed("report", 400, |_, bytes| {
         let document = parse_report(bytes)?;
-        table(&document);
+        table(&document, |setting| setting.name().into());
         plots(&document);
         Ok(())
     });

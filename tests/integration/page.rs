@@ -126,7 +126,7 @@ fn the_table_has_test_manifolds_where_there_are_any() {
         let lines = text.lines().skip_while(|line| !line.starts_with("D² at the test points"));
         lines.take_while(|line| !line.is_empty()).map(String::from).collect()
     };
-    let with = table(&DOCUMENT);
+    let with = table(&DOCUMENT, |setting| setting.name().into());
     let found = block(&with);
     assert_eq!(found.len(), 2 + DOCUMENT.temperatures.len(), "{with}");
     assert!(found[1].contains("z saddle") && found[1].contains("training"), "{found:?}");
@@ -140,7 +140,7 @@ fn the_table_has_test_manifolds_where_there_are_any() {
     for at in &mut without.temperatures {
         at.observables.retain(|name, _| !name.contains("_test"));
     }
-    assert!(block(&table(&without)).is_empty());
+    assert!(block(&table(&without, |setting| setting.name().into())).is_empty());
 }
 
 /// Pictures are of images: one beside every theory, whatever their number, and none of a teacher's inputs.

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use featherm::backend::BackendChoice;
 use featherm::config::{DataSettings, Settings, Setup, preset};
-use featherm::studies::scaling::{Hold, Line, Scaling, Verdict, measure};
+use featherm::studies::scaling::{FixedQuantity, Line, Scaling, Verdict, measure};
 
 use crate::common::rotation;
 
@@ -28,7 +28,8 @@ fn line(scaling: &Scaling, observable: &str, theory: &str) -> (Line, Verdict) {
 #[test]
 #[ignore = "slow: statistical, four widths"]
 fn at_fixed_load_the_saddle_point_is_the_limit_and_infinite_width_is_not() {
-    let scaling = measure(&setup(), Hold::LoadAndDimension, &[10, 20, 40, 80], |_| ControlFlow::Continue(())).unwrap();
+    let scaling =
+        measure(&setup(), FixedQuantity::LoadAndDimension, &[10, 20, 40, 80], |_| ControlFlow::Continue(())).unwrap();
     let sizes: Vec<_> = scaling.sizes.iter().map(|s| (s.width, s.train, s.dimension)).collect();
     assert_eq!(sizes, [(10, 20, 20), (20, 40, 40), (40, 80, 80), (80, 160, 160)]);
     let open: Vec<_> = scaling.sizes.iter().filter(|size| !size.temperatures.iter().all(|at| at.converged)).collect();

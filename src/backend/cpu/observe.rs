@@ -200,9 +200,13 @@ impl Classes {
         Self { class: class.to_vec(), sizes }
     }
 
-    /// Gram matrix of the class centroids and the mean squared norm of every class, from features of shape (N1, points).
+    /// Gram matrix of the class centroids and the mean squared norm of every class, from features of shape (N1, points);
+    /// empty without classes.
     fn geometry<S: Scalar>(&self, features: &[S]) -> (Vec<f64>, Vec<f64>) {
         let classes = self.sizes.len();
+        if classes == 0 {
+            return (Vec::new(), Vec::new());
+        }
         let units = (features.len() / self.class.len()) as f64;
         let mut centroid_gram = vec![0.0; classes * classes];
         let mut mean_square_norm = vec![0.0; classes];

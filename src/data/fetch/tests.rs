@@ -116,7 +116,7 @@ fn without_a_server_or_its_file_the_message_says_what_to_put_where() {
     for (url, reason) in [(server.url.as_str(), "404"), (nobody().as_str(), "refused")] {
         let message = get(&set(NAME, &bytes, &[]), url, dir.path()).unwrap_err().to_string();
         let folder = dir.path().display().to_string();
-        for part in [reason, NAME, &folder, "http://example.org/", "by hand", "--mirror"] {
+        for part in [reason, NAME, &folder, "http://example.org/", "by hand", "mirror"] {
             assert!(message.to_lowercase().contains(&part.to_lowercase()), "{message} does not say {part}");
         }
     }

@@ -9,7 +9,7 @@ use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
 use super::*;
-use crate::data::tests::{classes, config};
+use crate::data::tests::{classes, config, worded};
 
 type Writer = NpzWriter<Cursor<Vec<u8>>>;
 
@@ -93,17 +93,16 @@ fn subsets_follow_the_order_and_keep_the_classes() {
     let seeded = with(Some(4), Some(1), Order::Seeded).unwrap();
     assert_eq!((seeded.y_train.len(), seeded.y_test.len()), (4, 1));
     for (train, test, told) in [
-        (Some(5), None, "lower --train to at most 4"),
-        (None, Some(3), "lower --test to at most 2"),
+        (Some(5), None, "lower train to 4"),
+        (None, Some(3), "lower test to 2"),
         (Some(0), None, "at least 1"),
         (Some(1), None, "class -1 has no training point"),
     ] {
-        let message = with(train, test, Order::File).unwrap_err().to_string();
+        let message = worded(&with(train, test, Order::File).unwrap_err());
         assert!(message.contains(told), "{message:?} does not say {told:?}");
     }
-    let message =
-        load(&file, &DataConfig { classes: classes(&[&[1], &[2]]), ..config("") }, 3).unwrap_err().to_string();
-    assert!(message.contains("leave --classes out"), "{message}");
+    let message = worded(&load(&file, &DataConfig { classes: classes(&[&[1], &[2]]), ..config("") }, 3).unwrap_err());
+    assert!(message.contains("leave classes out"), "{message}");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use super::ladder::horizontal;
 use super::plot::{Axis, Look, Panel, Plot, Point, Rule, Series};
 use super::scale::covering;
 use super::{Figure, Numbers};
-use crate::results::verdict::{LEAST_BFMI, LEAST_ESS, MOST_RHAT};
+use crate::results::verdict::{MAX_RHAT, MIN_BFMI, MIN_ESS};
 use crate::results::{Document, RhatKind, TemperatureReport, short};
 
 pub fn figures(document: &Document) -> Vec<Figure> {
@@ -18,7 +18,7 @@ pub fn figures(document: &Document) -> Vec<Figure> {
             // Chains that agree better than a perfect mixture would have no place on a logarithmic axis.
             Some(((value - 1.0).max(1e-5), format!("{value:.4}, of {name}")))
         })],
-        Some(Rule::Level(MOST_RHAT - 1.0, format!("dashed: R\u{302} = {MOST_RHAT}, to be below"))),
+        Some(Rule::Level(MAX_RHAT - 1.0, format!("dashed: R\u{302} = {MAX_RHAT}, to be below"))),
     );
     let ess = panel(
         "least ESS",
@@ -31,7 +31,7 @@ pub fn figures(document: &Document) -> Vec<Figure> {
                 at.least_ess_tail().map(|(name, x)| (x, format!("{x:.0}, of {name}")))
             }),
         ],
-        Some(Rule::Level(LEAST_ESS, format!("dashed: {LEAST_ESS}, to be above"))),
+        Some(Rule::Level(MIN_ESS, format!("dashed: {MIN_ESS}, to be above"))),
     );
     let mut rates = panel(
         "acceptance",
@@ -51,7 +51,7 @@ pub fn figures(document: &Document) -> Vec<Figure> {
         "E-BFMI",
         false,
         vec![series(document, Ink::Sampled, "", |at| at.sampler.e_bfmi.map(|x| (x, format!("{x:.2}"))))],
-        Some(Rule::Level(LEAST_BFMI, format!("dashed: {LEAST_BFMI}, to be above"))),
+        Some(Rule::Level(MIN_BFMI, format!("dashed: {MIN_BFMI}, to be above"))),
     );
     let mut panels = vec![rhat, ess, rates, bfmi];
     panels.retain(|panel| panel.series.iter().any(|series| series.points.iter().any(|point| point.y.is_finite())));

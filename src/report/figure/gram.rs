@@ -56,6 +56,7 @@ fn heat_maps(document: &Document, at: &GramAt, order: &[usize], temperature: &st
     }
     caption += &match &at.classes {
         Some(_) => format!(" Points are ordered by class ({}).", document.data.classes.join(", ")),
+        None if document.data.classes.is_empty() => " Points are in the order of the data.".into(),
         None => " Points are in the order of the data: this run did not record their classes.".into(),
     };
     let drawn = Drawn { body: canvas.finish(), height: top + size + 48.0 };

@@ -9,7 +9,7 @@ use crate::report::figure::ink::Ink;
 use crate::report::figure::ladder::{Quantity, horizontal, vertical};
 use crate::report::figure::plot::{Look, Panel, Plot, Series};
 use crate::report::figure::{Figure, Numbers, distance_quantities, radius_quantities, readout_quantity};
-use crate::report::findings::{COLDEST, MANIFOLDS, findings};
+use crate::report::summary::{COLDEST, MANIFOLDS, summary_tables};
 use crate::report::table::header;
 use crate::results::{Document, short};
 use crate::theory::TheoryKind;
@@ -41,7 +41,7 @@ pub fn overlay(runs: &[Named]) -> Page {
         );
     }
     body += "</ul>\n<h2>Findings</h2>\n<div class=\"box\">";
-    let [manifolds, coldest] = findings(runs);
+    let [manifolds, coldest] = summary_tables(runs);
     body += &format!("<p>{MANIFOLDS}</p>{}<p>{COLDEST}</p>{}</div>\n", table(&manifolds), table(&coldest));
     body += "<h2>Curves</h2>\n";
     let curves = curves(runs);

@@ -52,7 +52,7 @@ pub fn page(run: &Document, gram: Result<GramAt, String>, vector: Result<VectorA
 fn title(run: &Document) -> String {
     let (data, network) = (&run.data, &run.config.network);
     let width = network.width.map_or_else(String::new, |n| format!(", N1 = {n}"));
-    format!("{}, classes {}: P = {}{width}", data.name, data.classes.join(", "), data.train_points)
+    format!("{}: P = {}{width}", data.described(), data.train_points)
 }
 
 /// Whether to believe the run, where D²(T) is largest, and every warning.
@@ -70,7 +70,7 @@ fn verdict(run: &Document) -> String {
     let open = run.temperatures.iter().filter(|at| !at.converged);
     text += &list(open.map(|at| format!("T = {}: {}", short(at.temperature), at.advice.join("; "))));
     text += "</div>\n";
-    for line in maxima(run).lines().filter(|line| !line.is_empty()) {
+    for line in maxima(run, |setting| setting.name().into()).lines().filter(|line| !line.is_empty()) {
         text += &format!("<p>{}</p>\n", escape(line));
     }
     if !run.warnings.is_empty() {

@@ -63,7 +63,7 @@ pub struct Inversion {
 
 /// Finds the maxima of one D² record by record, so that no path need be kept.
 #[derive(Debug)]
-pub struct Watch {
+pub struct PeakTracker {
     observable: String,
     first: Vec<f64>,
     last: Vec<f64>,
@@ -95,7 +95,7 @@ impl Top {
     }
 }
 
-impl Watch {
+impl PeakTracker {
     pub fn new(observable: &str) -> Self {
         let (observable, mean) = (observable.to_string(), Top::NONE);
         Self { observable, first: Vec::new(), last: Vec::new(), tops: Vec::new(), mean, at_mean: Vec::new() }
@@ -176,14 +176,14 @@ mod tests {
     use crate::numerics::noise::{Address, Purpose};
 
     /// The loss of a start falls as 1/2^record; `height` gives D² of a start at a record.
-    fn watched(starts: usize, records: usize, height: impl Fn(usize, usize) -> f64) -> Inversion {
-        let mut watch = Watch::new("centroid_distance_sq");
+    fn tracked(starts: usize, records: usize, height: impl Fn(usize, usize) -> f64) -> Inversion {
+        let mut tracker = PeakTracker::new("centroid_distance_sq");
         for record in 0..records {
             let losses = vec![0.5f64.powi(record as i32); starts];
             let distances: Vec<f64> = (0..starts).map(|start| height(start, record)).collect();
-            watch.push(10 * record as u32, &losses, &distances);
+            tracker.push(10 * record as u32, &losses, &distances);
         }
-        watch.finish().unwrap()
+        tracker.finish().unwrap()
     }
 
     /// Four starts of five records by hand; the last never falls.
@@ -195,7 +195,7 @@ mod tests {
             [1.0, 6.0, 4.0, 4.0, 3.0],
             [1.0, 2.0, 3.0, 4.0, 5.0],
         ];
-        let found = watched(4, 5, |start, record| traces[start][record]);
+        let found = tracked(4, 5, |start, record| traces[start][record]);
         let steps: Vec<u32> = found.peaks.iter().map(|peak| peak.step).collect();
         let falls: Vec<f64> = found.peaks.iter().map(|peak| peak.relative_fall).collect();
         let interior: Vec<bool> = found.peaks.iter().map(|peak| peak.interior).collect();
@@ -227,20 +227,20 @@ mod tests {
             let x = record as f64 - 6.0;
             10.0 + start as f64 - 0.01 * x * x * (1.0 + 0.1 * (start % 3) as f64)
         };
-        let found = watched(16, 10, turning);
+        let found = tracked(16, 10, turning);
         assert_eq!((found.inverts, found.interior_fraction, found.mean.step), (Some(true), 1.0, 60));
         assert!(found.interior_fraction_error > 0.0, "sixteen starts do not make it certain");
         assert!(found.mean.fall.mean < 0.1 && found.mean.fall.error.unwrap() < 0.01);
-        assert_eq!(watched(3, 10, turning).inverts, None, "three starts have no error to speak of");
+        assert_eq!(tracked(3, 10, turning).inverts, None, "three starts have no error to speak of");
     }
 
     #[test]
     fn a_monotonic_path_has_no_inversion() {
-        let rising = watched(16, 10, |start, record| 1.0 + start as f64 * 0.1 + record as f64);
+        let rising = tracked(16, 10, |start, record| 1.0 + start as f64 * 0.1 + record as f64);
         assert_eq!((rising.inverts, rising.interior_fraction, rising.mean.step), (Some(false), 0.0, 90));
         assert_eq!((rising.train_loss, rising.relative_fall), (None, None));
         assert!(rising.peaks.iter().all(|peak| peak.relative_fall == 0.0));
-        let falling = watched(16, 10, |start, record| 20.0 + start as f64 * 0.1 - record as f64);
+        let falling = tracked(16, 10, |start, record| 20.0 + start as f64 * 0.1 - record as f64);
         assert_eq!((falling.inverts, falling.interior_fraction, falling.mean.step), (Some(false), 0.0, 0));
     }
 
@@ -248,7 +248,7 @@ mod tests {
     #[test]
     fn rounding_on_a_plateau_is_no_maximum() {
         let plateau = |wobble: f64| {
-            watched(8, 12, |start, record| {
+            tracked(8, 12, |start, record| {
                 let risen = if record < 4 { record as f64 } else { 4.0 };
                 1.0 + risen + if record == 7 + start % 2 { wobble } else { 0.0 }
             })
@@ -265,7 +265,7 @@ mod tests {
         let noisy = |trial: u32| {
             let mut noise = vec![0.0f64; 16 * 30];
             Address { seed: 5, chain: trial, trajectory: 0, step: 0, purpose: Purpose::Prior }.normals(&mut noise);
-            watched(16, 30, |start, record| 20.0 + noise[30 * start + record])
+            tracked(16, 30, |start, record| 20.0 + noise[30 * start + record])
         };
         let found: Vec<Inversion> = (0..trials).map(noisy).collect();
         let fraction = found.iter().map(|found| found.interior_fraction).sum::<f64>() / f64::from(trials);

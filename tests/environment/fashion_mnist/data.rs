@@ -1,7 +1,8 @@
 //! Fashion-MNIST as it is selected, ordered and standardised.
 
-use featherm::data::{ClassGroup, DataConfig, Order, Standardize, Teacher, TeacherKind, load};
+use featherm::data::{ClassGroup, DataConfig, Order, Standardize, Teacher, TeacherKind, points};
 use featherm::model::Task;
+use featherm::remedy::{Remedies, Remedy, Setting};
 
 /// Classes 2 and 4 in the order of the file, standardised globally.
 fn images(train: usize, test: usize) -> DataConfig {
@@ -35,7 +36,7 @@ fn infinite_width_centroid_distance_squared(task: &Task) -> f64 {
 /// feature, or other points, miss it.
 pub fn fashion_mnist_gives_the_known_centroid_distance() {
     let fashion = images(100, 50);
-    let distance = |config: &DataConfig| infinite_width_centroid_distance_squared(&load(config, 1).unwrap());
+    let distance = |config: &DataConfig| infinite_width_centroid_distance_squared(&points(config, 1).unwrap());
     let known = |d: f64| (d - 0.0316).abs() < 5e-5;
     let d = distance(&fashion);
     assert!(known(d), "D² = {d}");
@@ -43,11 +44,11 @@ pub fn fashion_mnist_gives_the_known_centroid_distance() {
     let other_points = distance(&DataConfig { order: Order::Seeded, ..fashion.clone() });
     assert!(!known(per_feature) && !known(other_points), "{per_feature}, {other_points}");
 
-    let task = load(&fashion, 1).unwrap();
+    let task = points(&fashion, 1).unwrap();
     assert_eq!((task.x_train.dim(), task.x_test.dim()), ((100, 784), (50, 784)));
     assert_eq!(task.class_names, ["2", "4"]);
-    let whole = load(&images(12_000, 2_000), 1).unwrap();
+    let whole = points(&images(12_000, 2_000), 1).unwrap();
     assert_eq!(whole.y_train.sum() + whole.y_test.sum(), 0.0, "6000 + 1000 images of each class");
-    let message = load(&images(12_001, 0), 1).unwrap_err().to_string();
-    assert!(message.contains("lower --train to at most 12000"), "{message}");
+    let error = points(&images(12_001, 0), 1).unwrap_err();
+    assert_eq!(error.remedies(), [Remedy::lower(Setting::Train).to(12_000)], "{error}");
 }

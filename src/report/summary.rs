@@ -13,13 +13,13 @@ use crate::theory::TheoryKind;
 const KINDS: [TheoryKind; 4] = [TheoryKind::Nngp, TheoryKind::Saddle, TheoryKind::SingleUnit, TheoryKind::Adaptive];
 
 /// The two tables: of the class manifolds, a row for every D²(T); of weights and predictor, a row for every run at its coldest temperature.
-pub fn findings(runs: &[Named]) -> [Numbers; 2] {
+pub fn summary_tables(runs: &[Named]) -> [Numbers; 2] {
     [manifolds(runs), coldest(runs)]
 }
 
 /// Both tables for a terminal.
 pub fn text(runs: &[Named]) -> String {
-    let [manifolds, coldest] = findings(runs);
+    let [manifolds, coldest] = summary_tables(runs);
     format!("{MANIFOLDS}\n{}\n{COLDEST}\n{}", aligned(&manifolds), aligned(&coldest))
 }
 
