@@ -22,6 +22,7 @@ mod results;
 mod saved;
 pub mod schedule;
 pub mod shader;
+pub mod slots;
 mod submission;
 pub mod tiling;
 pub mod tuning;
