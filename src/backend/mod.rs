@@ -20,8 +20,8 @@ mod error;
 #[cfg(feature = "gpu")]
 pub mod gpu;
 
-mod open;
 mod saved;
+mod select;
 mod tally;
 
 use std::sync::Arc;
@@ -33,7 +33,7 @@ use crate::model::{Network, Problem};
 
 pub use self::choice::{BackendChoice, DeviceRequest, Precision};
 pub use self::error::BackendError;
-pub use self::open::{Opened, lacking, memory_plan, open, tune};
+pub use self::select::{MemoryNeed, SelectedDevice, memory_plan, select, tune, unsupported_reason};
 pub use self::tally::{CELLS, UnitTally};
 
 /// Chains of one temperature are accumulated in at most this many independent blocks, whose spread is the error of ⟨G⟩.

@@ -1,42 +1,46 @@
-//! From the wish for a device to an ensemble running on one.
+//! The device for an ensemble: which one a request means, what it needs there, and its start.
 
 mod footprint;
+// Both have the same functions: of graphics devices, or of their absence from this build.
+#[cfg_attr(not(feature = "gpu"), path = "select/gpu_absent.rs")]
+mod gpu;
+
+use std::fmt;
 
 use self::footprint::CpuMemory;
 use super::cpu::Cpu;
-use super::{Backend, BackendError, Ensemble};
-use crate::backend::{BackendChoice, Precision};
+use super::{Backend, BackendChoice, BackendError, DeviceRequest, Ensemble, Precision};
 use crate::host::memory::NotEnough;
 
 /// An ensemble on its device.
-pub struct Opened {
+pub struct SelectedDevice {
+    /// The device, with every chain at a draw from the prior.
     pub backend: Box<dyn Backend>,
-    /// One line on why this device was taken, where the user left the choice open.
+    /// One line on why this device was taken, where the request left the choice open.
     pub note: Option<String>,
 }
 
-/// Starts every chain of `ensemble` at a draw from the prior on the chosen device.
+/// Starts every chain of `ensemble` at a draw from the prior on the requested device.
 ///
-/// `auto` takes a hardware GPU if one answers, else the CPU: a software device, slower than the CPU backend, is never taken unasked.
+/// [`BackendChoice::Auto`] takes a hardware GPU if one answers, else the CPU. A software device is
+/// slower than the CPU backend and is only taken on request.
 ///
 /// # Errors
-/// When the chosen device is not there, fails, or cannot hold the ensemble.
-pub fn open(
-    choice: BackendChoice,
-    adapter: Option<&str>,
-    precision: Precision,
-    ensemble: &Ensemble,
-) -> Result<Opened, BackendError> {
-    match (choice, precision) {
-        (BackendChoice::Gpu, _) => Ok(Opened { backend: gpu(adapter, precision, ensemble)?, note: None }),
-        (BackendChoice::Cpu, _) | (_, Precision::F64) => Ok(Opened { backend: cpu(precision, ensemble), note: None }),
-        (BackendChoice::Auto, _) => Ok(match hardware_gpu(ensemble) {
+/// If the requested device does not exist, fails, or cannot hold the ensemble.
+pub fn select(request: &DeviceRequest, ensemble: &Ensemble) -> Result<SelectedDevice, BackendError> {
+    match (request.backend, request.precision) {
+        (BackendChoice::Gpu, _) => Ok(SelectedDevice { backend: gpu::start(request, ensemble)?, note: None }),
+        (BackendChoice::Cpu, _) | (_, Precision::F64) => {
+            Ok(SelectedDevice { backend: cpu(request.precision, ensemble), note: None })
+        }
+        (BackendChoice::Auto, precision) => Ok(match gpu::start_on_hardware(request, ensemble) {
             Ok(backend) => {
                 let note = format!("running on {}", backend.device().name);
-                Opened { backend, note: Some(note) }
+                SelectedDevice { backend, note: Some(note) }
             }
             Err(reason) => {
-                Opened { backend: cpu(precision, ensemble), note: Some(format!("running on the CPU: {reason}")) }
+                let note = format!("running on the CPU: {reason}");
+                SelectedDevice { backend: cpu(precision, ensemble), note: Some(note) }
             }
         }),
     }
@@ -49,173 +53,70 @@ fn cpu(precision: Precision, ensemble: &Ensemble) -> Box<dyn Backend> {
     }
 }
 
-#[cfg(feature = "gpu")]
-fn gpu(adapter: Option<&str>, precision: Precision, ensemble: &Ensemble) -> Result<Box<dyn Backend>, BackendError> {
-    Ok(Box::new(super::gpu::Gpu::new(&choose(adapter), ensemble.clone(), options(precision))?))
-}
-
-/// What a precision is to the GPU backend.
-#[cfg(feature = "gpu")]
-fn options(precision: Precision) -> super::gpu::GpuOptions {
-    use super::gpu::tiling::Tiling;
-
-    let tiling = (precision == Precision::F16Matrix).then_some(Tiling::Cooperative);
-    super::gpu::GpuOptions { half: precision == Precision::F16, tiling, ..Default::default() }
-}
-
-/// What keeps the chosen graphics device from computing in `precision`, if anything does.
+/// Returns why the requested device does not support the requested precision, or `None` if it does.
 ///
 /// # Errors
-/// When there is no such device.
-#[cfg(feature = "gpu")]
-pub fn lacking(adapter: Option<&str>, precision: Precision) -> Result<Option<String>, BackendError> {
-    if precision != Precision::F16Matrix {
-        return Ok(None);
-    }
-    let device = super::gpu::find(&choose(adapter))?;
-    let lacks = || format!("{device} has no cooperative matrices of 16 × 16 with float16 inputs; use f32 or f16");
-    Ok((!device.cooperative).then(lacks))
-}
-
-/// What keeps the chosen graphics device from computing in `precision`: without any, that is said where one is opened.
-#[cfg(not(feature = "gpu"))]
-pub fn lacking(_: Option<&str>, _: Precision) -> Result<Option<String>, BackendError> {
-    Ok(None)
-}
-
-/// The named device; without a name a hardware GPU, else whatever there is, since a GPU was asked for.
-#[cfg(feature = "gpu")]
-fn choose(adapter: Option<&str>) -> super::gpu::AdapterChoice {
-    use super::gpu::AdapterChoice;
-
-    match adapter {
-        Some(wish) => wish.parse().unwrap_or_default(),
-        None if has_hardware_gpu() => AdapterChoice::Auto,
-        None => AdapterChoice::Index(0),
-    }
-}
-
-#[cfg(feature = "gpu")]
-fn hardware_gpu(ensemble: &Ensemble) -> Result<Box<dyn Backend>, String> {
-    use super::gpu::{AdapterChoice, Gpu, GpuOptions};
-
-    if !has_hardware_gpu() {
-        return Err("no hardware GPU answers".into());
-    }
-    let gpu = Gpu::new(&AdapterChoice::Auto, ensemble.clone(), GpuOptions::default());
-    gpu.map(|gpu| Box::new(gpu) as Box<dyn Backend>).map_err(|error| error.to_string())
-}
-
-#[cfg(not(feature = "gpu"))]
-fn gpu(_: Option<&str>, _: Precision, _: &Ensemble) -> Result<Box<dyn Backend>, BackendError> {
-    Err(BackendError::unsupported("this featherm was built without GPU support, the feature `gpu`"))
-}
-
-#[cfg(not(feature = "gpu"))]
-fn hardware_gpu(_: &Ensemble) -> Result<Box<dyn Backend>, String> {
-    Err("built without GPU support".into())
-}
-
-/// Times the ways to divide matrix products on the graphics device that would run the ensemble, and keeps the fastest for later runs: one line on
-/// what was found; `None` where the CPU or cooperative matrices would run it.
-///
-/// # Errors
-/// When the chosen device is not there or fails.
-pub fn tune(
-    choice: BackendChoice,
-    adapter: Option<&str>,
-    precision: Precision,
-    ensemble: &Ensemble,
-) -> Result<Option<String>, BackendError> {
-    match (choice, precision) {
-        // Cooperative matrices are divided in one way only.
-        (_, Precision::F16Matrix) => Ok(None),
-        (BackendChoice::Gpu, _) => gpu_tune(adapter, precision, ensemble).map(Some),
-        (BackendChoice::Auto, Precision::F32) if has_hardware_gpu() => gpu_tune(None, precision, ensemble).map(Some),
+/// If the requested device does not exist.
+pub fn unsupported_reason(request: &DeviceRequest) -> Result<Option<String>, BackendError> {
+    match request.precision {
+        // Cooperative matrices are the one feature that some graphics devices lack.
+        Precision::F16Matrix => gpu::unsupported_reason(request),
         _ => Ok(None),
     }
 }
 
-#[cfg(feature = "gpu")]
-fn gpu_tune(adapter: Option<&str>, precision: Precision, ensemble: &Ensemble) -> Result<String, BackendError> {
-    use super::gpu::tuning::{Tilings, tune};
-
-    Ok(tune(&choose(adapter), ensemble, options(precision).half, &Tilings::of_user())?.to_string())
+/// Times the tilings of matrix products on the graphics device that would run the ensemble, and
+/// keeps the fastest in [`DeviceRequest::cache`] for later runs. Returns one line on what was found;
+/// `None` if the CPU or cooperative matrices would run the ensemble.
+///
+/// # Errors
+/// If the requested device does not exist or fails.
+pub fn tune(request: &DeviceRequest, ensemble: &Ensemble) -> Result<Option<String>, BackendError> {
+    match (request.backend, request.precision) {
+        // Cooperative matrices have a single tiling.
+        (_, Precision::F16Matrix) => Ok(None),
+        (BackendChoice::Gpu, _) => gpu::tune(request, ensemble).map(Some),
+        (BackendChoice::Auto, Precision::F32) if gpu::has_hardware() => gpu::tune(request, ensemble).map(Some),
+        _ => Ok(None),
+    }
 }
 
-#[cfg(not(feature = "gpu"))]
-fn gpu_tune(adapter: Option<&str>, precision: Precision, ensemble: &Ensemble) -> Result<String, BackendError> {
-    gpu(adapter, precision, ensemble).map(|_| String::new())
-}
-
-/// What the ensemble would take on a device.
+/// The memory that an ensemble needs on a device.
 pub struct MemoryNeed {
     text: String,
-    /// The machine's own memory, where that is what it takes.
+    /// The need of the CPU backend in this machine's own memory.
     cpu: Option<CpuMemory>,
 }
 
 impl MemoryNeed {
-    /// Whether the machine has the memory; a graphics device has refused already what it cannot hold.
+    /// Checks that this machine has the memory. What a graphics device cannot hold, [`memory_plan`]
+    /// refuses itself.
     ///
     /// # Errors
-    /// With the numbers and what to change.
+    /// [`NotEnough`], with the numbers and the settings to change.
     pub fn check(&self) -> Result<(), NotEnough> {
         self.cpu.as_ref().map_or(Ok(()), CpuMemory::check)
     }
 }
 
-impl std::fmt::Display for MemoryNeed {
-    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+impl fmt::Display for MemoryNeed {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         f.write_str(&self.text)
     }
 }
 
-/// What the ensemble and `draws` draws of it would take on the chosen device.
+/// Returns the memory that the ensemble and `draws` draws of it need on the requested device.
 ///
 /// # Errors
-/// When the chosen device is not there or cannot hold the ensemble; the message has the numbers and what to change.
-pub fn memory_plan(
-    choice: BackendChoice,
-    adapter: Option<&str>,
-    precision: Precision,
-    ensemble: &Ensemble,
-    draws: usize,
-) -> Result<MemoryNeed, BackendError> {
-    let on_gpu = |text| Ok(MemoryNeed { text, cpu: None });
-    match (choice, precision) {
-        (BackendChoice::Gpu, _) => on_gpu(gpu_plan(adapter, precision, ensemble)?),
-        (BackendChoice::Auto, Precision::F32) if has_hardware_gpu() => on_gpu(gpu_plan(None, precision, ensemble)?),
+/// If the requested device does not exist or cannot hold the ensemble.
+pub fn memory_plan(request: &DeviceRequest, ensemble: &Ensemble, draws: usize) -> Result<MemoryNeed, BackendError> {
+    let on_gpu = || Ok(MemoryNeed { text: gpu::memory(request, ensemble)?, cpu: None });
+    match (request.backend, request.precision) {
+        (BackendChoice::Gpu, _) => on_gpu(),
+        (BackendChoice::Auto, Precision::F32) if gpu::has_hardware() => on_gpu(),
         _ => {
-            let cpu = CpuMemory::new(precision, ensemble, draws);
+            let cpu = CpuMemory::new(request.precision, ensemble, draws);
             Ok(MemoryNeed { text: cpu.to_string(), cpu: Some(cpu) })
         }
     }
-}
-
-#[cfg(feature = "gpu")]
-fn has_hardware_gpu() -> bool {
-    super::gpu::adapters().iter().any(|info| !info.is_software())
-}
-
-#[cfg(not(feature = "gpu"))]
-fn has_hardware_gpu() -> bool {
-    false
-}
-
-#[cfg(feature = "gpu")]
-fn gpu_plan(adapter: Option<&str>, precision: Precision, ensemble: &Ensemble) -> Result<String, BackendError> {
-    use super::gpu::memory::MemoryPlan;
-    use super::gpu::tuning::Tilings;
-
-    let device = super::gpu::find(&choose(adapter))?;
-    let options = options(precision);
-    let tiling = options.tiling.or_else(|| Tilings::of_user().known(&device, ensemble, options.half));
-    let plan = MemoryPlan::new(ensemble, &device.limits(), tiling, options.half)?;
-    Ok(format!("memory on {device}\n{plan}\n"))
-}
-
-#[cfg(not(feature = "gpu"))]
-fn gpu_plan(adapter: Option<&str>, precision: Precision, ensemble: &Ensemble) -> Result<String, BackendError> {
-    gpu(adapter, precision, ensemble).map(|_| String::new())
 }
