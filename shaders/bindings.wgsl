@@ -28,7 +28,7 @@ struct Call {
 @group(0) @binding(4) var<storage, read_write> scratch: array<f32>;
 @group(0) @binding(5) var<storage, read_write> accumulators: array<vec4<f32>>;
 @group(0) @binding(6) var<storage, read_write> results: array<f32>;
-// The linear systems of the integrated readout: see systems.wgsl.
+// The linear systems of the integrated readout: see linear_system.wgsl.
 @group(0) @binding(7) var<storage, read_write> systems: array<vec4<f32>>;
 // Binding 8 holds operands in float16: see halves.wgsl.
 

@@ -35,7 +35,7 @@ fn layout(activation: Activation, tiling: Tiling, half: bool) -> Layout {
     }
 }
 
-/// The smallest sizes at which every kernel has something to do; more units than points take the other half of shaders/systems.wgsl.
+/// The smallest sizes at which every kernel has something to do; more units than points take the other half of shaders/linear_system.wgsl.
 fn every_layout() -> impl Iterator<Item = Layout> {
     let more_units = |layout: Layout| Layout { units: 14, ..layout };
     TILINGS.into_iter().chain([Tiling::Cooperative, Tiling::Emulated]).flat_map(move |tiling| {

@@ -6,10 +6,10 @@ use std::fmt::Write;
 
 use bytemuck::{Pod, Zeroable};
 
-use super::motion::Motion;
+use super::integrator::Motion;
 use super::slots::{IntegratorSlot, MeasurementSlot, SLOTS, TransitionSlot};
 use super::tiling::{MATRIX, SIDE, Tiling};
-use crate::backend::tally::cells_per_unit;
+use crate::backend::histogram::cells_per_unit;
 use crate::backend::{CELLS, DIVERGENCE, Ensemble, RUNAWAY};
 use crate::model::Activation;
 use crate::numerics::noise::Purpose;

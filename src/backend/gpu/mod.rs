@@ -13,9 +13,9 @@
 pub mod adapter;
 pub mod device;
 pub mod engine;
+pub mod integrator;
 pub mod layout;
 pub mod memory;
-pub mod motion;
 pub mod panic_guard;
 mod programs;
 mod results;
@@ -29,9 +29,9 @@ pub mod tuning;
 
 pub use self::adapter::{AdapterChoice, AdapterInfo, adapters, find};
 use self::engine::{Edit, Engine};
+use self::integrator::Motion;
 use self::layout::Layout;
 use self::memory::{DeviceLimits, MemoryPlan};
-use self::motion::Motion;
 use self::schedule::{Command, Energy, Schedule};
 use self::tiling::Tiling;
 use self::tuning::Tilings;
