@@ -30,8 +30,8 @@ fn accept(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_ind
     }
     let note_at = base(GRADIENT, chain) + CHAIN_BODY;
     let note = state[note_at];
-    // A rest begins anew, from the prior or from given weights.
-    var lost = motion.scheme != REST && note.x != 0.0;
+    // A frozen chain begins anew, from the prior or from given weights.
+    var lost = motion.scheme != FROZEN && note.x != 0.0;
     var energy = vec2<f32>(no_number(), 0.0);
     var error = 0.0;
     var acceptance = 0.0;
@@ -57,7 +57,7 @@ fn accept(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_ind
             }
         } else {
             // The work is no number where a weight has run away.
-            lost = motion.scheme != REST && !(finite(ahead.x) && finite(work.x));
+            lost = motion.scheme != FROZEN && !(finite(ahead.x) && finite(work.x));
             acceptance = 1.0;
             accepted = !lost;
             diverged = lost || abs(error) > DIVERGENCE;
@@ -67,13 +67,12 @@ fn accept(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_ind
     state[note_at] = vec4<f32>(f32(lost), select(note.yz, energy_of(chain), steps_of(chain) > 0u), 0.0);
     scratch[own + SCRATCH_FLAG] = f32(accepted);
     let result = result_of(chain);
-    results[result] = acceptance;
-    results[result + 1u] = error;
-    results[result + 2u] = energy.x;
-    results[result + 3u] = energy.y;
-    results[result + 4u] = f32(diverged);
-    results[result + 5u] = 0.0;
-    results[result + 6u] = f32(lost);
+    results[result + TRANSITION_ACCEPTANCE] = acceptance;
+    results[result + TRANSITION_ENERGY_ERROR] = error;
+    results[result + TRANSITION_ENERGY_HIGH] = energy.x;
+    results[result + TRANSITION_ENERGY_LOW] = energy.y;
+    results[result + TRANSITION_DIVERGED] = f32(diverged);
+    results[result + TRANSITION_EXCHANGED] = 0.0;
 }
 
 // One vector of one chain: an accepted proposal becomes the position, and its gradient, kept in the momentum's room, the gradient.

@@ -1,11 +1,5 @@
 // Stage activation, twin of src/backend/cpu/activation.rs: σ and σ′ by the same formulas and coefficients.
 
-const ERF = 0u;
-const RELU = 1u;
-const TANH = 2u;
-const IDENTITY = 3u;
-const GELU = 4u;
-
 struct Activated {
     value: vec4<f32>,
     slope: vec4<f32>,

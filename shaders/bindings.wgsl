@@ -1,5 +1,6 @@
-// Bindings and addresses that every kernel shares. The sizes in capitals are constants written by the host for one problem
-// (`Layout::constants`); four consecutive numbers travel as one vector.
+// Bindings and addresses that every kernel shares. Names in capitals that no shader defines are constants which the host
+// writes (`Layout::constants`): the sizes of one problem, and the places and numbers of src/backend/gpu/slots.rs. Four
+// consecutive numbers travel as one vector.
 
 // Arguments of one dispatch.
 struct Call {
@@ -27,22 +28,16 @@ struct Call {
 @group(0) @binding(4) var<storage, read_write> scratch: array<f32>;
 @group(0) @binding(5) var<storage, read_write> accumulators: array<vec4<f32>>;
 @group(0) @binding(6) var<storage, read_write> results: array<f32>;
-// The linear systems of the integrated readout: see systems.wgsl.
+// The linear systems of the integrated readout: see linear_system.wgsl.
 @group(0) @binding(7) var<storage, read_write> systems: array<vec4<f32>>;
 // Binding 8 holds operands in float16: see halves.wgsl.
 
-// Sections of the state. In each a chain holds its first-layer values (N × RV vectors), its readout values (NV vectors) and one
-// vector of notes: for positions L and V, each in double-single; for GRADIENT whether the chain is lost, then what energy the gradient is
-// of (`energy_of`).
-const CURRENT = 0u;
-const GRADIENT = 1u;
-const PROPOSAL = 2u;
-// Momenta; after the last step of a trajectory the gradient at the proposal.
-const MOMENTUM = 3u;
+// In each section of the state (`Section` in src/backend/gpu/slots.rs) a chain holds its first-layer values (N × RV
+// vectors), its readout values (NV vectors) and one vector of notes: for positions L and V, each in double-single; for
+// GRADIENT whether the chain is lost, then what energy the gradient is of (`energy_of`).
 
-// The step before the first of a trajectory: makes the gradient at the position that of the energy by which the chain is to move. After an
-// exchange, or another kind of move, it is not.
-const PREPARE = 0xffffffffu;
+// PREPARE is the step before the first of a trajectory: it makes the gradient at the position that of the energy by which
+// the chain is to move. After an exchange, or another kind of move, it is not.
 
 fn base(section: u32, chain: u32) -> u32 {
     return (section * CHAINS + chain) * CHAIN_STATE;
@@ -69,17 +64,19 @@ fn steps_of(chain: u32) -> u32 {
     return u32(scalar(DATA_STEPS, call.round * TEMPERATURES + temperature_of(chain)));
 }
 
-// The scheme that moves W′ alone, by V; the others are in update.wgsl.
-const MARGINAL = 4u;
+// First vector of the integrator of a chain's temperature.
+fn motion_start(chain: u32) -> u32 {
+    return DATA_MOTION + temperature_of(chain) * MOTION;
+}
 
 // 1/T.
 fn beta_of(chain: u32) -> f32 {
-    return data[DATA_MOTION + temperature_of(chain) * MOTION].z;
+    return scalar(motion_start(chain), INTEGRATOR_BETA);
 }
 
 // By what energy a chain moves: (1, β) for V, which depends on β, (0, 0) for L.
 fn energy_of(chain: u32) -> vec2<f32> {
-    let marginal = u32(data[DATA_MOTION + temperature_of(chain) * MOTION].x) == MARGINAL;
+    let marginal = u32(scalar(motion_start(chain), INTEGRATOR_SCHEME)) == MARGINAL;
     return select(vec2<f32>(0.0), vec2<f32>(1.0, beta_of(chain)), marginal);
 }
 

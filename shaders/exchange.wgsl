@@ -23,7 +23,7 @@ fn exchange(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_i
     let u = uniform_at(address(pair.x, call.trajectory, 0u, EXCHANGE));
     let accepted = lost == 0.0 && finite(exponent) && (exponent >= 0.0 || u < exp(exponent));
     scratch[pair.x * CHAIN_SCRATCH + SCRATCH_FLAG] = f32(accepted);
-    results[result_of(pair.x) + 5u] = f32(accepted);
+    results[result_of(pair.x) + TRANSITION_EXCHANGED] = f32(accepted);
 }
 
 fn exchange_vectors(a: u32, b: u32) {

@@ -1,15 +1,5 @@
 // Counter-based noise, twin of src/numerics/noise.rs: Philox4x32-10 and Box–Muller. The words are the CPU's bit for bit, the normals agree
-// to rounding.
-
-// What a number is for: `Purpose` in src/numerics/noise.rs.
-const PRIOR = 0u;
-const REFRESH = 1u;
-const FRICTION = 2u;
-const ACCEPT = 3u;
-const COMPLEMENT = 4u;
-const EXCHANGE = 8u;
-const SIGN = 9u;
-const READOUT = 10u;
+// to rounding. What a number is for, PRIOR to READOUT, is `Purpose` there.
 
 // Names a chain's noise: the temperature and replica, not the place in the batch.
 fn chain_id(chain: u32) -> u32 {

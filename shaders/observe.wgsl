@@ -88,18 +88,18 @@ fn measure(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_in
     let at = result_of(chain) + RESULT_MEASUREMENT;
     if lane == 0u {
         let loss = state[current + CHAIN_BODY];
-        results[at] = loss.x;
-        results[at + 1u] = loss.y;
-        results[at + 7u] = state[base(GRADIENT, chain) + CHAIN_BODY].x;
+        results[at + MEASURED_LOSS_HIGH] = loss.x;
+        results[at + MEASURED_LOSS_LOW] = loss.y;
+        results[at + MEASURED_LOST] = state[base(GRADIENT, chain) + CHAIN_BODY].x;
     }
     let units = f32(UNITS);
-    record(lane, at + 2u, v_sum, units);
-    record(lane, at + 3u, v_square, units);
-    record(lane, at + 4u, along, units);
-    record(lane, at + 5u, along_square, units);
-    record(lane, at + 6u, square, units * f32(RANK));
-    record(lane, at + 9u, v_fourth, units);
-    record(lane, at + 10u, along_fourth, units);
+    record(lane, at + MEASURED_READOUT_MEAN, v_sum, units);
+    record(lane, at + MEASURED_READOUT_SECOND_MOMENT, v_square, units);
+    record(lane, at + MEASURED_READOUT_WEIGHT_ALONG_U, along, units);
+    record(lane, at + MEASURED_WEIGHT_ALONG_U_SQUARED, along_square, units);
+    record(lane, at + MEASURED_WEIGHT_SECOND_MOMENT, square, units * f32(RANK));
+    record(lane, at + MEASURED_READOUT_FOURTH_MOMENT, v_fourth, units);
+    record(lane, at + MEASURED_WEIGHT_ALONG_U_FOURTH, along_fourth, units);
     record_manifolds(lane, chain, at + RESULT_NORMS);
 }
 

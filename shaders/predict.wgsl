@@ -22,6 +22,6 @@ fn predict(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_in
     }
     let total = reduce(lane, error);
     if lane == 0u {
-        results[result_of(chain) + RESULT_MEASUREMENT + 8u] = (total.x + total.y) / f32(TEST_POINTS);
+        results[result_of(chain) + RESULT_MEASUREMENT + MEASURED_TEST_SQUARED_ERROR] = (total.x + total.y) / f32(TEST_POINTS);
     }
 }

@@ -1,14 +1,9 @@
 // Stage update, twin of src/backend/cpu/update.rs and trajectory.rs: the elementary moves of an integrator on four coordinates,
 // composed into the two halves of a step between which the gradient is taken.
 
-const OBABO = 0u;
-const BAOAB = 1u;
-const ULA = 2u;
-// Stays where it is: the gradient there is all that is wanted.
-const REST = 3u;
-
-// How the chains of one temperature move, as the host packs it (`Motion` of src/backend/gpu/motion.rs), followed by the inverse masses of W′, their inverse
-// roots' reciprocals and the rotation of one step under the prior, 1 − cos ωh, sin(ωh)/(mω) and mω sin(ωh) (RV vectors each).
+// How the chains of one temperature move: `IntegratorSlot` in src/backend/gpu/slots.rs, where the schemes are too. In the data
+// follow, with RV vectors each, the inverse masses of W′, the roots of its masses and the rotation of one step under the
+// prior, 1 − cos ωh, sin(ωh)/(mω) and mω sin(ωh).
 struct Motion {
     scheme: u32,
     metropolis: bool,
@@ -32,12 +27,22 @@ struct Motion {
 }
 
 fn motion_of(chain: u32) -> Motion {
-    let at = DATA_MOTION + temperature_of(chain) * MOTION;
-    let a = data[at];
-    let b = data[at + 1u];
-    let c = data[at + 2u];
-    let d = data[at + 3u];
-    return Motion(u32(a.x), a.y != 0.0, a.z, a.w, b.x, b.yz, b.w, c.x, c.y, c.z, d.xy, d.z, d.w);
+    let at = motion_start(chain);
+    return Motion(
+        u32(scalar(at, INTEGRATOR_SCHEME)),
+        scalar(at, INTEGRATOR_METROPOLIS) != 0.0,
+        scalar(at, INTEGRATOR_BETA),
+        scalar(at, INTEGRATOR_TIME),
+        scalar(at, INTEGRATOR_FORCE),
+        vec2<f32>(scalar(at, INTEGRATOR_WEIGHT_PRIOR), scalar(at, INTEGRATOR_READOUT_PRIOR)),
+        scalar(at, INTEGRATOR_KEEP),
+        scalar(at, INTEGRATOR_FRESH),
+        scalar(at, INTEGRATOR_INVERSE),
+        scalar(at, INTEGRATOR_ROOT),
+        vec2<f32>(scalar(at, INTEGRATOR_WEIGHT_SHRINK), scalar(at, INTEGRATOR_READOUT_SHRINK)),
+        scalar(at, INTEGRATOR_RATE),
+        scalar(at, INTEGRATOR_AMPLITUDE),
+    );
 }
 
 // Four coordinates under way.
@@ -63,7 +68,7 @@ struct Place {
 }
 
 fn weight_place(chain: u32, unit: u32, group: u32) -> Place {
-    let masses = DATA_MOTION + temperature_of(chain) * MOTION + 4u + group;
+    let masses = motion_start(chain) + INTEGRATOR_VECTORS + group;
     return Place(0u, unit * RANK + 4u * group, below(4u * group, RANK), data[masses], data[masses + RV], masses + 2u * RV);
 }
 

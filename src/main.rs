@@ -4,6 +4,9 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     quiet_device_selection();
+    // A driver that crashes ends in one error message, printed at the end.
+    #[cfg(feature = "gpu")]
+    featherm::backend::gpu::panic_guard::silence_caught_panics();
     ExitCode::from(featherm::cli::main_from(std::env::args_os()))
 }
 

@@ -1,6 +1,6 @@
 //! The exact finite-width posterior of a linear network under every sampler, precision and backend.
 
-use featherm::backend::{self, Backend, BackendChoice, BackendError, Ensemble, Precision};
+use featherm::backend::{Backend, BackendChoice, BackendError, DeviceRequest, Ensemble, Precision, select};
 use featherm::model::Problem;
 use featherm::sampler::{Readout, SamplerKind};
 
@@ -35,7 +35,8 @@ impl On {
             Self::F64 => (BackendChoice::Cpu, Precision::F64),
             Self::Gpu => (BackendChoice::Gpu, Precision::F32),
         };
-        backend::open(choice, None, precision, ensemble).map(|opened| opened.backend)
+        let request = DeviceRequest { backend: choice, precision, ..DeviceRequest::default() };
+        select(&request, ensemble).map(|selected| selected.backend)
     }
 }
 

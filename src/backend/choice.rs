@@ -1,5 +1,7 @@
 //! Which device runs the chains, and in what precision.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 /// Which device runs the chains.
@@ -43,4 +45,7 @@ pub struct DeviceRequest {
     pub adapter: Option<String>,
     /// The arithmetic of the chains.
     pub precision: Precision,
+    /// Directory of the tilings that were measured on graphics devices: [`tune`](super::tune) writes
+    /// there, and runs read. With `None` nothing is kept, and a rule chooses the tiling.
+    pub cache: Option<PathBuf>,
 }

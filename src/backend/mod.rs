@@ -20,9 +20,9 @@ mod error;
 #[cfg(feature = "gpu")]
 pub mod gpu;
 
-mod open;
+mod histogram;
 mod saved;
-mod tally;
+mod select;
 
 use std::sync::Arc;
 
@@ -33,8 +33,8 @@ use crate::model::{Network, Problem};
 
 pub use self::choice::{BackendChoice, DeviceRequest, Precision};
 pub use self::error::BackendError;
-pub use self::open::{Opened, lacking, memory_plan, open, tune};
-pub use self::tally::{CELLS, UnitTally};
+pub use self::histogram::{CELLS, UnitTally};
+pub use self::select::{MemoryNeed, SelectedDevice, memory_plan, select, tune, unsupported_reason};
 
 /// Chains of one temperature are accumulated in at most this many independent blocks, whose spread is the error of ⟨G⟩.
 pub const GRAM_BLOCKS: usize = 8;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use super::Failure;
+use super::cache::cached;
 use super::progress::Style;
 use crate::backend::BackendChoice;
 use crate::config::{
@@ -376,5 +377,5 @@ pub fn resolve(settings: Settings) -> Result<Setup, Failure> {
     if let Some(source) = settings.data.source.as_deref().filter(|source| !source.trim().is_empty()) {
         recognise(source).map_err(|error| Failure::BadInput(error.to_string()))?;
     }
-    Ok(Setup::resolve(settings)?)
+    Ok(cached(Setup::resolve(settings)?))
 }

@@ -8,7 +8,7 @@ pub fn devices() -> Result<(), Failure> {
     use crate::backend::gpu::tuning::Tilings;
 
     const MIB: f64 = 1048576.0;
-    let (found, choices) = (adapters(), Tilings::of_user().choices());
+    let (found, choices) = (adapters(), Tilings::in_cache(super::cache::directory().as_deref()).choices());
     if found.is_empty() {
         print("no graphics device: no Vulkan, Metal or DirectX 12 driver answers; chains run on the CPU\n");
     }

@@ -2,6 +2,7 @@
 
 mod args;
 mod bench;
+mod cache;
 mod cases;
 mod data;
 mod descend;

@@ -1,5 +1,6 @@
 //! One run with everything around it: where its data come from, its device, and its output.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{ConfigError, Experiment, OutputSettings, Settings};
@@ -38,6 +39,7 @@ impl Setup {
             backend: *sampler.backend.get_or_insert_default(),
             adapter: sampler.adapter.clone(),
             precision: *sampler.precision.get_or_insert_default(),
+            cache: None,
         };
         let every = *settings.output.checkpoint_every.get_or_insert(CHECKPOINT_EVERY);
         if !(0.0..=MOST_SECONDS).contains(&every) {
@@ -56,7 +58,14 @@ impl Setup {
     pub fn with(&self, change: impl FnOnce(&mut Settings)) -> Result<Self, ConfigError> {
         let mut settings = self.settings().clone();
         change(&mut settings);
-        Self::resolve(settings)
+        Ok(Self::resolve(settings)?.with_cache(self.device.cache.clone()))
+    }
+
+    /// The same run with a directory of [measured tilings](DeviceRequest::cache); `None` by default.
+    #[must_use]
+    pub fn with_cache(mut self, directory: Option<PathBuf>) -> Self {
+        self.device.cache = directory;
+        self
     }
 
     /// The complete settings, which resolve to this run: the record in every run directory.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::Session;
 use super::checkpoint::resume;
-use crate::backend::{BackendChoice, Opened};
+use crate::backend::{BackendChoice, SelectedDevice};
 use crate::config::{Setup, preset};
 use crate::data;
 use crate::model::{Network, Problem};
@@ -14,7 +14,7 @@ use crate::observables::{self, Recorder, TestSet};
 use crate::sampler::Plan;
 
 struct Small {
-    opened: Opened,
+    opened: SelectedDevice,
     plan: Plan,
     observables: Vec<observables::Observable>,
     shape: (usize, usize),

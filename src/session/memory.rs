@@ -5,16 +5,16 @@ use std::sync::Arc;
 
 use super::RunError;
 use super::sample::ensemble;
-use crate::backend::{self, DeviceRequest, lacking, memory_plan};
+use crate::backend::{self, DeviceRequest, memory_plan, unsupported_reason};
 use crate::config::{ConfigError, Experiment};
 use crate::host::memory::{self, NotEnough};
 use crate::model::Problem;
 use crate::remedy::{Remedy, Setting};
 use crate::sampler::snapshots;
 
-/// Refuses a precision that the chosen device has not got.
+/// Errors if the requested device does not support the requested precision.
 pub(super) fn require_precision(device: &DeviceRequest) -> Result<(), RunError> {
-    match lacking(device.adapter.as_deref(), device.precision)? {
+    match unsupported_reason(device)? {
         Some(reason) => Err(ConfigError::impossible(Setting::Precision, "f16-matrix", reason).into()),
         None => Ok(()),
     }
@@ -33,7 +33,7 @@ pub fn memory_need(
     require_precision(device)?;
     let ensemble = ensemble(experiment, problem, &[]);
     let kept = sampler.draws.saturating_add(if experiment.save_warmup() { sampler.warmup } else { 0 });
-    let need = memory_plan(device.backend, device.adapter.as_deref(), device.precision, &ensemble, kept)?;
+    let need = memory_plan(device, &ensemble, kept)?;
     let kept = snapshots_need(experiment, problem);
     let mut text = need.to_string();
     if kept > 0 {
@@ -57,7 +57,7 @@ pub fn tune(
     device: &DeviceRequest,
 ) -> Result<Option<String>, RunError> {
     let ensemble = ensemble(experiment, problem, &[]);
-    Ok(backend::tune(device.backend, device.adapter.as_deref(), device.precision, &ensemble)?)
+    Ok(backend::tune(device, &ensemble)?)
 }
 
 /// Bytes of the snapshots of the weights: held in float32, and once more where a checkpoint is made of them and where it is written.

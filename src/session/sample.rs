@@ -9,7 +9,7 @@ use super::live::live;
 use super::memory::require_precision;
 use super::watch::{Listener, Report, attended};
 use super::{Event, KeepError, Live, RunError, Solved, solve};
-use crate::backend::{Accumulated, Backend, BackendError, DeviceRequest, Ensemble, Opened, open};
+use crate::backend::{Accumulated, Backend, BackendError, DeviceRequest, Ensemble, SelectedDevice, select};
 use crate::config::Experiment;
 use crate::host::stop::Stop;
 use crate::model::Problem;
@@ -87,9 +87,9 @@ impl Job {
     ///
     /// # Errors
     /// When that device is not there or cannot hold the ensemble.
-    pub fn open(&self, device: &DeviceRequest) -> Result<Opened, RunError> {
+    pub fn open(&self, device: &DeviceRequest) -> Result<SelectedDevice, RunError> {
         require_precision(device)?;
-        Ok(open(device.backend, device.adapter.as_deref(), device.precision, &self.ensemble)?)
+        Ok(select(device, &self.ensemble)?)
     }
 
     /// The problem with its theories.

@@ -9,7 +9,7 @@ use serde::Serialize;
 use thiserror::Error;
 
 use super::{StudyError, load};
-use crate::backend::{Backend, Ensemble, Mass, Move, Observation, Round, Scheme, open};
+use crate::backend::{Backend, Ensemble, Mass, Move, Observation, Round, Scheme, select};
 use crate::config::Setup;
 use crate::model::{Network, Problem};
 use crate::observables::{Entry, Observable, TestSet, entries};
@@ -184,7 +184,7 @@ pub fn descend(
         reaches: vec![[0.0; 2]],
         batches: 1,
     };
-    let opened = open(device.backend, device.adapter.as_deref(), device.precision, &ensemble);
+    let opened = select(device, &ensemble);
     let mut opened = opened.map_err(|error| StudyError::Run(error.into()))?;
     let stable = largest_stable_rate(solved.theory.kernels(), &problem, experiment.network());
     let learning_rate = plan.learning_rate.unwrap_or(CAUTION * stable);

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 /// Which theory a prediction comes from; the names are those of the JSON output.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[serde(rename_all = "kebab-case")]
 pub enum TheoryKind {
     /// Infinite width: Q = 0, Q̄ = 1.

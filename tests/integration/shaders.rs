@@ -3,6 +3,7 @@
 
 use featherm::backend::gpu::layout::{Call, Layout};
 use featherm::backend::gpu::shader::{Kernel, Source};
+use featherm::backend::gpu::slots::SLOTS;
 use featherm::backend::gpu::tiling::Tiling;
 use featherm::backend::gpu::tuning::TILINGS;
 use featherm::model::Activation;
@@ -34,7 +35,7 @@ fn layout(activation: Activation, tiling: Tiling, half: bool) -> Layout {
     }
 }
 
-/// The smallest sizes at which every kernel has something to do; more units than points take the other half of shaders/systems.wgsl.
+/// The smallest sizes at which every kernel has something to do; more units than points take the other half of shaders/linear_system.wgsl.
 fn every_layout() -> impl Iterator<Item = Layout> {
     let more_units = |layout: Layout| Layout { units: 14, ..layout };
     TILINGS.into_iter().chain([Tiling::Cooperative, Tiling::Emulated]).flat_map(move |tiling| {
@@ -160,6 +161,22 @@ fn arguments_bindings_and_workgroups_are_the_hosts() {
         assert_eq!(offsets, fields![trajectory, step, round, first_replica, replicas, section, which, zero]);
         let entry = module.entry_points.iter().find(|e| e.name == kernel.entry()).expect("the entry point exists");
         assert_eq!(entry.workgroup_size, [kernel.lanes(&layout) as u32, 1, 1], "{kernel:?}");
+    }
+}
+
+/// A slot that no kernel names would be a number that only the host knows.
+#[test]
+fn kernels_name_every_slot_with_the_hosts_number() {
+    let layout = layout(Activation::Erf, Tiling::Register(8), false);
+    let kernels = Kernel::ALL.into_iter().filter(|kernel| kernel.needed(&layout));
+    let sources: Vec<String> = kernels.map(|kernel| kernel.source(&layout).text).collect();
+    let defined = |name: &str, number: usize| {
+        let line = format!("const {name} = {number}u;");
+        sources.iter().any(|text| text.lines().any(|found| found == line))
+    };
+    for &(name, number) in SLOTS {
+        assert!(defined(name, number), "{name}");
+        assert!(!defined(name, number + 1), "{name}, the control");
     }
 }
 

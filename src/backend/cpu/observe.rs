@@ -7,7 +7,7 @@ use super::gram::GramSum;
 use super::scalar::{Scalar, rounded};
 use super::trajectory::{Chain, Target};
 use super::update::sum_of_squares;
-use crate::backend::tally::{cell, cells_per_unit};
+use crate::backend::histogram::{cell, cells_per_unit};
 use crate::backend::{Ensemble, Measurement, PredictiveBatch, UnitTally};
 use crate::numerics::noise::{Address, Purpose};
 

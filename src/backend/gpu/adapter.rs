@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use super::layout::LANES;
 use super::memory::DeviceLimits;
-use super::quiet::catch;
+use super::panic_guard::catch;
 use super::tiling::MATRIX;
 use crate::backend::BackendError;
 

@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::adapter::{AdapterChoice, AdapterInfo, COOPERATIVE, choose};
+use super::panic_guard::catch;
 use super::programs::Programs;
-use super::quiet::catch;
 use crate::backend::BackendError;
 
 /// How long a submission may take before the device counts as hung; submissions aim at a twentieth of a second.

@@ -6,17 +6,19 @@ use std::fmt::Write;
 
 use bytemuck::{Pod, Zeroable};
 
-use super::motion::Motion;
+use super::integrator::Motion;
+use super::slots::{IntegratorSlot, MeasurementSlot, SLOTS, TransitionSlot};
 use super::tiling::{MATRIX, SIDE, Tiling};
-use crate::backend::tally::cells_per_unit;
+use crate::backend::histogram::cells_per_unit;
 use crate::backend::{CELLS, DIVERGENCE, Ensemble, RUNAWAY};
 use crate::model::Activation;
+use crate::numerics::noise::Purpose;
 
 /// Largest order of the systems of the integrated readout, min(N1, P). One workgroup finds the factor of each chain, whose cost grows as the
 /// cube of the order: beyond this it would outgrow the rest of a gradient, by the count of operations (not timed on hardware).
 const MAX_ORDER: usize = 512;
 
-/// `Call::step` where a gradient is prepared: PREPARE in shaders/bindings.wgsl.
+/// `Call::step` where a gradient is prepared.
 pub const PREPARE: u32 = u32::MAX;
 
 /// Arguments of one dispatch: `Call` in shaders/bindings.wgsl.
@@ -32,12 +34,6 @@ pub struct Call {
     pub which: u32,
     pub zero: u32,
 }
-
-/// Sections of the state, as in shaders/bindings.wgsl.
-pub const CURRENT: u32 = 0;
-pub const PROPOSAL: u32 = 2;
-/// Number of sections.
-pub const SECTIONS: usize = 4;
 
 /// Invocations of a workgroup in the kernels that are not matrix products.
 pub const LANES: usize = 64;
@@ -279,7 +275,7 @@ impl Layout {
 
     /// Numbers that a round returns for each chain: the transition, then the measurement.
     pub fn results(&self) -> usize {
-        RESULT_MEASUREMENT + self.test_norms() + if self.test_manifolds { self.manifolds() } else { 0 }
+        TransitionSlot::COUNT + self.test_norms() + if self.test_manifolds { self.manifolds() } else { 0 }
     }
 
     /// Numbers that describe the manifolds of all classes: their mean squared norms and the Gram matrix of their centroids.
@@ -289,12 +285,12 @@ impl Layout {
 
     /// Place in a measurement of the manifolds of the test points.
     pub fn test_norms(&self) -> usize {
-        RESULT_NORMS + self.manifolds()
+        MeasurementSlot::COUNT + self.manifolds()
     }
 
     /// Vectors of one temperature's motion.
     fn motion_vectors(&self) -> usize {
-        4 + 5 * self.rank_vectors()
+        INTEGRATOR_VECTORS + 5 * self.rank_vectors()
     }
 
     /// The parts of the data in order, with their sizes in vectors; the last two change from run to run.
@@ -401,6 +397,8 @@ impl Layout {
             ("OV", self.system_vectors()[0]),
             ("CV", self.system_vectors()[1]),
             ("MOTION", self.motion_vectors()),
+            ("INTEGRATOR_VECTORS", INTEGRATOR_VECTORS),
+            ("PREPARE", PREPARE as usize),
             ("LANES", LANES),
             ("LAUNCH", LAUNCH),
             ("LAUNCH_SLOTS", self.launch_slots()),
@@ -419,15 +417,19 @@ impl Layout {
             ("SHARED_OPERAND", self.shared_operand()),
             ("CHAIN_OPERAND", self.chain_operand()),
             ("RESULTS", self.results()),
-            ("RESULT_MEASUREMENT", RESULT_MEASUREMENT),
-            ("RESULT_NORMS", RESULT_NORMS),
+            ("RESULT_MEASUREMENT", TransitionSlot::COUNT),
+            ("RESULT_NORMS", MeasurementSlot::COUNT),
             ("RESULT_TEST_NORMS", self.test_norms()),
             ("SEED_LOW", self.seed as u32 as usize),
             ("SEED_HIGH", (self.seed >> 32) as usize),
-            ("ACTIVATION", activation_number(self.activation)),
+            ("ACTIVATION", self.activation as usize),
         ]
+        .into_iter()
+        .chain(SLOTS.iter().copied())
+        .chain(PURPOSES.map(|(name, purpose)| (name, purpose as usize)))
+        .chain(ACTIVATIONS.map(|(name, activation)| (name, activation as usize)))
         .map(|(name, value)| (name.to_owned(), value))
-        .into();
+        .collect();
         for (kind, parts) in [("SCRATCH", &self.scratch_parts()[..]), ("DATA", &self.data_parts(0)[..])] {
             let mut start = 0;
             for &(part, size) in parts {
@@ -459,21 +461,29 @@ impl Layout {
     }
 }
 
-/// The names of the activations in shaders/activation.wgsl.
-fn activation_number(activation: Activation) -> usize {
-    match activation {
-        Activation::Erf => 0,
-        Activation::Relu => 1,
-        Activation::Tanh => 2,
-        Activation::Identity => 3,
-        Activation::Gelu => 4,
-    }
-}
+/// Vectors of [`IntegratorSlot`].
+const INTEGRATOR_VECTORS: usize = IntegratorSlot::COUNT.div_ceil(4);
 
-/// Numbers of a transition in the results; the measurement follows.
-pub const RESULT_MEASUREMENT: usize = 8;
-/// Scalars of a measurement; the mean squared norms of the classes and the Gram matrix of their centroids follow.
-pub const RESULT_NORMS: usize = 11;
+/// What noise is for, by the names in the shaders: momenta are a section of the state there.
+const PURPOSES: [(&str, Purpose); 8] = [
+    ("PRIOR", Purpose::Prior),
+    ("REFRESH", Purpose::Momentum),
+    ("FRICTION", Purpose::Friction),
+    ("ACCEPT", Purpose::Accept),
+    ("COMPLEMENT", Purpose::Complement),
+    ("EXCHANGE", Purpose::Exchange),
+    ("SIGN", Purpose::Sign),
+    ("READOUT", Purpose::Readout),
+];
+
+/// The activations by their names in shaders/activation.wgsl.
+const ACTIVATIONS: [(&str, Activation); 5] = [
+    ("ERF", Activation::Erf),
+    ("RELU", Activation::Relu),
+    ("TANH", Activation::Tanh),
+    ("IDENTITY", Activation::Identity),
+    ("GELU", Activation::Gelu),
+];
 
 /// Numbers in rows that are filled up with zeros to whole vectors.
 #[derive(Default)]

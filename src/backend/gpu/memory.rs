@@ -5,7 +5,8 @@
 
 use std::fmt;
 
-use super::layout::{Layout, MAX_PASSES, SECTIONS};
+use super::layout::{Layout, MAX_PASSES};
+use super::slots::Section;
 use super::tiling::{MATRIX, Tiling};
 use crate::backend::{BackendError, Ensemble};
 use crate::remedy::{Remedy, Setting};
@@ -100,7 +101,7 @@ impl MemoryPlan {
         let binding = usize::try_from(limits.binding_bytes).unwrap_or(usize::MAX);
         let per_replica = |layout: &Layout| {
             [
-                ("state", 16 * SECTIONS * layout.chain_state()),
+                ("state", 16 * Section::COUNT * layout.chain_state()),
                 ("features", layout.feature_bytes() * layout.chain_features()),
                 ("scratch", 4 * layout.chain_scratch()),
                 ("predictions", 16 * layout.chain_sums()),

@@ -13,24 +13,25 @@
 pub mod adapter;
 pub mod device;
 pub mod engine;
+pub mod integrator;
 pub mod layout;
 pub mod memory;
-pub mod motion;
+pub mod panic_guard;
 mod programs;
-mod quiet;
 mod results;
 mod saved;
 pub mod schedule;
 pub mod shader;
+pub mod slots;
 mod submission;
 pub mod tiling;
 pub mod tuning;
 
 pub use self::adapter::{AdapterChoice, AdapterInfo, adapters, find};
 use self::engine::{Edit, Engine};
+use self::integrator::Motion;
 use self::layout::Layout;
 use self::memory::{DeviceLimits, MemoryPlan};
-use self::motion::Motion;
 use self::schedule::{Command, Energy, Schedule};
 use self::tiling::Tiling;
 use self::tuning::Tilings;
@@ -104,13 +105,31 @@ pub struct Gpu {
 }
 
 impl Gpu {
-    /// Starts every chain at a draw from the prior.
+    /// Starts every chain at a draw from the prior. A tiling that `options` leave open is chosen by
+    /// rule.
     ///
     /// # Errors
     /// When there is no such device, the ensemble does not fit or the device fails.
     pub fn new(adapter: &AdapterChoice, ensemble: Ensemble, options: GpuOptions) -> Result<Self, BackendError> {
+        Self::with_tilings(adapter, ensemble, options, &Tilings::in_cache(None))
+    }
+
+    /// The same with the tiling that was measured for this shape, if there is one in `tilings`.
+    ///
+    /// # Errors
+    /// As [`Gpu::new`].
+    pub fn with_tilings(
+        adapter: &AdapterChoice,
+        ensemble: Ensemble,
+        options: GpuOptions,
+        tilings: &Tilings,
+    ) -> Result<Self, BackendError> {
         let device = device::Device::open(adapter, options.core, options.tiling == Some(Tiling::Cooperative))?;
-        Self::on_device(device, ensemble, options)
+        if options.tiling.is_some() {
+            return Self::on_device(device, ensemble, options);
+        }
+        let tiling = tilings.known(&device.info, &ensemble, options.half);
+        Self::on(device, ensemble, GpuOptions { tiling, ..options }, "measured")
     }
 
     /// The same on a device that is open: ensembles of the same shape then share their compiled kernels.
@@ -118,9 +137,7 @@ impl Gpu {
     /// # Errors
     /// When the ensemble does not fit or the device fails.
     pub fn on_device(device: device::Device, ensemble: Ensemble, options: GpuOptions) -> Result<Self, BackendError> {
-        let origin = if options.tiling.is_some() { "asked for" } else { "measured" };
-        let tiling = options.tiling.or_else(|| Tilings::of_user().known(&device.info, &ensemble, options.half));
-        Self::on(device, ensemble, GpuOptions { tiling, ..options }, origin)
+        Self::on(device, ensemble, options, "asked for")
     }
 
     /// The ensemble on an open device; a tiling that is not given is chosen by rule.

@@ -1,6 +1,7 @@
 //! From the numbers that the kernels leave to transitions, measurements and sums in float64.
 
-use super::layout::{Layout, RESULT_MEASUREMENT, RESULT_NORMS};
+use super::layout::Layout;
+use super::slots::{MeasurementSlot, TransitionSlot};
 use crate::backend::{CELLS, Measurement, Moments, Outcome, PredictiveBatch, Round, Transition, UnitTally};
 
 /// A number stored as high and low part.
@@ -15,48 +16,50 @@ pub fn outcome(layout: &Layout, round: &Round, results: &[f32]) -> Outcome {
     let exchanged = round.exchange.map_or_else(Vec::new, |parity| {
         let pairs = parity.pairs(layout.temperatures);
         let chains = pairs.flat_map(|lower| (0..layout.replicas).map(move |replica| lower * layout.replicas + replica));
-        chains.map(|lower| chain(lower)[5] != 0.0).collect()
+        chains.map(|lower| chain(lower)[TransitionSlot::Exchanged as usize] != 0.0).collect()
     });
     let predicted = round.observe.is_some_and(|o| o.batch.is_some()) && layout.test_points > 0;
     let measurements = match round.observe {
-        Some(_) => chains.clone().map(|c| measurement(layout, predicted, &chain(c)[RESULT_MEASUREMENT..])).collect(),
+        Some(_) => chains.clone().map(|c| measurement(layout, predicted, &chain(c)[TransitionSlot::COUNT..])).collect(),
         None => Vec::new(),
     };
     Outcome { transitions: chains.map(|c| transition(chain(c))).collect(), exchanged, measurements }
 }
 
 fn transition(results: &[f32]) -> Transition {
+    let at = |slot: TransitionSlot| results[slot as usize];
     Transition {
-        acceptance: f64::from(results[0]),
-        energy_error: f64::from(results[1]),
-        energy: double(results[2], results[3]),
-        diverged: results[4] != 0.0,
+        acceptance: f64::from(at(TransitionSlot::Acceptance)),
+        energy_error: f64::from(at(TransitionSlot::EnergyError)),
+        energy: double(at(TransitionSlot::EnergyHigh), at(TransitionSlot::EnergyLow)),
+        diverged: at(TransitionSlot::Diverged) != 0.0,
     }
 }
 
 fn measurement(layout: &Layout, predicted: bool, results: &[f32]) -> Measurement {
-    let at = |index: usize| f64::from(results[index]);
+    let at = |slot: MeasurementSlot| f64::from(results[slot as usize]);
     let classes = layout.classes;
-    let lost = results[7] != 0.0;
+    let lost = at(MeasurementSlot::Lost) != 0.0;
     // Only the lower triangle is computed.
     let manifolds = |first: usize| -> (Vec<f64>, Vec<f64>) {
-        let centroid = |a: usize, b: usize| at(first + classes + a.max(b) * classes + a.min(b));
+        let number = |index: usize| f64::from(results[first + index]);
+        let centroid = |a: usize, b: usize| number(classes + a.max(b) * classes + a.min(b));
         let gram = (0..classes * classes).map(|k| centroid(k / classes, k % classes)).collect();
-        (gram, (0..classes).map(|class| at(first + class)).collect())
+        (gram, (0..classes).map(number).collect())
     };
-    let (centroid_gram, mean_square_norm) = manifolds(RESULT_NORMS);
+    let (centroid_gram, mean_square_norm) = manifolds(MeasurementSlot::COUNT);
     Measurement {
-        loss: double(results[0], results[1]),
-        readout_mean: at(2),
-        readout_second_moment: at(3),
-        readout_weight_along_u: at(4),
-        weight_along_u_squared: at(5),
-        readout_fourth_moment: at(9),
-        weight_along_u_fourth: at(10),
-        weight_second_moment: at(6),
+        loss: at(MeasurementSlot::LossHigh) + at(MeasurementSlot::LossLow),
+        readout_mean: at(MeasurementSlot::ReadoutMean),
+        readout_second_moment: at(MeasurementSlot::ReadoutSecondMoment),
+        readout_weight_along_u: at(MeasurementSlot::ReadoutWeightAlongU),
+        weight_along_u_squared: at(MeasurementSlot::WeightAlongUSquared),
+        readout_fourth_moment: at(MeasurementSlot::ReadoutFourthMoment),
+        weight_along_u_fourth: at(MeasurementSlot::WeightAlongUFourth),
+        weight_second_moment: at(MeasurementSlot::WeightSecondMoment),
         centroid_gram,
         mean_square_norm,
-        test_squared_error: (predicted && !lost).then(|| at(8)),
+        test_squared_error: (predicted && !lost).then(|| at(MeasurementSlot::TestSquaredError)),
         test_manifolds: (predicted && !lost && layout.test_manifolds).then(|| manifolds(layout.test_norms())),
         lost,
     }

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::layout::PROPOSAL;
 use super::schedule::Energy;
+use super::slots::Section;
 use super::tiling::Tiling;
 use super::tuning::TILINGS;
 use super::{Gpu, results};
@@ -30,7 +30,7 @@ pub struct Carried {
 impl Gpu {
     /// Numbers of one shard's state that are carried on.
     fn carried_state(&self) -> usize {
-        4 * PROPOSAL as usize * self.layout().shard_chains() * self.layout().chain_state()
+        4 * Section::Proposal as usize * self.layout().shard_chains() * self.layout().chain_state()
     }
 
     /// Numbers of the sums of one Gram matrix, and of one second moment of the weights.

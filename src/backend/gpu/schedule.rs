@@ -1,8 +1,9 @@
 //! Rounds as a flat list of dispatches, so that submissions can be cut anywhere.
 
-use super::layout::{CURRENT, Call, LANES, PREPARE, PROPOSAL};
+use super::layout::{Call, LANES, PREPARE};
 use super::memory::MemoryPlan;
 use super::shader::Kernel;
+use super::slots::Section;
 use super::tiling::MATRIX_TILE;
 use crate::backend::{Observation, Parity, Round};
 
@@ -74,7 +75,7 @@ impl<'a> Schedule<'a> {
             let call = Call { trajectory: round.trajectory, round: slot as u32, ..self.call(shard) };
             let steps = round.steps.iter().copied().max().unwrap_or(0);
             if self.stale && steps > 0 {
-                self.gradient(shard, Call { section: CURRENT, step: PREPARE, ..call }, Part::LAST);
+                self.gradient(shard, Call { section: Section::Current as u32, step: PREPARE, ..call }, Part::LAST);
             }
             self.trajectory(shard, call, &round.steps);
             if let Some(parity) = round.exchange {
@@ -89,7 +90,7 @@ impl<'a> Schedule<'a> {
         self.stale = (self.stale && !moved) || (self.energy == Energy::Marginal && round.exchange.is_some());
     }
 
-    /// Loss and gradient where the chains stand, drawn from the prior first if asked for: one step of [`super::motion::Motion::rest`].
+    /// Loss and gradient where the chains stand, drawn from the prior first if asked for: one step of [`super::integrator::Motion::rest`].
     pub fn start(&mut self, prior: bool) {
         if self.plan.layout.tiling.halved() {
             self.push(Kernel::PackInputs, 0, self.call(0));
@@ -115,7 +116,7 @@ impl<'a> Schedule<'a> {
 
     /// The steps of the temperatures may differ.
     fn trajectory(&mut self, shard: usize, call: Call, of_each: &[u32]) {
-        let call = Call { section: PROPOSAL, ..call };
+        let call = Call { section: Section::Proposal as u32, ..call };
         let steps = of_each.iter().copied().max().unwrap_or(0);
         if steps > 0 {
             self.push(Kernel::Launch, shard, call);
@@ -170,7 +171,7 @@ impl<'a> Schedule<'a> {
     }
 
     fn observe(&mut self, shard: usize, call: Call, observation: Observation) {
-        let call = Call { section: CURRENT, ..call };
+        let call = Call { section: Section::Current as u32, ..call };
         self.push(Kernel::Forward, shard, call);
         self.push(Kernel::Centroids, shard, call);
         self.push(Kernel::Measure, shard, call);

@@ -60,7 +60,7 @@ const BINDINGS: Fragment = fragment!("bindings");
 const NOISE: Fragment = fragment!("noise");
 const SUM: Fragment = fragment!("sum");
 const UPDATE: Fragment = fragment!("update");
-const SYSTEMS: Fragment = fragment!("systems");
+const SYSTEMS: Fragment = fragment!("linear_system");
 const BACKWARD: Fragment = fragment!("backward");
 const HALVES: Fragment = fragment!("halves");
 const H: Fragment = fragment!("operands_forward");
@@ -220,7 +220,7 @@ impl Kernel {
         };
         let own: &[Fragment] = match self {
             Self::Prior => &[NOISE, fragment!("prior")],
-            Self::Launch => &[NOISE, SUM, UPDATE, fragment!("launch")],
+            Self::Launch => &[NOISE, SUM, UPDATE, fragment!("begin_trajectory")],
             Self::Forward | Self::ForwardTest => &[fragment!("activation"), product, fragment!("forward")],
             Self::Residual => &[SUM, fragment!("residual")],
             Self::Backward => &[NOISE, SUM, UPDATE, product, fragment!("force_loss"), BACKWARD],
@@ -235,10 +235,10 @@ impl Kernel {
             Self::Centroids | Self::Measure | Self::CentroidsTest | Self::MeasureTest => {
                 &[NOISE, SUM, fragment!("observe")]
             }
-            Self::Correlate | Self::Count => &[SUM, fragment!("tally")],
+            Self::Correlate | Self::Count => &[SUM, fragment!("histogram")],
             Self::Gram => &[SUM, product, fragment!("gram_features"), fragment!("gram")],
             Self::WeightMoment => &[SUM, product, fragment!("gram_weights"), fragment!("gram")],
-            Self::Complement => &[NOISE, fragment!("complement")],
+            Self::Complement => &[NOISE, fragment!("test_complement")],
             Self::Predict => &[SUM, fragment!("predict")],
             Self::Moments => &[SUM, fragment!("moments")],
             Self::PackInputs => &[HALVES, fragment!("pack_inputs")],

@@ -1,4 +1,4 @@
-//! Which tiling of the matrix products a device is fastest with: timed on trajectories and kept in the user's cache folder.
+//! Which tiling of the matrix products a device is fastest with: timed on trajectories and kept in a cache directory.
 //!
 //! Tilings sum in different orders, so the same seed gives other bits with each (`tests/environment/gpu/tuning.rs` shows it). Nothing is timed unasked, then, as
 //! cuDNN's benchmark mode would: like FFTW's wisdom a choice is made once, when asked for (`featherm bench --tune`), and every later run of the shape takes it. How
@@ -105,13 +105,10 @@ struct Document {
 }
 
 impl Tilings {
-    /// `$XDG_CACHE_HOME/featherm/gpu-tilings.json`, by default in `~/.cache`; nowhere without HOME.
-    pub fn of_user() -> Self {
-        let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-        // The XDG base directory specification has relative paths ignored.
-        let xdg = variable("XDG_CACHE_HOME").filter(|path| path.is_absolute());
-        let cache = xdg.or_else(|| variable("HOME").map(|home| home.join(".cache")));
-        Self { path: cache.map(|cache| cache.join("featherm").join("gpu-tilings.json")) }
+    /// The file `gpu-tilings.json` in a cache directory; without a directory there are no choices,
+    /// and none can be kept.
+    pub fn in_cache(directory: Option<&Path>) -> Self {
+        Self { path: directory.map(|directory| directory.join("gpu-tilings.json")) }
     }
 
     /// A file of one's own.
@@ -138,9 +135,9 @@ impl Tilings {
     /// Puts a choice in the place of an earlier one of its shape.
     ///
     /// # Errors
-    /// When there is no cache folder or the disk refuses; what was there is still there.
+    /// When there is no cache directory or the disk refuses; what was there is still there.
     pub fn keep(&self, choice: Choice) -> io::Result<&Path> {
-        let path = self.path.as_deref().ok_or_else(|| io::Error::other("neither XDG_CACHE_HOME nor HOME is set"))?;
+        let path = self.path.as_deref().ok_or_else(|| io::Error::other("there is no cache directory"))?;
         let mut tilings = self.choices();
         tilings.retain(|kept| kept.shape != choice.shape);
         tilings.push(choice);

@@ -1,22 +1,23 @@
-//! Panics of the graphics stack, turned into values: wgpu panics where a driver breaks its promises, and what a user should see of it is the one
-//! message of a failed run, not also the line that the panic hook prints.
+//! Panics of the graphics stack, turned into values. wgpu reports most failures through error scopes
+//! and callbacks, but panics where a driver breaks its promises.
+//!
+//! The panic hook belongs to the whole process, so [`catch`] leaves the hook alone. Rust's default
+//! hook then prints a line for a panic that is caught too. A front end that shows the error itself
+//! calls [`silence_caught_panics`] once.
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
-use std::sync::Once;
 
 thread_local! {
     /// Whether a panic of this thread would be caught by [`catch`].
     static CAUGHT: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Runs something that may panic; a panic is an error with its message in one line, and nothing is printed.
+/// Runs something that may panic. A panic becomes an error with the panic's message in one line.
 ///
 /// # Errors
-/// When `action` panics.
+/// If `action` panics.
 pub fn catch<T>(action: impl FnOnce() -> T) -> Result<T, String> {
-    static INSTALLED: Once = Once::new();
-    INSTALLED.call_once(install);
     let before = CAUGHT.replace(true);
     let result = catch_unwind(AssertUnwindSafe(action));
     CAUGHT.set(before);
@@ -26,9 +27,9 @@ pub fn catch<T>(action: impl FnOnce() -> T) -> Result<T, String> {
     })
 }
 
-/// Puts a hook before the one there is: it is silent about panics that will be caught, and passes on all others. Hooks belong to the whole
-/// process, which is why the mark of the thread decides.
-fn install() {
+/// Puts a panic hook in front of the present one. The new hook prints nothing of a panic that
+/// [`catch`] turns into an error, and passes all other panics on.
+pub fn silence_caught_panics() {
     let next = take_hook();
     set_hook(Box::new(move |info| {
         if !CAUGHT.get() {
@@ -58,12 +59,15 @@ mod tests {
                 before(info);
             }
         }));
-        install();
-        assert_eq!(catch(|| 3), Ok(3));
         let device = 7;
-        assert_eq!(catch(|| panic!("device {device}\n   lost")), Err::<(), _>("device 7 lost".into()));
-        assert_eq!(heard.load(Ordering::Relaxed), 0);
+        let lost = || catch(|| panic!("device {device}\n   lost"));
+        assert_eq!(lost(), Err::<(), _>("device 7 lost".into()));
+        assert_eq!(heard.load(Ordering::Relaxed), 1, "the library changed the hook of the process");
+        silence_caught_panics();
+        assert_eq!(catch(|| 3), Ok(3));
+        assert_eq!(lost(), Err::<(), _>("device 7 lost".into()));
+        assert_eq!(heard.load(Ordering::Relaxed), 1);
         assert!(catch_unwind(|| panic!("heard")).is_err());
-        assert_eq!(heard.load(Ordering::Relaxed), 1, "a panic that nobody here catches was kept quiet");
+        assert_eq!(heard.load(Ordering::Relaxed), 2, "a panic that nobody here catches was kept quiet");
     }
 }
