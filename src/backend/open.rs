@@ -29,24 +29,35 @@ pub fn open(
 ) -> Result<Opened, BackendError> {
     match (choice, precision) {
         (BackendChoice::Gpu, _) => Ok(Opened { backend: gpu(adapter, precision, ensemble)?, note: None }),
-        (BackendChoice::Cpu, _) | (_, Precision::F64) => Ok(Opened { backend: cpu(precision, ensemble), note: None }),
-        (BackendChoice::Auto, _) => Ok(match hardware_gpu(ensemble) {
+        (BackendChoice::Cpu, _) | (_, Precision::F64) => Ok(Opened { backend: cpu(precision, ensemble)?, note: None }),
+        (BackendChoice::Auto, _) => Ok(match hardware_gpu(precision, ensemble) {
             Ok(backend) => {
                 let note = format!("running on {}", backend.device().name);
                 Opened { backend, note: Some(note) }
             }
             Err(reason) => {
-                Opened { backend: cpu(precision, ensemble), note: Some(format!("running on the CPU: {reason}")) }
+                Opened { backend: cpu(precision, ensemble)?, note: Some(format!("running on the CPU: {reason}")) }
             }
         }),
     }
 }
 
-fn cpu(precision: Precision, ensemble: &Ensemble) -> Box<dyn Backend> {
-    match precision {
+fn cpu(precision: Precision, ensemble: &Ensemble) -> Result<Box<dyn Backend>, BackendError> {
+    Ok(match precision {
         Precision::F64 => Box::new(Cpu::<f64>::new(ensemble.clone())),
-        Precision::F32 | Precision::F16 | Precision::F16Matrix => Box::new(Cpu::<f32>::new(ensemble.clone())),
-    }
+        Precision::F32 => Box::new(Cpu::<f32>::new(ensemble.clone())),
+        Precision::F16 => Box::new(Cpu::<f32>::with_half_storage(ensemble.clone())),
+        Precision::F16Matrix => return Err(no_matrices()),
+    })
+}
+
+/// Why the CPU does not run in [`Precision::F16Matrix`].
+fn no_matrices() -> BackendError {
+    BackendError(
+        "the CPU has no float16 matrix products: f16-matrix needs a graphics device with cooperative matrices; \
+         use backend gpu, or precision f32 or f16"
+            .into(),
+    )
 }
 
 #[cfg(feature = "gpu")]
@@ -96,13 +107,13 @@ fn choose(adapter: Option<&str>) -> super::gpu::AdapterChoice {
 }
 
 #[cfg(feature = "gpu")]
-fn hardware_gpu(ensemble: &Ensemble) -> Result<Box<dyn Backend>, String> {
-    use super::gpu::{AdapterChoice, Gpu, GpuOptions};
+fn hardware_gpu(precision: Precision, ensemble: &Ensemble) -> Result<Box<dyn Backend>, String> {
+    use super::gpu::{AdapterChoice, Gpu};
 
     if !has_hardware_gpu() {
         return Err("no hardware GPU answers".into());
     }
-    let gpu = Gpu::new(&AdapterChoice::Auto, ensemble.clone(), GpuOptions::default());
+    let gpu = Gpu::new(&AdapterChoice::Auto, ensemble.clone(), options(precision));
     gpu.map(|gpu| Box::new(gpu) as Box<dyn Backend>).map_err(|error| error.to_string())
 }
 
@@ -114,7 +125,7 @@ fn gpu(_: Option<&str>, _: Precision, _: &Ensemble) -> Result<Box<dyn Backend>, 
 }
 
 #[cfg(not(feature = "gpu"))]
-fn hardware_gpu(_: &Ensemble) -> Result<Box<dyn Backend>, String> {
+fn hardware_gpu(_: Precision, _: &Ensemble) -> Result<Box<dyn Backend>, String> {
     Err("built without GPU support".into())
 }
 
@@ -133,7 +144,9 @@ pub fn tune(
         // Cooperative matrices are divided in one way only.
         (_, Precision::F16Matrix) => Ok(None),
         (BackendChoice::Gpu, _) => gpu_tune(adapter, precision, ensemble).map(Some),
-        (BackendChoice::Auto, Precision::F32) if has_hardware_gpu() => gpu_tune(None, precision, ensemble).map(Some),
+        (BackendChoice::Auto, Precision::F32 | Precision::F16) if has_hardware_gpu() => {
+            gpu_tune(None, precision, ensemble).map(Some)
+        }
         _ => Ok(None),
     }
 }
@@ -187,7 +200,10 @@ pub fn memory_plan(
     let on_gpu = |text| Ok(MemoryNeed { text, cpu: None });
     match (choice, precision) {
         (BackendChoice::Gpu, _) => on_gpu(gpu_plan(adapter, precision, ensemble)?),
-        (BackendChoice::Auto, Precision::F32) if has_hardware_gpu() => on_gpu(gpu_plan(None, precision, ensemble)?),
+        (BackendChoice::Auto, Precision::F32 | Precision::F16 | Precision::F16Matrix) if has_hardware_gpu() => {
+            on_gpu(gpu_plan(None, precision, ensemble)?)
+        }
+        (_, Precision::F16Matrix) => Err(no_matrices()),
         _ => {
             let cpu = CpuMemory::new(precision, ensemble, draws);
             Ok(MemoryNeed { text: cpu.to_string(), cpu: Some(cpu) })
