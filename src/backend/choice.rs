@@ -27,12 +27,18 @@ pub enum Precision {
     F32,
     /// float64 throughout, to check float32 against; CPU only.
     F64,
-    /// float32 with activations and slopes stored in float16, half the memory and traffic of the
-    /// largest buffers; GPU only.
+    /// float32 with activations and slopes stored in float16: on a GPU half the memory and traffic
+    /// of the largest buffers, on the CPU the same roundings, to check a GPU against, and slower.
+    ///
+    /// Rounded, to nearest and ties to even, are σ(h) and σ′(h) of the training points, σ(h) of the
+    /// test points, and the weights outside the span of the training inputs. The output
+    /// f = (1/√N1) Σ_i v_i σ(h_i) is summed before, from unrounded activations: with v sampled,
+    /// energies and so the law of adjusted samplers are those of float32. With v integrated out, the
+    /// energy is that of the rounded activations.
     F16,
     /// float32 with forces within a trajectory from products of float16 inputs on cooperative
     /// matrices (tensor cores); energies and the last force of a trajectory stay float32, so that
-    /// the law stays exact. GPU only, where wgpu's experimental feature is there.
+    /// the law stays exact. GPU only (the CPU refuses it), where wgpu's experimental feature is there.
     F16Matrix,
 }
 

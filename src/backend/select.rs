@@ -11,6 +11,7 @@ use self::footprint::CpuMemory;
 use super::cpu::Cpu;
 use super::{Backend, BackendChoice, BackendError, DeviceRequest, Ensemble, Precision};
 use crate::host::memory::NotEnough;
+use crate::remedy::{Remedy, Setting};
 
 /// An ensemble on its device.
 pub struct SelectedDevice {
@@ -31,7 +32,7 @@ pub fn select(request: &DeviceRequest, ensemble: &Ensemble) -> Result<SelectedDe
     match (request.backend, request.precision) {
         (BackendChoice::Gpu, _) => Ok(SelectedDevice { backend: gpu::start(request, ensemble)?, note: None }),
         (BackendChoice::Cpu, _) | (_, Precision::F64) => {
-            Ok(SelectedDevice { backend: cpu(request.precision, ensemble), note: None })
+            Ok(SelectedDevice { backend: cpu(request.precision, ensemble)?, note: None })
         }
         (BackendChoice::Auto, precision) => Ok(match gpu::start_on_hardware(request, ensemble) {
             Ok(backend) => {
@@ -40,16 +41,28 @@ pub fn select(request: &DeviceRequest, ensemble: &Ensemble) -> Result<SelectedDe
             }
             Err(reason) => {
                 let note = format!("running on the CPU: {reason}");
-                SelectedDevice { backend: cpu(precision, ensemble), note: Some(note) }
+                SelectedDevice { backend: cpu(precision, ensemble)?, note: Some(note) }
             }
         }),
     }
 }
 
-fn cpu(precision: Precision, ensemble: &Ensemble) -> Box<dyn Backend> {
-    match precision {
+fn cpu(precision: Precision, ensemble: &Ensemble) -> Result<Box<dyn Backend>, BackendError> {
+    Ok(match precision {
         Precision::F64 => Box::new(Cpu::<f64>::new(ensemble.clone())),
-        Precision::F32 | Precision::F16 | Precision::F16Matrix => Box::new(Cpu::<f32>::new(ensemble.clone())),
+        Precision::F32 => Box::new(Cpu::<f32>::new(ensemble.clone())),
+        Precision::F16 => Box::new(Cpu::<f32>::with_half_storage(ensemble.clone())),
+        Precision::F16Matrix => return Err(no_matrices()),
+    })
+}
+
+/// Why the CPU does not run in [`Precision::F16Matrix`].
+fn no_matrices() -> BackendError {
+    let set = |setting, value: &str| Remedy::set(setting, value);
+    BackendError::Unsupported {
+        reason: "the CPU has no float16 matrix products: f16-matrix needs a graphics device with cooperative matrices"
+            .into(),
+        remedies: vec![set(Setting::Backend, "gpu"), set(Setting::Precision, "f32"), set(Setting::Precision, "f16")],
     }
 }
 
@@ -76,7 +89,9 @@ pub fn tune(request: &DeviceRequest, ensemble: &Ensemble) -> Result<Option<Strin
         // Cooperative matrices have a single tiling.
         (_, Precision::F16Matrix) => Ok(None),
         (BackendChoice::Gpu, _) => gpu::tune(request, ensemble).map(Some),
-        (BackendChoice::Auto, Precision::F32) if gpu::has_hardware() => gpu::tune(request, ensemble).map(Some),
+        (BackendChoice::Auto, Precision::F32 | Precision::F16) if gpu::has_hardware() => {
+            gpu::tune(request, ensemble).map(Some)
+        }
         _ => Ok(None),
     }
 }
@@ -113,7 +128,10 @@ pub fn memory_plan(request: &DeviceRequest, ensemble: &Ensemble, draws: usize) -
     let on_gpu = || Ok(MemoryNeed { text: gpu::memory(request, ensemble)?, cpu: None });
     match (request.backend, request.precision) {
         (BackendChoice::Gpu, _) => on_gpu(),
-        (BackendChoice::Auto, Precision::F32) if gpu::has_hardware() => on_gpu(),
+        (BackendChoice::Auto, Precision::F32 | Precision::F16 | Precision::F16Matrix) if gpu::has_hardware() => {
+            on_gpu()
+        }
+        (_, Precision::F16Matrix) => Err(no_matrices()),
         _ => {
             let cpu = CpuMemory::new(request.precision, ensemble, draws);
             Ok(MemoryNeed { text: cpu.to_string(), cpu: Some(cpu) })

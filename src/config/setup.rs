@@ -116,9 +116,6 @@ fn check(device: &DeviceRequest, experiment: &Experiment) -> Result<(), ConfigEr
     let on = |backend| Remedy::set(Setting::Backend, backend);
     match (device.precision, device.backend) {
         (Precision::F64, BackendChoice::Gpu) => Err(refuse("f64", "graphics devices compute in float32").or(on("cpu"))),
-        (Precision::F16, BackendChoice::Cpu | BackendChoice::Auto) => {
-            Err(refuse("f16", "it is a way of storing on graphics devices").or(on("gpu")))
-        }
         (Precision::F16Matrix, BackendChoice::Cpu | BackendChoice::Auto) => {
             Err(refuse("f16-matrix", "its products are those of graphics devices").or(on("gpu")))
         }

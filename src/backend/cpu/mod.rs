@@ -14,6 +14,7 @@ mod readout;
 mod residual;
 mod scalar;
 mod stopwatch;
+mod storage;
 mod trajectory;
 mod update;
 
@@ -27,6 +28,7 @@ use self::gram::GramSum;
 use self::observe::{ChainSums, Observer, ObserverScratch, Subject};
 use self::scalar::rounded;
 use self::stopwatch::{Stage, Stopwatch};
+use self::storage::Storage;
 use self::trajectory::{Chain, PreparedMove, Scratch, Target, name};
 use super::{
     Accumulated, Backend, BackendError, Device, Ensemble, Measurement, Moments, Move, Observation, Outcome, Parity,
@@ -76,11 +78,23 @@ fn workspace<S>(pool: &[Mutex<Workspace<S>>]) -> MutexGuard<'_, Workspace<S>> {
 impl<S: Scalar> Cpu<S> {
     /// Starts every chain at a draw from the prior.
     pub fn new(ensemble: Ensemble) -> Self {
+        Self::stored(ensemble, Storage::Full)
+    }
+
+    /// Starts every chain at a draw from the prior, with the roundings of
+    /// [`Precision::F16`](super::Precision::F16): what a graphics device stores in float16 is
+    /// rounded to float32 and then to float16, to nearest, ties to even.
+    pub fn with_half_storage(ensemble: Ensemble) -> Self {
+        Self::stored(ensemble, Storage::Half)
+    }
+
+    fn stored(ensemble: Ensemble, storage: Storage) -> Self {
         let problem = &ensemble.problem;
         let target = Target {
             network: ensemble.network,
             inputs: Inputs::new(&problem.z_train),
             labels: rounded(problem.y_train.iter().copied()),
+            storage,
         };
         let observer = Observer::new(&ensemble);
         let scratch: Vec<_> = (0..=rayon::current_num_threads())
@@ -172,7 +186,11 @@ impl<S: Scalar> Backend for Cpu<S> {
     fn device(&self) -> Device {
         let threads = rayon::current_num_threads();
         let plural = if threads == 1 { "" } else { "s" };
-        Device { backend: "cpu".into(), name: format!("{threads} thread{plural}, {}", S::NAME), tiling: None }
+        let storage = match self.target.storage {
+            Storage::Full => "",
+            Storage::Half => ", activations in float16",
+        };
+        Device { backend: "cpu".into(), name: format!("{threads} thread{plural}, {}{storage}", S::NAME), tiling: None }
     }
 
     fn integrates_readout(&self) -> bool {

@@ -104,6 +104,7 @@ impl<S: Scalar> Observer<S> {
         let (readout, weights) = (&chain.position.readout, &chain.position.weights);
         preactivations(weights, &target.inputs, &mut scratch.h, Accum::Replace);
         S::activate(target.network.activation, &mut scratch.h, &mut scratch.features);
+        target.storage.keep(&mut scratch.features);
         if let (Some(gram), false) = (gram, chain.lost) {
             gram.add(&scratch.features);
         }
@@ -176,10 +177,12 @@ impl<S: Scalar> Observer<S> {
             noise.normals(outside);
             let deviation = S::round(1.0 / target.network.lambda0.sqrt());
             outside.iter_mut().for_each(|x| *x *= deviation);
+            target.storage.keep(outside);
             preactivations(outside, &self.complement, h, Accum::Add);
         }
         S::activate(target.network.activation, h, features);
         combine(&chain.position.readout, features, output);
+        target.storage.keep(features);
         let mut squared_error = 0.0;
         let sums = batch.sum.iter_mut().zip(&mut batch.sum_of_squares);
         for ((&f, &y), (sum, sum_of_squares)) in output.iter().zip(&self.labels).zip(sums) {

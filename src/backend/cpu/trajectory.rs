@@ -11,6 +11,7 @@ use super::readout::{ReadoutScratch, draw_readout, integrate};
 use super::residual::residual;
 use super::scalar::{Scalar, rounded};
 use super::stopwatch::{Stage, Stopwatch};
+use super::storage::Storage;
 use super::update::{
     RowMass, RowRotation, descend, draw, drift, euler_maruyama, kick, kinetic, refresh, rotate, strays, sum_of_squares,
 };
@@ -25,6 +26,8 @@ pub struct Target<S> {
     pub network: Network,
     pub inputs: Inputs<S>,
     pub labels: Vec<S>,
+    /// Of Φ and σ′(H).
+    pub storage: Storage,
 }
 
 /// A [`Move`] with its mass in the chain's precision.
@@ -246,6 +249,8 @@ impl<S: Scalar> Chain<S> {
     fn differentiate_marginal(&mut self, target: &Target<S>, beta: f64, scratch: &mut Scratch<S>) {
         self.propagate(target, scratch);
         let Scratch { slope, features, readout, .. } = scratch;
+        target.storage.keep(features);
+        target.storage.keep(slope);
         let value = integrate(&target.network, beta, &target.labels, features, slope, readout);
         self.pull_back(target, scratch);
         self.energy = Energy::Marginal { beta, value };
@@ -268,6 +273,8 @@ impl<S: Scalar> Chain<S> {
         let Scratch { slope, features, output, .. } = scratch;
         combine(&self.position.readout, features, output);
         self.loss = residual(output, &target.labels);
+        target.storage.keep(features);
+        target.storage.keep(slope);
         backward(&self.position.readout, output, features, slope, &mut self.gradient.readout);
         self.pull_back(target, scratch);
         self.energy = Energy::Loss;
