@@ -5,7 +5,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::lock::Lock;
-use super::{ARRAYS, CHECKPOINT, CONFIG, DRAWS, REPORT, TABLE, WEIGHTS, partial, replaced};
+use super::{ARRAYS, CHECKPOINT, CONFIG, DRAWS, REPORT, TABLE, WEIGHTS, replaced};
+use crate::host::files::partial;
 
 /// A run directory with every directory that was created to have it.
 #[derive(Debug, Clone)]

@@ -20,6 +20,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use crate::host::files::{Durability, partial, write_whole};
 use crate::results::{Document, SCHEMA};
 
 pub use arrays::write_arrays;
@@ -206,49 +207,21 @@ impl RunDir {
         })
     }
 
-    /// Writes a file under a temporary name and renames it once it is complete.
+    /// Writes a result under a temporary name and renames it once it is complete and would survive
+    /// a loss of power.
     pub(crate) fn write(
         &self,
         name: &str,
-        fill: impl FnOnce(&mut io::BufWriter<fs::File>) -> io::Result<()>,
+        fill: impl FnOnce(&mut io::BufWriter<&fs::File>) -> io::Result<()>,
     ) -> Result<(), StoreError> {
-        write_whole(self.path(), name, fill)
+        write_whole(self.path(), name, Durability::PowerLoss, fill).map_err(unwritable(self.path(), name))
     }
 }
 
-/// Writes a file of a directory under a temporary name and renames it once it is complete.
-fn write_whole(
-    dir: &Path,
-    name: &str,
-    fill: impl FnOnce(&mut io::BufWriter<fs::File>) -> io::Result<()>,
-) -> Result<(), StoreError> {
-    let target = dir.join(name);
-    let partial = partial(dir, name);
-    let written = (|| {
-        let mut file = io::BufWriter::new(fs::File::create(&partial)?);
-        fill(&mut file)?;
-        file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
-        fs::rename(&partial, &target)?;
-        sync_directory(dir);
-        Ok(())
-    })();
-    written.map_err(|source| {
-        // The partial file is of no use, and a failure to remove it is no news.
-        let _ = fs::remove_file(&partial);
-        StoreError::Unwritable { path: target, source }
-    })
-}
-
-/// Makes a renaming last through a loss of power, where directories can be asked for that.
-fn sync_directory(path: &Path) {
-    if let Ok(directory) = fs::File::open(path) {
-        let _ = directory.sync_all();
-    }
-}
-
-/// The name under which a file is written until it is complete.
-fn partial(dir: &Path, name: &str) -> PathBuf {
-    dir.join(format!(".{name}.partial"))
+/// The error that a file cannot be written.
+fn unwritable(dir: &Path, name: &str) -> impl FnOnce(io::Error) -> StoreError {
+    let path = dir.join(name);
+    move |source| StoreError::Unwritable { path, source }
 }
 
 /// The name of a directory whose place another is taking.
