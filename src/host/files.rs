@@ -1,9 +1,15 @@
 //! Files that have their name only once they are whole, and that survive a loss of power where they
 //! must.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+use tempfile::NamedTempFile;
+
+/// The end of the name of what is not complete; a dot is the beginning.
+const PARTIAL: &str = ".partial";
 
 /// What a file survives from the moment it has its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,6 +22,9 @@ pub enum Durability {
 
 /// Writes a file of a directory under a temporary name and renames it once it is complete.
 ///
+/// A process that is killed leaves the temporary file, whose name [`is_partial`]:
+/// [`remove_partials`] clears it away.
+///
 /// # Errors
 /// The error of `fill` or of the disk. An earlier file of that name is then unchanged, and nothing
 /// else is left.
@@ -25,30 +34,46 @@ pub fn write_whole(
     durability: Durability,
     fill: impl FnOnce(&mut BufWriter<&File>) -> io::Result<()>,
 ) -> io::Result<()> {
-    let partial = partial(dir, name);
-    let written = (|| {
-        let file = File::create(&partial)?;
-        let mut buffered = BufWriter::new(&file);
-        fill(&mut buffered)?;
-        buffered.flush()?;
-        if durability == Durability::PowerLoss {
-            file.sync_all()?;
-        }
-        fs::rename(&partial, dir.join(name))?;
-        if durability == Durability::PowerLoss {
-            sync_directory(dir);
-        }
-        Ok(())
-    })();
-    written.inspect_err(|_| {
-        // The partial file is of no use, and a failure to remove it is no news.
-        let _ = fs::remove_file(&partial);
-    })
+    let partial = create_partial(dir, name)?;
+    let mut buffered = BufWriter::new(partial.as_file());
+    fill(&mut buffered)?;
+    buffered.flush()?;
+    drop(buffered);
+    if durability == Durability::PowerLoss {
+        partial.as_file().sync_all()?;
+    }
+    partial.persist(dir.join(name)).map_err(|error| error.error)?;
+    if durability == Durability::PowerLoss {
+        sync_directory(dir);
+    }
+    Ok(())
 }
 
-/// Returns the name under which a file is written until it is complete.
-pub fn partial(dir: &Path, name: &str) -> PathBuf {
-    dir.join(format!(".{name}.partial"))
+/// Creates a file that is gone when it is dropped before it was persisted.
+fn create_partial(dir: &Path, name: &str) -> io::Result<NamedTempFile> {
+    let prefix = format!(".{name}.");
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(&prefix).suffix(PARTIAL);
+    // As for any file that is created, and not for its owner alone: the umask takes its part away.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    builder.tempfile_in(dir)
+}
+
+/// Returns whether a file has the name of one that is not complete.
+pub fn is_partial(path: &Path) -> bool {
+    let name = path.file_name().map(OsStr::to_string_lossy);
+    name.is_some_and(|name| name.starts_with('.') && name.ends_with(PARTIAL))
+}
+
+/// Removes what processes that were killed have left incomplete in a directory. The caller sees to
+/// it that no other process writes there.
+pub fn remove_partials(dir: &Path) {
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    for path in entries.map(|entry| entry.path()).filter(|path| is_partial(path)) {
+        // What cannot be removed is no worse for the attempt.
+        let _ = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+    }
 }
 
 /// Makes renamings in a directory survive a loss of power, where the system can be asked for that.
@@ -125,6 +150,59 @@ mod linux {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn names(dir: &Path) -> Vec<String> {
+        fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    }
+
+    #[test]
+    fn a_file_is_there_whole_or_as_it_was() {
+        let root = tempfile::tempdir().unwrap();
+        for durability in [Durability::PowerLoss, Durability::ProcessEnd] {
+            write_whole(root.path(), "a", durability, |file| file.write_all(b"first")).unwrap();
+            write_whole(root.path(), "a", durability, |file| {
+                assert_eq!(names(root.path()).iter().filter(|name| is_partial(Path::new(name))).count(), 1);
+                file.write_all(b"second")
+            })
+            .unwrap();
+            let failed = write_whole(root.path(), "a", durability, |file| {
+                file.write_all(&[0; 100_000])?;
+                Err(io::ErrorKind::StorageFull.into())
+            });
+            assert_eq!(failed.unwrap_err().kind(), io::ErrorKind::StorageFull);
+            assert_eq!(fs::read(root.path().join("a")).unwrap(), b"second");
+            assert_eq!(names(root.path()), ["a"], "nothing is left of a failure");
+        }
+        let nowhere = write_whole(&root.path().join("none"), "a", Durability::ProcessEnd, |_| Ok(()));
+        assert_eq!(nowhere.unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
+
+    /// Others may read it whom the umask lets, as every file that a program creates.
+    #[cfg(unix)]
+    #[test]
+    fn a_file_has_the_permissions_of_any_other() {
+        use std::os::unix::fs::PermissionsExt;
+        let root = tempfile::tempdir().unwrap();
+        write_whole(root.path(), "a", Durability::ProcessEnd, |_| Ok(())).unwrap();
+        fs::write(root.path().join("b"), "").unwrap();
+        let mode = |name: &str| fs::metadata(root.path().join(name)).unwrap().permissions().mode();
+        assert_eq!(mode("a"), mode("b"));
+    }
+
+    #[test]
+    fn what_a_killed_process_left_goes_and_nothing_else() {
+        let root = tempfile::tempdir().unwrap();
+        let (_, left) = create_partial(root.path(), "a").unwrap().keep().unwrap();
+        assert!(is_partial(&left));
+        fs::create_dir_all(root.path().join(".d.partial/deep")).unwrap();
+        for kept in ["a", ".hidden", "a.partial"] {
+            fs::write(root.path().join(kept), "").unwrap();
+        }
+        remove_partials(root.path());
+        let mut names = names(root.path());
+        names.sort();
+        assert_eq!(names, [".hidden", "a", "a.partial"]);
+    }
 
     #[test]
     fn a_tree_is_synced_by_either_way_and_one_that_is_not_there_by_none() {

@@ -15,9 +15,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde_json::json;
 
 use super::zarr::{Attributes, Values, Variable, Writer};
-use super::{DRAWS, RunDir, StoreError, replaced};
+use super::{DRAWS, RunDir, StoreError, partial, replaced};
 use crate::config::{OutputSettings, Settings};
-use crate::host::files::{partial, sync_directory, sync_tree};
+use crate::host::files::{sync_directory, sync_tree};
 use crate::model::Problem;
 use crate::observables::{self, ChainSeries, Entry, Series};
 use crate::results::{Document, Field};

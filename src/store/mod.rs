@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use crate::host::files::{Durability, partial, write_whole};
+use crate::host::files::{Durability, is_partial, remove_partials, write_whole};
 use crate::results::{Document, SCHEMA};
 
 pub use arrays::write_arrays;
@@ -89,9 +89,8 @@ impl RunDir {
     /// # Errors
     /// [`StoreError::Occupied`] when it holds anything or is a file.
     pub fn check(path: &Path) -> Result<(), StoreError> {
-        let traces = [lock::file(path), partial(path, CONFIG)];
-        let counts =
-            |entry: io::Result<fs::DirEntry>| entry.is_err() || entry.is_ok_and(|e| !traces.contains(&e.path()));
+        let is_trace = |path: &Path| path.file_name() == Some(lock::LOCK.as_ref()) || is_partial(path);
+        let counts = |entry: io::Result<fs::DirEntry>| entry.map_or(true, |entry| !is_trace(&entry.path()));
         match fs::read_dir(path).map(|entries| entries.into_iter().any(counts)) {
             Ok(false) => Ok(()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -129,7 +128,12 @@ impl RunDir {
 
     fn lock(claim: Claim) -> Result<Self, StoreError> {
         match Lock::take(claim.path()) {
-            Ok(lock) => Ok(Self { claim, _lock: lock }),
+            Ok(lock) => {
+                remove_partials(claim.path());
+                #[cfg(feature = "report")]
+                remove_partials(&claim.path().join(FIGURES));
+                Ok(Self { claim, _lock: lock })
+            }
             // What is in use by another process must stay; what was only created here goes.
             Err(error @ StoreError::InUse { .. }) => Err(error),
             Err(error) => {
@@ -222,6 +226,11 @@ impl RunDir {
 fn unwritable(dir: &Path, name: &str) -> impl FnOnce(io::Error) -> StoreError {
     let path = dir.join(name);
     move |source| StoreError::Unwritable { path, source }
+}
+
+/// The name of a directory until it is complete.
+fn partial(dir: &Path, name: &str) -> PathBuf {
+    dir.join(format!(".{name}.partial"))
 }
 
 /// The name of a directory whose place another is taking.
