@@ -3,4 +3,5 @@
 
 pub mod files;
 pub mod memory;
+pub mod numpy;
 pub mod stop;

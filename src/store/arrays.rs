@@ -1,12 +1,10 @@
 //! `arrays.npz`: matrices, histograms and the moments of the predictor as arrays, some of them too large for the report.
 
-use std::io;
-
 use ndarray::{Array1, Array2, Array3, ArrayView1, ArrayView2, Axis};
-use ndarray_npy::{NpzWriter, WriteNpzError};
 
 use super::{ARRAYS, RunDir, StoreError};
 use crate::compare::{Densities, in_input_space};
+use crate::host::numpy::NpzWriter;
 use crate::numerics::estimate::Estimate;
 use crate::numerics::histogram::Density;
 use crate::results::{Document, Field, ObservableReport, TemperatureReport, UnitReport};
@@ -90,32 +88,28 @@ pub fn write_arrays(dir: &RunDir, run: &Run) -> Result<(), StoreError> {
     let class_train: Array1<i64> = run.solved.problem.class_train.iter().map(|&class| class as i64).collect();
     dir.write(ARRAYS, |file| {
         let mut npz = NpzWriter::new(file);
-        let mut add = || -> Result<(), WriteNpzError> {
-            npz.add_array("temperature", &temperature)?;
-            npz.add_array("class_train", &class_train)?;
-            npz.add_array("gram", &gram)?;
-            npz.add_array("gram_mcse", &mcse)?;
-            npz.add_array("gram_nngp", &nngp)?;
-            npz.add_array("gram_saddle", &saddle)?;
-            npz.add_array("readout_weight_vector", &vector)?;
-            npz.add_array("readout_weight_vector_mcse", &vector_mcse)?;
-            npz.add_array("readout_weight_vector_saddle", &vector_saddle)?;
-            npz.add_array("weight_spectrum", &spectrum)?;
-            npz.add_array("weight_leading_vector", &leading)?;
-            for (kind, grams) in &units {
-                npz.add_array(format!("gram_{}", kind.name().replace('-', "_")), grams)?;
-            }
-            if !y_test.is_empty() {
-                npz.add_array("y_test", &y_test)?;
-                npz.add_array("class_test", &class_test)?;
-            }
-            for (name, array) in &more {
-                npz.add_array(name.as_str(), array)?;
-            }
-            Ok(())
-        };
-        add().map_err(io::Error::other)?;
-        npz.finish().map(drop).map_err(io::Error::other)
+        npz.array("temperature", &temperature)?;
+        npz.array("class_train", &class_train)?;
+        npz.array("gram", &gram)?;
+        npz.array("gram_mcse", &mcse)?;
+        npz.array("gram_nngp", &nngp)?;
+        npz.array("gram_saddle", &saddle)?;
+        npz.array("readout_weight_vector", &vector)?;
+        npz.array("readout_weight_vector_mcse", &vector_mcse)?;
+        npz.array("readout_weight_vector_saddle", &vector_saddle)?;
+        npz.array("weight_spectrum", &spectrum)?;
+        npz.array("weight_leading_vector", &leading)?;
+        for (kind, grams) in &units {
+            npz.array(&format!("gram_{}", kind.name().replace('-', "_")), grams)?;
+        }
+        if !y_test.is_empty() {
+            npz.array("y_test", &y_test)?;
+            npz.array("class_test", &class_test)?;
+        }
+        for (name, array) in &more {
+            npz.array(name, array)?;
+        }
+        npz.finish().map(drop)
     })
 }
 
