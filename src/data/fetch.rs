@@ -15,6 +15,7 @@ use ureq::http::header;
 use ureq::{Agent, Body};
 
 use super::catalog::{Member, Remote, Set};
+use crate::host::files::{Durability, remove_partials, write_whole};
 
 /// A server that lets one wait longer than this is taken for absent.
 const CONNECT: Duration = Duration::from_secs(20);
@@ -244,6 +245,10 @@ fn unpack(archive: &Path, members: &[Member], folder: &Path) -> Result<(), Fetch
     let bad = |reason: String| FetchError::Archive { archive: archive.into(), reason };
     let disk = |path: &Path, source| FetchError::Disk { path: path.into(), source };
     let file = File::open(archive).map_err(|source| disk(archive, source))?;
+    if let Err(TryLockError::WouldBlock) = file.try_lock() {
+        return Err(FetchError::InUse { path: archive.into() });
+    }
+    remove_partials(folder);
     // A gzip may inflate to anything: what is read has a bound too. Headers and a few texts come beside the members.
     let most = members.iter().map(|member| member.size).sum::<u64>() + (1 << 24);
     let mut tar = tar::Archive::new(GzDecoder::new(io::BufReader::new(file)).take(most));
@@ -259,13 +264,20 @@ fn unpack(archive: &Path, members: &[Member], folder: &Path) -> Result<(), Fetch
         if !entry.header().entry_type().is_file() || entry.size() != member.size {
             return Err(bad(format!("{} is not a file of {} bytes in it", member.path, member.size)));
         }
-        let (target, partial) = (folder.join(member.name), folder.join(format!("{}.part", member.name)));
-        let mut out = File::create(&partial).map_err(|source| disk(&partial, source))?;
-        let copied = io::copy(&mut entry, &mut out).map_err(|error| bad(format!("{}: {error}", member.path)))?;
-        if copied != member.size {
-            return Err(bad(format!("{} is cut short", member.path)));
-        }
-        out.sync_all().and_then(|()| fs::rename(&partial, &target)).map_err(|source| disk(&target, source))?;
+        let mut damage = None;
+        let written = write_whole(folder, member.name, Durability::PowerLoss, |out| {
+            let copied = io::copy(&mut entry, out);
+            damage = match &copied {
+                Err(error) => Some(format!("{}: {error}", member.path)),
+                Ok(copied) if *copied != member.size => Some(format!("{} is cut short", member.path)),
+                Ok(_) => None,
+            };
+            if damage.is_none() { Ok(()) } else { Err(io::ErrorKind::InvalidData.into()) }
+        });
+        written.map_err(|source| match damage {
+            Some(reason) => bad(reason),
+            None => disk(&folder.join(member.name), source),
+        })?;
     }
     match left.first() {
         None => Ok(()),

@@ -7,6 +7,7 @@ use ndarray::{Ix1, Ix2};
 
 use super::select::Images;
 use super::{cifar, files, idx, npz};
+use crate::host::numpy::Npy;
 
 /// Images and labels, gzipped or not.
 pub fn idx(bytes: &[u8]) {
@@ -37,8 +38,9 @@ pub fn npz(bytes: &[u8]) {
 
 /// One array of an archive.
 pub fn npy(bytes: &[u8]) {
-    let _ = npz::decode::<Ix1>(bytes);
-    if let Ok(array) = npz::decode::<Ix2>(bytes) {
+    let open = || Npy::new("fuzzed", bytes, bytes.len() as u64);
+    let _ = open().map(|npy| npz::decode::<Ix1>("fuzzed", npy));
+    if let Ok(Ok(array)) = open().map(|npy| npz::decode::<Ix2>("fuzzed", npy)) {
         assert!(array.len() <= bytes.len());
     }
 }

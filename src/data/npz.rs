@@ -15,14 +15,13 @@ use std::io::{BufReader, Read, Seek};
 use std::path::Path;
 
 use ndarray::{Array, Array1, Array2, ArrayView1, Axis, Dimension};
-use ndarray_npy::npy::header::Header;
-use ndarray_npy::{ReadNpyExt, ReadableElement};
-use zip::ZipArchive;
+use ndarray_npy::ReadableElement;
 
 use super::DataError;
 use super::draw::{Part, choose};
 use super::labels::{Classes, Signs, check_filled, sign_classes};
 use crate::data::{DataConfig, Order};
+use crate::host::numpy::{Npy, NpzReader};
 use crate::model::Task;
 use crate::remedy::{Remedy, Setting};
 
@@ -30,9 +29,6 @@ use crate::remedy::{Remedy, Setting};
 fn other_points() -> [Remedy; 3] {
     [Remedy::raise(Setting::Train), Remedy::change(Setting::Order), Remedy::change(Setting::Seed)]
 }
-
-/// NumPy writes 118 bytes for an array of numbers; a long header can only nest deeper than the parser's stack.
-const LONGEST_HEADER: u32 = 1024;
 
 /// The longest axis (16 GiB of float64).
 const LONGEST_AXIS: usize = 1 << 31;
@@ -90,10 +86,8 @@ fn subset(
 /// Everything the archive holds.
 pub(super) fn read(archive: impl Read + Seek, file: &Path) -> Result<Task, DataError> {
     let name = file.display().to_string();
-    let mut archive = Archive {
-        zip: ZipArchive::new(archive).map_err(|e| malformed(file, format!("is no npz archive: {e}")))?,
-        file,
-    };
+    let mut archive =
+        Archive { npz: NpzReader::new(archive).map_err(|error| malformed(file, error.to_string()))?, file };
     let x_train: Array2<f64> = archive.required("x_train")?;
     let y_train: Array1<f64> = archive.required("y_train")?;
     let (points, dimension) = x_train.dim();
@@ -162,7 +156,7 @@ fn malformed(file: &Path, problem: impl Into<String>) -> DataError {
 }
 
 struct Archive<'a, R> {
-    zip: ZipArchive<R>,
+    npz: NpzReader<R>,
     file: &'a Path,
 }
 
@@ -170,25 +164,16 @@ impl<R: Read + Seek> Archive<'_, R> {
     fn required<D: Dimension>(&mut self, name: &'static str) -> Result<Array<f64, D>, DataError> {
         let found = self.optional(name)?;
         found.ok_or_else(|| {
-            let held: Vec<_> = self.zip.file_names().map(|n| n.trim_end_matches(".npy")).collect();
+            let held: Vec<_> = self.npz.names().collect();
             malformed(self.file, format!("holds no {name} (but {held:?})"))
         })
     }
 
     /// The array of a name as float64, all finite.
     fn optional<D: Dimension>(&mut self, name: &'static str) -> Result<Option<Array<f64, D>>, DataError> {
-        let Some(index) = self.zip.index_for_name(&format!("{name}.npy")).or_else(|| self.zip.index_for_name(name))
-        else {
-            return Ok(None);
-        };
-        let mut bytes = Vec::new();
-        let entry = self.zip.by_index(index).map_err(|e| malformed(self.file, format!("{name}: {e}")))?;
-        let size = entry.size();
-        entry
-            .take(size.saturating_add(1))
-            .read_to_end(&mut bytes)
-            .map_err(|e| malformed(self.file, format!("{name}: {e}")))?;
-        let array = decode(&bytes).map_err(|problem| malformed(self.file, format!("{name} {problem}")))?;
+        let wrong = |problem: String| malformed(self.file, problem);
+        let Some(npy) = self.npz.open(name).map_err(|error| wrong(error.to_string()))? else { return Ok(None) };
+        let array = decode(name, npy).map_err(wrong)?;
         super::check_finite(&self.file.display().to_string(), name, &array)?;
         Ok(Some(array))
     }
@@ -213,67 +198,39 @@ impl<R: Read + Seek> Archive<'_, R> {
     }
 }
 
-/// The numbers of one `.npy` file; the error completes "x_train …".
+/// The numbers of an array as float64, of any type that has them; the error is about `name`.
 ///
-/// The header is held against the bytes that are there before anything is allocated by it.
-pub(super) fn decode<D: Dimension>(bytes: &[u8]) -> Result<Array<f64, D>, String> {
-    let (header, body) = header(bytes).ok_or("has no NumPy header that can be read")?;
-    let shape = header.shape;
+/// Shape and size are held against what is wanted and what is there before anything is allocated by them.
+pub(super) fn decode<D: Dimension>(name: &str, npy: Npy<impl Read>) -> Result<Array<f64, D>, String> {
+    let shape = npy.shape();
     if D::NDIM.is_some_and(|expected| shape.len() != expected) {
         let expected = if D::NDIM == Some(1) { "(P)" } else { "(P, N0)" };
-        return Err(format!("has shape {shape:?}, not {expected}"));
+        return Err(format!("{name} has shape {shape:?}, not {expected}"));
     }
-    let descriptor = header.type_descriptor.as_string().map_or("", String::as_str);
-    let kind = descriptor.trim_start_matches(['<', '>', '|']);
-    let npy = Npy { bytes, shape: &shape, body: body.len() };
-    match kind {
-        "f8" => npy.read(|x: f64| x),
-        "f4" => npy.read(|x: f32| x.into()),
-        "i1" => npy.read(|x: i8| x.into()),
-        "i2" => npy.read(|x: i16| x.into()),
-        "i4" => npy.read(|x: i32| x.into()),
-        "i8" => npy.read(|x: i64| x as f64),
-        "u1" => npy.read(|x: u8| x.into()),
-        "u2" => npy.read(|x: u16| x.into()),
-        "u4" => npy.read(|x: u32| x.into()),
-        "u8" => npy.read(|x: u64| x as f64),
-        _ => Err(format!("has type {descriptor:?}: only float64, float32 and integers are read")),
+    if shape.iter().any(|&n| n > LONGEST_AXIS) {
+        return Err(format!("{name} has shape {shape:?}, beyond {LONGEST_AXIS} along an axis"));
     }
-}
-
-/// A `.npy` file and what its header says.
-struct Npy<'a> {
-    bytes: &'a [u8],
-    shape: &'a [usize],
-    /// Bytes that follow the header.
-    body: usize,
-}
-
-impl Npy<'_> {
-    fn read<T: ReadableElement + Clone, D: Dimension>(&self, to: impl Fn(T) -> f64) -> Result<Array<f64, D>, String> {
-        let Self { bytes, shape, body } = self;
-        let length = shape.iter().try_fold(size_of::<T>(), |product, &n| product.checked_mul(n));
-        if shape.iter().any(|&n| n > LONGEST_AXIS) || length != Some(*body) {
-            return Err(format!("has shape {shape:?} of {}-byte numbers, but {body} bytes", size_of::<T>()));
-        }
-        let array = Array::<T, D>::read_npy(*bytes).map_err(|_| "is damaged")?;
-        Ok(array.mapv(to))
+    match npy.kind().trim_start_matches(['<', '>', '|']) {
+        "f8" => convert(npy, |x: f64| x),
+        "f4" => convert(npy, |x: f32| x.into()),
+        "i1" => convert(npy, |x: i8| x.into()),
+        "i2" => convert(npy, |x: i16| x.into()),
+        "i4" => convert(npy, |x: i32| x.into()),
+        "i8" => convert(npy, |x: i64| x as f64),
+        "u1" => convert(npy, |x: u8| x.into()),
+        "u2" => convert(npy, |x: u16| x.into()),
+        "u4" => convert(npy, |x: u32| x.into()),
+        "u8" => convert(npy, |x: u64| x as f64),
+        _ => Err(format!("{name} has type {:?}: only float64, float32 and integers are read", npy.kind())),
     }
 }
 
-/// The header and what follows it.
-fn header(bytes: &[u8]) -> Option<(Header, &[u8])> {
-    // Magic (6 bytes), version (2), length of the header: two bytes in version 1, four after.
-    let length = match bytes.get(6)? {
-        1 => u16::from_le_bytes(bytes.get(8..10)?.try_into().ok()?).into(),
-        _ => u32::from_le_bytes(bytes.get(8..12)?.try_into().ok()?),
-    };
-    if length > LONGEST_HEADER {
-        return None;
-    }
-    let mut rest = bytes;
-    let header = Header::from_reader(&mut rest).ok()?;
-    Some((header, rest))
+fn convert<T: ReadableElement + Clone, D: Dimension>(
+    npy: Npy<impl Read>,
+    to: impl Fn(T) -> f64,
+) -> Result<Array<f64, D>, String> {
+    let array = npy.read::<T>().map_err(|error| error.to_string())?;
+    array.mapv(to).into_dimensionality().map_err(|error| error.to_string())
 }
 
 #[cfg(test)]

@@ -1,10 +1,7 @@
 //! `arrays.npz`: what a run knows in arrays, some of them too large for the report.
 
-use std::io;
-
-use ndarray_npy::{NpzWriter, WriteNpzError};
-
 use super::{ARRAYS, RunDir, StoreError};
+use crate::host::numpy::NpzWriter;
 use crate::results::Numbers;
 use crate::session::Run;
 
@@ -16,17 +13,13 @@ pub fn write_arrays(dir: &RunDir, run: &Run) -> Result<(), StoreError> {
     let arrays = run.arrays();
     dir.write(ARRAYS, |file| {
         let mut npz = NpzWriter::new(file);
-        let mut add = || -> Result<(), WriteNpzError> {
-            for array in &arrays {
-                match &array.data {
-                    Numbers::Float(values) => npz.add_array(&array.name, values)?,
-                    Numbers::Integer(values) => npz.add_array(&array.name, values)?,
-                    Numbers::Boolean(values) => npz.add_array(&array.name, values)?,
-                }
+        for array in &arrays {
+            match &array.data {
+                Numbers::Float(values) => npz.array(&array.name, values)?,
+                Numbers::Integer(values) => npz.array(&array.name, values)?,
+                Numbers::Boolean(values) => npz.array(&array.name, values)?,
             }
-            Ok(())
-        };
-        add().map_err(io::Error::other)?;
-        npz.finish().map(drop).map_err(io::Error::other)
+        }
+        npz.finish().map(drop)
     })
 }

@@ -5,7 +5,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::lock::Lock;
-use super::{ARRAYS, CHECKPOINT, CONFIG, DRAWS, REPORT, TABLE, WEIGHTS, partial, replaced};
+use super::{ARRAYS, CHECKPOINT, CONFIG, DRAWS, REPORT, TABLE, WEIGHTS, replaced};
+use crate::host::files::remove_partials;
 
 /// A run directory with every directory that was created to have it.
 #[derive(Debug, Clone)]
@@ -79,12 +80,8 @@ impl Claim {
     /// report is, or an earlier process began the run, everything stays but half-written files.
     pub fn abandon(&self) -> Remains {
         // What is not there need not be removed, and what cannot be removed is no worse for the attempt.
-        for name in [CONFIG, REPORT, ARRAYS, TABLE, WEIGHTS, CHECKPOINT] {
-            let _ = fs::remove_file(partial(&self.path, name));
-        }
-        for store in [partial(&self.path, DRAWS), replaced(&self.path, DRAWS)] {
-            let _ = fs::remove_dir_all(store);
-        }
+        remove_partials(&self.path);
+        let _ = fs::remove_dir_all(replaced(&self.path, DRAWS));
         if self.resumed || self.has_checkpoint() || self.path.join(REPORT).is_file() {
             return Remains::Run;
         }
@@ -105,7 +102,7 @@ impl Claim {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::RunDir;
+    use crate::store::{RunDir, partial};
 
     #[test]
     fn an_abandoned_run_removes_exactly_what_it_created() {

@@ -7,7 +7,7 @@
 //! There is no `posterior_predictive`: predictions are summed over batches of draws on the device, and stand in `arrays.npz`.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -15,8 +15,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde_json::json;
 
 use super::zarr::{Attributes, Values, Variable, Writer};
-use super::{DRAWS, RunDir, StoreError, partial, replaced, sync_directory};
+use super::{DRAWS, RunDir, StoreError, partial, replaced};
 use crate::config::{OutputSettings, Settings};
+use crate::host::files::{sync_directory, sync_tree};
 use crate::model::Problem;
 use crate::observables::{self, Entry, Series};
 use crate::results::dims::{CHAIN, CLASS, DIRECTION, DRAW, TEMPERATURE, TEST_POINT, THEORY, TRAIN_POINT};
@@ -38,7 +39,7 @@ pub fn write_draws(dir: &RunDir, run: &Run) -> Result<(), StoreError> {
             remove(left)?;
         }
         Store::new(&partial, run)?.write()?;
-        sync(&partial)?;
+        sync_tree(&partial)?;
         // A directory cannot take the place of one that holds something.
         if target.exists() {
             fs::rename(&target, &replaced)?;
@@ -59,16 +60,6 @@ fn remove(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
-}
-
-/// Makes everything below a directory last.
-fn sync(path: &Path) -> io::Result<()> {
-    for entry in fs::read_dir(path)? {
-        let entry = entry?;
-        if entry.file_type()?.is_dir() { sync(&entry.path())? } else { File::open(entry.path())?.sync_all()? }
-    }
-    sync_directory(path);
-    Ok(())
 }
 
 struct Store<'a> {

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use super::StoreError;
 
-const LOCK: &str = ".lock";
+/// Name of the file that is locked.
+pub const LOCK: &str = ".lock";
 
 /// Held until it is dropped.
 #[derive(Debug)]
@@ -40,6 +41,6 @@ impl Lock {
 }
 
 /// The file that is locked.
-pub fn file(dir: &Path) -> PathBuf {
+fn file(dir: &Path) -> PathBuf {
     dir.join(LOCK)
 }

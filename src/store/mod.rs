@@ -20,6 +20,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use crate::host::files::{Durability, is_partial, remove_partials, write_whole};
 use crate::results::{Document, SCHEMA};
 
 pub use arrays::write_arrays;
@@ -88,9 +89,8 @@ impl RunDir {
     /// # Errors
     /// [`StoreError::Occupied`] when it holds anything or is a file.
     pub fn check(path: &Path) -> Result<(), StoreError> {
-        let traces = [lock::file(path), partial(path, CONFIG)];
-        let counts =
-            |entry: io::Result<fs::DirEntry>| entry.is_err() || entry.is_ok_and(|e| !traces.contains(&e.path()));
+        let is_trace = |path: &Path| path.file_name() == Some(lock::LOCK.as_ref()) || is_partial(path);
+        let counts = |entry: io::Result<fs::DirEntry>| entry.map_or(true, |entry| !is_trace(&entry.path()));
         match fs::read_dir(path).map(|entries| entries.into_iter().any(counts)) {
             Ok(false) => Ok(()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -128,7 +128,12 @@ impl RunDir {
 
     fn lock(claim: Claim) -> Result<Self, StoreError> {
         match Lock::take(claim.path()) {
-            Ok(lock) => Ok(Self { claim, _lock: lock }),
+            Ok(lock) => {
+                remove_partials(claim.path());
+                #[cfg(feature = "report")]
+                remove_partials(&claim.path().join(FIGURES));
+                Ok(Self { claim, _lock: lock })
+            }
             // What is in use by another process must stay; what was only created here goes.
             Err(error @ StoreError::InUse { .. }) => Err(error),
             Err(error) => {
@@ -206,47 +211,24 @@ impl RunDir {
         })
     }
 
-    /// Writes a file under a temporary name and renames it once it is complete.
+    /// Writes a result under a temporary name and renames it once it is complete and would survive
+    /// a loss of power.
     pub(crate) fn write(
         &self,
         name: &str,
-        fill: impl FnOnce(&mut io::BufWriter<fs::File>) -> io::Result<()>,
+        fill: impl FnOnce(&mut io::BufWriter<&fs::File>) -> io::Result<()>,
     ) -> Result<(), StoreError> {
-        write_whole(self.path(), name, fill)
+        write_whole(self.path(), name, Durability::PowerLoss, fill).map_err(unwritable(self.path(), name))
     }
 }
 
-/// Writes a file of a directory under a temporary name and renames it once it is complete.
-fn write_whole(
-    dir: &Path,
-    name: &str,
-    fill: impl FnOnce(&mut io::BufWriter<fs::File>) -> io::Result<()>,
-) -> Result<(), StoreError> {
-    let target = dir.join(name);
-    let partial = partial(dir, name);
-    let written = (|| {
-        let mut file = io::BufWriter::new(fs::File::create(&partial)?);
-        fill(&mut file)?;
-        file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
-        fs::rename(&partial, &target)?;
-        sync_directory(dir);
-        Ok(())
-    })();
-    written.map_err(|source| {
-        // The partial file is of no use, and a failure to remove it is no news.
-        let _ = fs::remove_file(&partial);
-        StoreError::Unwritable { path: target, source }
-    })
+/// The error that a file cannot be written.
+fn unwritable(dir: &Path, name: &str) -> impl FnOnce(io::Error) -> StoreError {
+    let path = dir.join(name);
+    move |source| StoreError::Unwritable { path, source }
 }
 
-/// Makes a renaming last through a loss of power, where directories can be asked for that.
-fn sync_directory(path: &Path) {
-    if let Ok(directory) = fs::File::open(path) {
-        let _ = directory.sync_all();
-    }
-}
-
-/// The name under which a file is written until it is complete.
+/// The name of a directory until it is complete.
 fn partial(dir: &Path, name: &str) -> PathBuf {
     dir.join(format!(".{name}.partial"))
 }

@@ -4,7 +4,8 @@ use std::fs;
 use std::io::{self, Read, Write};
 use std::path::Path;
 
-use super::{FIGURES, PAGE, RunDir, StoreError, write_whole};
+use super::{FIGURES, PAGE, RunDir, StoreError, unwritable};
+use crate::host::files::{Durability, write_whole};
 use crate::report::page::{OVERLAY_MARK, Page};
 
 /// Writes `report.html`, and every figure as SVG and PNG into `figures`. Figures of an earlier report that are not among them stay.
@@ -12,13 +13,18 @@ use crate::report::page::{OVERLAY_MARK, Page};
 /// # Errors
 /// When the disk refuses, naming the file.
 pub fn write_page(dir: &Path, page: &Page) -> Result<(), StoreError> {
-    write_whole(dir, PAGE, |file| file.write_all(page.html.as_bytes()))?;
+    write(dir, PAGE, page.html.as_bytes())?;
     let figures = dir.join(FIGURES);
     fs::create_dir_all(&figures).map_err(|source| StoreError::Unwritable { path: figures.clone(), source })?;
     for file in &page.files {
-        write_whole(&figures, &file.name, |out| out.write_all(&file.bytes))?;
+        write(&figures, &file.name, &file.bytes)?;
     }
     Ok(())
+}
+
+/// Writes what can be made again from the results: there is no wait for the disk.
+fn write(dir: &Path, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
+    write_whole(dir, name, Durability::ProcessEnd, |file| file.write_all(bytes)).map_err(unwritable(dir, name))
 }
 
 /// The result of gradient descent and its page.
@@ -34,7 +40,10 @@ pub fn write_descent(dir: &RunDir, json: &str, page: &Page) -> Result<(), StoreE
     let mut files: Vec<(&str, &[u8])> = page.files.iter().map(|file| (file.name.as_str(), &*file.bytes)).collect();
     files.extend([(DESCENT_PAGE, page.html.as_bytes()), (DESCENT, json.as_bytes())]);
     for (done, (name, bytes)) in files.iter().enumerate() {
-        if let Err(error) = dir.write(name, |file| file.write_all(bytes)) {
+        // The page and its figures are drawn from what `descent.json` holds.
+        let durability = if *name == DESCENT { Durability::PowerLoss } else { Durability::ProcessEnd };
+        let written = write_whole(dir.path(), name, durability, |file| file.write_all(bytes));
+        if let Err(error) = written.map_err(unwritable(dir.path(), name)) {
             for (name, _) in &files[..done] {
                 // What cannot be removed is no worse for the attempt.
                 let _ = fs::remove_file(dir.path().join(name));
@@ -68,5 +77,5 @@ pub fn write_overlay(path: &Path, html: &str) -> Result<(), StoreError> {
     let dir = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let name = path.file_name().and_then(|name| name.to_str()).ok_or_else(occupied)?;
     fs::create_dir_all(dir).map_err(unwritable)?;
-    write_whole(dir, name, |file| file.write_all(html.as_bytes()))
+    write(dir, name, html.as_bytes())
 }
