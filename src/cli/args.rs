@@ -8,7 +8,7 @@ use super::Failure;
 use super::progress::Style;
 use crate::backend::BackendChoice;
 use crate::config::{
-    DataSettings, NetworkSettings, OutputSettings, SamplerSettings, Settings, Setup, TemperatureSettings,
+    ConfigError, DataSettings, NetworkSettings, OutputSettings, SamplerSettings, Settings, Setup, TemperatureSettings,
     TheorySettings, preset,
 };
 use crate::data::recognise;
@@ -376,5 +376,10 @@ pub fn resolve(settings: Settings) -> Result<Setup, Failure> {
     if let Some(source) = settings.data.source.as_deref().filter(|source| !source.trim().is_empty()) {
         recognise(source).map_err(|error| Failure::BadInput(error.to_string()))?;
     }
-    Ok(Setup::resolve(settings)?)
+    Ok(setup(settings)?)
+}
+
+/// The setup of a run, which finds data sets where the user of this process keeps them.
+pub fn setup(settings: Settings) -> Result<Setup, ConfigError> {
+    Ok(Setup::resolve(settings)?.with_data_folders(super::data::folders()))
 }

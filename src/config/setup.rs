@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{ConfigError, Experiment, OutputSettings, Settings};
 use crate::backend::{BackendChoice, DeviceRequest, Precision};
-use crate::data::DataConfig;
+use crate::data::{DataConfig, Folders};
 use crate::remedy::{Remedy, Setting};
 
 /// Seconds between two checkpoints: so much of a run, at most, is lost with the machine.
@@ -56,7 +56,13 @@ impl Setup {
     pub fn with(&self, change: impl FnOnce(&mut Settings)) -> Result<Self, ConfigError> {
         let mut settings = self.settings().clone();
         change(&mut settings);
-        Self::resolve(settings)
+        Ok(Self::resolve(settings)?.with_data_folders(self.data.folders.clone()))
+    }
+
+    /// Looks for data sets with a name in these folders. [`Setup::resolve`] knows of none.
+    pub fn with_data_folders(mut self, folders: Folders) -> Self {
+        self.data.folders = folders;
+        self
     }
 
     /// The complete settings, which resolve to this run: the record in every run directory.
