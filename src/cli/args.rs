@@ -9,7 +9,7 @@ use super::cache::cached;
 use super::progress::Style;
 use crate::backend::BackendChoice;
 use crate::config::{
-    DataSettings, NetworkSettings, OutputSettings, SamplerSettings, Settings, Setup, TemperatureSettings,
+    ConfigError, DataSettings, NetworkSettings, OutputSettings, SamplerSettings, Settings, Setup, TemperatureSettings,
     TheorySettings, preset,
 };
 use crate::data::recognise;
@@ -377,5 +377,11 @@ pub fn resolve(settings: Settings) -> Result<Setup, Failure> {
     if let Some(source) = settings.data.source.as_deref().filter(|source| !source.trim().is_empty()) {
         recognise(source).map_err(|error| Failure::BadInput(error.to_string()))?;
     }
-    Ok(cached(Setup::resolve(settings)?))
+    Ok(setup(settings)?)
+}
+
+/// The setup of a run, which finds data sets and measured tilings where the user of this process
+/// keeps them.
+pub fn setup(settings: Settings) -> Result<Setup, ConfigError> {
+    Ok(cached(Setup::resolve(settings)?.with_data_folders(super::data::folders())))
 }

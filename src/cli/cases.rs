@@ -2,8 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::args::{RunArgs, resolve};
-use super::cache::cached;
+use super::args::{RunArgs, resolve, setup};
 use super::progress::Style;
 use super::resume::{draws, resume_run};
 use super::run::{create, execute, load_and_check, record_settings};
@@ -74,7 +73,7 @@ fn run_case(dir: &RunDir, case: Case, progress: Style) -> Result<(), Failure> {
         let own = Settings::from_toml(&begun.read_config()?, &origin)?;
         return resume_run(&begun, own, Some(&planned.to_string()), progress);
     }
-    let setup = cached(Setup::resolve(case.settings)?);
+    let setup = setup(case.settings)?;
     let problem = load_and_check(&setup, false)?;
     let begun = RunDir::create(&path)?;
     record_settings(&begun, setup.settings())?;

@@ -1,9 +1,19 @@
 //! `featherm data`: the data sets that are known by name, and how to get them.
 
+use std::path::PathBuf;
+
 use super::args::{DataCommand, FetchArgs};
 use super::{Failure, print};
 use crate::data::catalog::{SETS, Set};
-use crate::data::{DataError, find};
+use crate::data::{DataError, Folders, find};
+use crate::host::directories;
+
+/// The folders of data sets of the user of this process: `$FEATHERM_DATA`, and `featherm` in the
+/// directory for data.
+pub fn folders() -> Folders {
+    let own = std::env::var_os("FEATHERM_DATA").filter(|own| !own.is_empty());
+    Folders { own: own.map(PathBuf::from), shared: directories::data().map(|data| data.join("featherm")) }
+}
 
 pub fn data(command: &DataCommand) -> Result<(), Failure> {
     match command {
@@ -23,7 +33,7 @@ fn set(name: &str) -> Result<&'static Set, Failure> {
 fn list() -> Result<(), Failure> {
     print("digits          built in, 8×8 handwritten digits\n");
     for set in &SETS {
-        let state = match find(set.name) {
+        let state = match find(set.name, &folders()) {
             Ok(folder) => format!("found in {}", folder.display()),
             Err(_) => format!("not here; `featherm data fetch {}` ({:.0} MB)", set.name, set.size() as f64 / 1e6),
         };
@@ -40,7 +50,7 @@ fn info(set: &Set) -> Result<(), Failure> {
     if !set.members.is_empty() {
         print(&format!("unpacked into {}\n", set.kept().join(", ")));
     }
-    match find(set.name) {
+    match find(set.name, &folders()) {
         Ok(folder) => print(&format!("found in {}\n", folder.display())),
         Err(DataError::NotFound { places, .. }) => {
             let places: Vec<_> = places.iter().map(|place| place.display().to_string()).collect();
@@ -54,7 +64,7 @@ fn info(set: &Set) -> Result<(), Failure> {
 #[cfg(not(feature = "fetch"))]
 fn fetch(set: &Set, _: &FetchArgs) -> Result<(), Failure> {
     let files = set.files.iter().map(|file| file.name).collect::<Vec<_>>().join(", ");
-    let place = crate::data::destination(set.name, None).map_or("a folder".into(), |p| p.display().to_string());
+    let place = folders().destination(set.name).map_or("a folder".into(), |p| p.display().to_string());
     Err(Failure::BadInput(format!(
         "this featherm was built without downloads (feature `fetch`): put {files} from {} into {place} by hand",
         set.mirror
@@ -65,7 +75,6 @@ fn fetch(set: &Set, _: &FetchArgs) -> Result<(), Failure> {
 fn fetch(set: &Set, arguments: &FetchArgs) -> Result<(), Failure> {
     use indicatif::{ProgressBar, ProgressStyle};
 
-    use crate::data::destination;
     use crate::data::fetch::{agent, fetch};
 
     let mirror = arguments.mirror.as_deref().unwrap_or(set.mirror);
@@ -75,8 +84,11 @@ fn fetch(set: &Set, arguments: &FetchArgs) -> Result<(), Failure> {
             set.mirror
         )));
     }
-    let no_home = || Failure::BadInput("there is no place for data, for HOME is not set: give --dir".into());
-    let folder = destination(set.name, arguments.dir.as_deref()).ok_or_else(no_home)?;
+    let no_home = || Failure::BadInput("there is no place for data, for no home directory is known: give --dir".into());
+    let folder = match &arguments.dir {
+        Some(dir) => dir.join(set.name),
+        None => folders().destination(set.name).ok_or_else(no_home)?,
+    };
     // Like every bar of indicatif it draws nothing where stderr is no terminal.
     let bar = ProgressBar::new(0);
     if let Ok(style) =
@@ -102,7 +114,8 @@ fn fetch(set: &Set, arguments: &FetchArgs) -> Result<(), Failure> {
         if error.is_bad_input() { Failure::BadInput(message) } else { Failure::Failed(message) }
     })?;
     print(&format!("{} is in {}\n", set.name, folder.display()));
-    if find(set.name).is_ok_and(|found| found != folder) && arguments.dir.is_some() || find(set.name).is_err() {
+    let found = find(set.name, &folders());
+    if found.as_ref().is_ok_and(|found| *found != folder) && arguments.dir.is_some() || found.is_err() {
         let dir = arguments.dir.as_deref().unwrap_or(&folder).display();
         print(&format!("to use it by name, set FEATHERM_DATA={dir}; or give --data {}\n", folder.display()));
     }

@@ -1,11 +1,10 @@
 //! `featherm resume`: goes on with a run from its directory, from whatever an interruption, a kill or a loss of power left there.
 
-use super::args::ResumeArgs;
-use super::cache::cached;
+use super::args::{ResumeArgs, setup};
 use super::progress::Style;
 use super::run::{execute, load_and_check, record};
 use super::{Failure, cases, print};
-use crate::config::{Settings, Setup};
+use crate::config::Settings;
 use crate::store::{Checkpoint, RunDir};
 
 pub fn resume(arguments: &ResumeArgs) -> Result<(), Failure> {
@@ -20,7 +19,7 @@ pub fn resume(arguments: &ResumeArgs) -> Result<(), Failure> {
 /// Goes on with one run, with another number of draws if that is wished.
 pub fn resume_run(dir: &RunDir, settings: Settings, wish: Option<&str>, progress: Style) -> Result<(), Failure> {
     let name = dir.path().display();
-    let mut setup = cached(Setup::resolve(settings)?);
+    let mut setup = setup(settings)?;
     let planned = setup.experiment().sampler().draws;
     let draws = wish.map_or(Ok(planned), |wish| draws(wish, planned))?;
     if draws != planned {

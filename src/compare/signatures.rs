@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use rand::RngExt;
+
 use crate::numerics::noise::{Address, Purpose};
 
 /// D² of one pair of classes along the ladder.
@@ -149,15 +151,14 @@ fn confidence(chain_means: &[Vec<f64>], seed: u64, stream: u32) -> Option<f64> {
     let last = chain_means.len() - 1;
     let sum = |t: usize, chains: &[usize]| chains.iter().map(|&chain| chain_means[t][chain]).sum::<f64>();
     let halves = [0, 1].map(|first| (0..half).map(|k| 2 * k + first).collect::<Vec<_>>());
-    let mut indices = vec![0; half];
     let mut hits = 0;
     for (way, (choosing, judging)) in [(&halves[0], &halves[1]), (&halves[1], &halves[0])].into_iter().enumerate() {
         let top = (1..last).max_by(|&a, &b| sum(a, choosing).total_cmp(&sum(b, choosing)))?;
         for resample in 0..RESAMPLES {
             let address =
                 Address { seed, chain: stream, trajectory: resample, step: way as u32, purpose: Purpose::Bootstrap };
-            address.indices(half, &mut indices);
-            let resampled: Vec<usize> = indices.iter().map(|&k| judging[k]).collect();
+            let mut rng = address.rng();
+            let resampled: Vec<usize> = (0..half).map(|_| judging[rng.random_range(0..half)]).collect();
             let [hot, inner, cold] = [0, top, last].map(|t| sum(t, &resampled));
             hits += u32::from(inner > hot && inner > cold);
         }
@@ -171,11 +172,11 @@ fn location(chain_means: &[Vec<f64>], seed: u64, stream: u32) -> Vec<f64> {
     if chains < 4 {
         return Vec::new();
     }
-    let mut indices = vec![0; chains];
     let mut hits = vec![0u32; chain_means.len()];
     for trajectory in 0..RESAMPLES {
         // The two ways of the confidence took steps 0 and 1.
-        Address { seed, chain: stream, trajectory, step: 2, purpose: Purpose::Bootstrap }.indices(chains, &mut indices);
+        let mut rng = Address { seed, chain: stream, trajectory, step: 2, purpose: Purpose::Bootstrap }.rng();
+        let indices: Vec<usize> = (0..chains).map(|_| rng.random_range(0..chains)).collect();
         let sums: Vec<f64> = chain_means.iter().map(|means| indices.iter().map(|&k| means[k]).sum()).collect();
         if let Some(top) = argmax(&sums) {
             hits[top] += 1;

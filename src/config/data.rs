@@ -2,7 +2,7 @@
 
 use super::experiment::count;
 use super::{ConfigError, DataSettings, parse};
-use crate::data::{ClassGroup, DataConfig, Order, Standardize, Teacher, TeacherKind};
+use crate::data::{ClassGroup, DataConfig, Folders, Order, Standardize, Teacher, TeacherKind};
 use crate::remedy::{Remedy, Setting};
 
 impl DataSettings {
@@ -64,6 +64,7 @@ impl DataSettings {
             standardize: *self.standardize.get_or_insert(default_standardize),
             teacher,
             source,
+            folders: Folders::default(),
         };
         self.classes = (!data.classes.is_empty()).then(|| classes_text(&data.classes));
         let Teacher { dimension, width, degree, noise, .. } = data.teacher;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{ConfigError, Experiment, OutputSettings, Settings};
 use crate::backend::{BackendChoice, DeviceRequest, Precision};
-use crate::data::DataConfig;
+use crate::data::{DataConfig, Folders};
 use crate::remedy::{Remedy, Setting};
 
 /// Seconds between two checkpoints: so much of a run, at most, is lost with the machine.
@@ -58,13 +58,20 @@ impl Setup {
     pub fn with(&self, change: impl FnOnce(&mut Settings)) -> Result<Self, ConfigError> {
         let mut settings = self.settings().clone();
         change(&mut settings);
-        Ok(Self::resolve(settings)?.with_cache(self.device.cache.clone()))
+        Ok(Self::resolve(settings)?.with_cache(self.device.cache.clone()).with_data_folders(self.data.folders.clone()))
     }
 
     /// The same run with a directory of [measured tilings](DeviceRequest::cache); `None` by default.
     #[must_use]
     pub fn with_cache(mut self, directory: Option<PathBuf>) -> Self {
         self.device.cache = directory;
+        self
+    }
+
+    /// Looks for data sets with a name in these folders. [`Setup::resolve`] knows of none.
+    #[must_use]
+    pub fn with_data_folders(mut self, folders: Folders) -> Self {
+        self.data.folders = folders;
         self
     }
 

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Folders;
+
 /// Which points of the selected classes are taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
@@ -77,4 +79,6 @@ pub struct DataConfig {
     pub standardize: Standardize,
     /// Parameters of `teacher:KIND` sources; ignored otherwise.
     pub teacher: Teacher,
+    /// Where sources with a name are looked for.
+    pub folders: Folders,
 }

@@ -1,19 +1,23 @@
-//! Which random number of the data room lives at which address of [`crate::numerics::noise`].
+//! Which random numbers of the data live at which address of [`crate::numerics::noise`].
 //!
-//! All carry [`Purpose::Data`]. The `trajectory` word is the [`Stream`], the `step` word the [`Part`], and the `chain` word counts
-//! rows: the point, the hidden unit of a teacher, or the position in a shuffle. So point i is the same whatever P is, and training
-//! and test draws never meet.
+//! All carry [`Purpose::Data`]. The `trajectory` word is the [`Stream`], the `step` word the [`Part`],
+//! and the `chain` word counts rows: the point, or the hidden unit of a teacher. So point i is the
+//! same whatever P is, and training and test draws never meet. What is drawn from an address is up to
+//! `rand` and `rand_distr`, whose values are stable within a minor version.
 
 use ndarray::Array1;
+use rand::RngExt;
+use rand::seq::SliceRandom;
+use rand_distr::StandardNormal;
 
 use crate::data::Order;
-use crate::numerics::noise::{Address, Purpose};
+use crate::numerics::noise::{Address, PhiloxRng, Purpose};
 
 /// What is drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
 pub(super) enum Stream {
-    /// Exchanges of a Fisher–Yates shuffle.
+    /// A shuffle.
     Shuffle = 0,
     /// Coordinates of a teacher's inputs.
     Inputs = 1,
@@ -42,40 +46,24 @@ pub(super) struct RandomNumbers {
 }
 
 impl RandomNumbers {
-    fn address(&self, row: usize) -> Address {
-        Address {
-            seed: self.seed,
-            chain: row as u32,
-            trajectory: self.stream as u32,
-            step: self.part as u32,
-            purpose: Purpose::Data,
-        }
+    /// The generator of a row.
+    pub fn rng(&self, row: usize) -> PhiloxRng {
+        let (chain, trajectory, step) = (row as u32, self.stream as u32, self.part as u32);
+        Address { seed: self.seed, chain, trajectory, step, purpose: Purpose::Data }.rng()
     }
 
-    /// A uniform in (0, 1).
-    pub fn uniform(&self, row: usize) -> f64 {
-        self.address(row).uniform()
-    }
-
-    /// Standard normals of float32 resolution.
+    /// The first `length` standard normals of a row.
     pub fn normals(&self, row: usize, length: usize) -> Array1<f64> {
-        let mut out = vec![0f32; length];
-        self.address(row).normals(&mut out);
-        out.into_iter().map(f64::from).collect()
+        self.rng(row).sample_iter(StandardNormal).take(length).collect()
     }
 }
 
-/// `count` of the numbers 0..n: the first of them, or the head of a Fisher–Yates shuffle. `count` must not exceed `n`.
+/// `count` of the numbers 0..n: the first of them in their order or in that of a shuffle, which does
+/// not depend on `count`. `count` must not exceed `n`.
 pub(super) fn choose(n: usize, count: usize, order: Order, seed: u64, part: Part) -> Vec<usize> {
     let mut indices: Vec<usize> = (0..n).collect();
     if order == Order::Seeded {
-        let draws = RandomNumbers { seed, stream: Stream::Shuffle, part };
-        for i in 0..count {
-            let remaining = n - i;
-            // The product may round up to `remaining`.
-            let offset = ((draws.uniform(i) * remaining as f64) as usize).min(remaining - 1);
-            indices.swap(i, i + offset);
-        }
+        indices.shuffle(&mut RandomNumbers { seed, stream: Stream::Shuffle, part }.rng(0));
     }
     indices.truncate(count);
     indices

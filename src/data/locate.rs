@@ -1,14 +1,13 @@
 //! Finds the folder that holds a named data set.
 //!
-//! Search order for a name such as `fashion-mnist`:
-//! 1. `$FEATHERM_DATA/fashion-mnist`, then `$FEATHERM_DATA` itself;
-//! 2. `$XDG_DATA_HOME/featherm/fashion-mnist`, by default `~/.local/share/featherm/fashion-mnist`;
+//! Search order for a name such as `fashion-mnist`, see [`Folders`]:
+//! 1. `OWN/fashion-mnist`, then `OWN` itself;
+//! 2. `SHARED/fashion-mnist`;
 //! 3. for `fashion-mnist`, where Debian's package `dataset-fashion-mnist` puts it: `/usr/share/datasets/fashion-mnist`.
 //!
 //! The first folder that holds the training images is taken. `cifar-10` is also looked for in the subfolder
 //! `cifar-10-batches-bin` of each, as its archive unpacks.
 
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use super::{DataError, cifar, idx};
@@ -53,46 +52,31 @@ impl Named {
     }
 }
 
-/// The variables that say where a user keeps data; empty ones count as unset.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Environment {
-    featherm_data: Option<OsString>,
-    xdg_data_home: Option<OsString>,
-    home: Option<OsString>,
+/// The folders in which data sets that are known by name are looked for. By default there are none.
+///
+/// The command line gives `$FEATHERM_DATA` and the folder `featherm` in the user's data directory,
+/// [`directories::data`](crate::host::directories::data).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Folders {
+    /// A folder of data sets, or of the files of one.
+    pub own: Option<PathBuf>,
+    /// A folder of data sets, which is looked into after `own`.
+    pub shared: Option<PathBuf>,
 }
 
-impl Environment {
-    pub fn of_process() -> Self {
-        let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
-        Self {
-            featherm_data: variable("FEATHERM_DATA"),
-            xdg_data_home: variable("XDG_DATA_HOME"),
-            home: variable("HOME"),
-        }
-    }
-
-    /// Where a set goes that is fetched: `$FEATHERM_DATA/NAME`, else the XDG folder; nowhere without either and HOME.
+impl Folders {
+    /// Returns the folder into which a set goes that is fetched: the first that it is looked for in.
     pub fn destination(&self, name: &str) -> Option<PathBuf> {
-        let own = self.featherm_data.as_ref().map(|own| Path::new(own).join(name));
-        own.or_else(|| self.data_home().map(|data_home| data_home.join("featherm").join(name)))
-    }
-
-    fn data_home(&self) -> Option<PathBuf> {
-        // The XDG base directory specification has relative paths ignored.
-        let xdg = self.xdg_data_home.as_ref().map(PathBuf::from).filter(|path| path.is_absolute());
-        xdg.or_else(|| self.home.as_ref().map(|home| Path::new(home).join(".local/share")))
+        self.own.as_ref().or(self.shared.as_ref()).map(|folder| folder.join(name))
     }
 
     /// Every folder that may hold the data set, in search order.
     fn places(&self, named: Named) -> Vec<PathBuf> {
         let mut places = Vec::new();
-        if let Some(own) = self.featherm_data.as_ref().map(PathBuf::from) {
-            places.push(own.join(named.name()));
-            places.push(own);
+        if let Some(own) = &self.own {
+            places.extend([own.join(named.name()), own.clone()]);
         }
-        if let Some(data_home) = self.data_home() {
-            places.push(data_home.join("featherm").join(named.name()));
-        }
+        places.extend(self.shared.as_ref().map(|shared| shared.join(named.name())));
         match named {
             Named::Mnist => {}
             Named::FashionMnist => places.push("/usr/share/datasets/fashion-mnist".into()),
@@ -108,16 +92,12 @@ impl Environment {
 ///
 /// # Errors
 /// [`DataError::NotFound`] with every place looked at.
-pub(super) fn find(named: Named, environment: &Environment) -> Result<PathBuf, DataError> {
-    let places = environment.places(named);
+pub(super) fn find(named: Named, folders: &Folders) -> Result<PathBuf, DataError> {
+    let places = folders.places(named);
     match places.iter().find(|place| named.is_in(place)) {
         Some(place) => Ok(place.clone()),
         None => {
-            let unset = if environment.featherm_data.is_none() {
-                ", or set FEATHERM_DATA to the folder that holds them"
-            } else {
-                ""
-            };
+            let unset = if folders.own.is_none() { ", or set FEATHERM_DATA to the folder that holds them" } else { "" };
             let remedy = format!("{}{unset}", named.remedy());
             Err(DataError::NotFound { name: named.name().into(), places, remedy })
         }
@@ -130,12 +110,8 @@ mod tests {
 
     use super::*;
 
-    fn environment(root: &Path) -> Environment {
-        Environment {
-            featherm_data: Some(root.join("own").into()),
-            xdg_data_home: Some(root.join("xdg").into()),
-            home: Some(root.join("home").into()),
-        }
+    fn folders(root: &Path) -> Folders {
+        Folders { own: Some(root.join("own")), shared: Some(root.join("shared")) }
     }
 
     fn put(folder: PathBuf, file: &str) -> PathBuf {
@@ -147,11 +123,11 @@ mod tests {
     #[test]
     fn earlier_places_win() {
         let root = tempfile::tempdir().unwrap();
-        let with = environment(root.path());
+        let with = folders(root.path());
         let find = || find(Named::Mnist, &with).ok();
         assert_eq!(find(), None);
-        let xdg = put(root.path().join("xdg/featherm/mnist"), "train-images.idx3-ubyte");
-        assert_eq!(find(), Some(xdg));
+        let shared = put(root.path().join("shared/mnist"), "train-images.idx3-ubyte");
+        assert_eq!(find(), Some(shared));
         let own = put(root.path().join("own"), "train-images-idx3-ubyte");
         assert_eq!(find(), Some(own));
         let own_named = put(root.path().join("own/mnist"), "train-images-idx3-ubyte.gz");
@@ -162,32 +138,36 @@ mod tests {
     fn cifar_is_also_found_where_its_archive_unpacks() {
         let root = tempfile::tempdir().unwrap();
         let folder = put(root.path().join("own/cifar-10-batches-bin"), "data_batch_1.bin");
-        assert_eq!(find(Named::Cifar10, &environment(root.path())).unwrap(), folder);
+        assert_eq!(find(Named::Cifar10, &folders(root.path())).unwrap(), folder);
     }
 
     #[test]
-    fn a_relative_or_missing_xdg_folder_means_the_default() {
-        for xdg in [None, Some("relative".into())] {
-            let with = Environment { featherm_data: None, xdg_data_home: xdg, home: Some("/home/ada".into()) };
-            assert_eq!(with.places(Named::Mnist), [PathBuf::from("/home/ada/.local/share/featherm/mnist")]);
-        }
+    fn what_is_fetched_goes_where_it_is_looked_for_first() {
+        let with = folders(Path::new("/root"));
+        assert_eq!(with.destination("mnist").as_ref(), with.places(Named::Mnist).first());
+        let shared = Folders { own: None, ..with };
+        assert_eq!(shared.destination("mnist"), Some("/root/shared/mnist".into()));
+        assert_eq!(shared.places(Named::Mnist), [PathBuf::from("/root/shared/mnist")]);
+        assert_eq!(Folders::default().destination("mnist"), None);
+        let message = find(Named::Mnist, &Folders::default()).unwrap_err().to_string();
+        assert!(message.contains("none is known") && message.contains("FEATHERM_DATA"), "{message}");
     }
 
     #[test]
     fn not_found_lists_every_place_and_how_to_mend() {
         let root = tempfile::tempdir().unwrap();
-        let message = find(Named::Cifar10, &environment(root.path())).unwrap_err().to_string();
+        let message = find(Named::Cifar10, &folders(root.path())).unwrap_err().to_string();
         for place in [
             "own/cifar-10/cifar-10-batches-bin",
             "own/cifar-10,",
             "own/cifar-10-batches-bin,",
             "own,",
-            "xdg/featherm/cifar-10;",
+            "shared/cifar-10;",
         ] {
             assert!(message.contains(place), "{message:?} does not list {place:?}");
         }
         assert!(message.contains("cifar-10-binary.tar.gz"));
-        let debian = Environment::default().places(Named::FashionMnist);
+        let debian = Folders::default().places(Named::FashionMnist);
         assert_eq!(debian, [PathBuf::from("/usr/share/datasets/fashion-mnist")]);
     }
 }

@@ -36,9 +36,10 @@ use ndarray::{Array, Dimension};
 
 pub use config::{ClassGroup, DataConfig, Order, Standardize, Teacher, TeacherKind};
 pub use error::DataError;
+pub use locate::Folders;
 
 use crate::model::{Problem, Task};
-use locate::{Environment, Named};
+use locate::Named;
 
 /// Loads the problem of a run: its [`points`] in the rotated basis.
 ///
@@ -78,17 +79,9 @@ pub fn recognise(name: &str) -> Result<(), DataError> {
 ///
 /// # Errors
 /// [`DataError::NotFound`] with the places looked at; [`DataError::UnknownSource`] when there is no such set.
-pub fn find(name: &str) -> Result<PathBuf, DataError> {
+pub fn find(name: &str, folders: &Folders) -> Result<PathBuf, DataError> {
     let named = Named::from_name(name).ok_or_else(|| DataError::UnknownSource { name: name.into() })?;
-    locate::find(named, &Environment::of_process())
-}
-
-/// The folder into which a named set is put: inside `own`, else the first that is looked into.
-pub fn destination(name: &str, own: Option<&Path>) -> Option<PathBuf> {
-    match own {
-        Some(own) => Some(own.join(name)),
-        None => Environment::of_process().destination(name),
-    }
+    locate::find(named, folders)
 }
 
 /// The points before standardisation.
@@ -102,7 +95,7 @@ fn read(config: &DataConfig, seed: u64) -> Result<Task, DataError> {
     let source = if name == "digits" {
         digits::load()?
     } else if let Some(named) = Named::from_name(name) {
-        let folder = locate::find(named, &Environment::of_process())?;
+        let folder = locate::find(named, &config.folders)?;
         match named {
             Named::Mnist | Named::FashionMnist => idx::load(&folder, name, with_test)?,
             Named::Cifar10 => cifar::load(&folder, name, with_test)?,

@@ -1,10 +1,11 @@
 //! Gaussian inputs labelled by a synthetic rule.
 //!
-//! x ~ N(0, 1) independently per coordinate (of float32 resolution, held as float64); the label is the teacher's value, see
+//! x ~ N(0, 1) independently per coordinate; the label is the teacher's value, see
 //! [`TeacherKind`], plus Gaussian noise; the class is the label's sign. Training and test points are disjoint draws of one teacher, and
 //! point i does not depend on how many there are. [`super::draw`] says which random numbers these are.
 
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
+use rand::RngExt;
 
 use super::DataError;
 use super::draw::{Part, RandomNumbers, Stream};
@@ -65,7 +66,7 @@ pub(super) fn load(kind: TeacherKind, config: &DataConfig, seed: u64) -> Result<
                 let noise = (0..points).map(|i| draws(Stream::Labels).normals(i, 1)[0]).collect::<Array1<f64>>();
                 rule.labels(x.view()) + noise * teacher.noise
             }
-            None => (0..points).map(|i| if draws(Stream::Labels).uniform(i) < 0.5 { 1.0 } else { -1.0 }).collect(),
+            None => (0..points).map(|i| if draws(Stream::Labels).rng(i).random() { 1.0 } else { -1.0 }).collect(),
         };
         (x, y)
     };

@@ -17,6 +17,7 @@ pub(super) fn config(source: &str) -> DataConfig {
         order: Order::File,
         standardize: Standardize::None,
         teacher: Teacher { kind: TeacherKind::Linear, dimension: 10, width: 10, degree: 2, noise: 0.0 },
+        folders: Folders::default(),
     }
 }
 

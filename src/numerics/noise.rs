@@ -3,6 +3,11 @@
 //! Philox4x32-10 (Salmon, Moraes, Dror, Shaw, SC 2011, the Random123 generator) keyed by the seed. Because nothing is carried from
 //! draw to draw, a chain sees the same noise whether it runs alone or with a thousand others, on any number of threads.
 
+use std::convert::Infallible;
+
+use rand::rand_core::TryRng;
+use rand::rand_core::block::{BlockRng, Generator};
+
 use crate::numerics::simd::{fused, mul_add, polynomial};
 
 /// What a random number is for: distinct purposes never share a counter.
@@ -19,9 +24,9 @@ pub enum Purpose {
     Accept = 3,
     /// The part of the test points outside the span of the training inputs.
     Complement = 4,
-    /// Bootstrap resampling of chains.
+    /// Bootstrap resampling of chains, by [`Address::rng`].
     Bootstrap = 6,
-    /// Synthetic data and the random choice of points.
+    /// Synthetic data and the random choice of points, by [`Address::rng`].
     Data = 7,
     /// The uniform of an exchange between two temperatures.
     Exchange = 8,
@@ -70,14 +75,59 @@ impl Address {
         fused!(FMA => fill_normals::<FMA, S>(self, out));
     }
 
-    /// Fills `out` with integers uniform on 0..bound (bias below bound/2³²).
-    pub fn indices(&self, bound: usize, out: &mut [usize]) {
-        for (block, chunk) in out.chunks_mut(4).enumerate() {
-            let words = philox4x32(self.counter(block as u32), self.key());
-            for (index, word) in chunk.iter_mut().zip(words) {
-                *index = ((u64::from(word) * bound as u64) >> 32) as usize;
-            }
-        }
+    /// Returns a generator of the words at this address, for the distributions of `rand` and
+    /// `rand_distr`.
+    pub fn rng(&self) -> PhiloxRng {
+        PhiloxRng(BlockRng::new(Blocks { counter: self.counter(0), key: self.key() }))
+    }
+}
+
+/// The words of an [`Address`] one after the other: those of its blocks 0, 1, 2, …, each
+/// [`philox4x32`] of the block's counter. It begins again after 2³⁴ words.
+///
+/// Chains take their noise from the address itself. This is for what the host draws beside them:
+/// shuffles, synthetic data, resampling, draws of the theories.
+///
+/// ```
+/// use featherm::numerics::noise::{Address, Purpose};
+/// use rand::RngExt;
+///
+/// let address = Address { seed: 1, chain: 0, trajectory: 0, step: 0, purpose: Purpose::Data };
+/// assert_eq!(address.rng().random::<u64>(), address.rng().random::<u64>());
+/// ```
+#[derive(Debug, Clone)]
+pub struct PhiloxRng(BlockRng<Blocks>);
+
+#[derive(Debug, Clone)]
+struct Blocks {
+    /// Counter of the next block.
+    counter: [u32; 4],
+    key: [u32; 2],
+}
+
+impl Generator for Blocks {
+    type Output = [u32; 4];
+
+    fn generate(&mut self, words: &mut [u32; 4]) {
+        *words = philox4x32(self.counter, self.key);
+        self.counter[0] = self.counter[0].wrapping_add(1);
+    }
+}
+
+impl TryRng for PhiloxRng {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        Ok(self.0.next_word())
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        Ok(self.0.next_u64_from_u32())
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
+        self.0.fill_bytes(bytes);
+        Ok(())
     }
 }
 
@@ -173,6 +223,9 @@ fn sin_cos_turn<const FMA: bool>(x: u32) -> (f32, f32) {
 
 #[cfg(test)]
 mod tests {
+    use rand::{Rng, RngExt};
+    use rand_distr::StandardNormal;
+
     use super::*;
 
     /// Known answers of Random123 (kat_vectors, philox4x32 10).
@@ -224,13 +277,52 @@ mod tests {
         assert!(correlation.abs() < bound(1.0));
     }
 
+    /// Known answers of Random123 again, as the generator gives them.
     #[test]
-    fn indices_cover_their_range_evenly() {
-        let mut out = vec![0usize; 70_000];
-        address().indices(7, &mut out);
-        for k in 0..7 {
-            let count = out.iter().filter(|&&i| i == k).count() as f64;
-            assert!((count - 10_000.0).abs() < 4.5 * (10_000.0f64 * 6.0 / 7.0).sqrt());
+    fn the_generator_matches_random123_block_after_block() {
+        let from = |counter, key| PhiloxRng(BlockRng::new(Blocks { counter, key }));
+        let words = |mut rng: PhiloxRng| [(); 4].map(|()| rng.next_u32());
+        let zero = Address { seed: 0, chain: 0, trajectory: 0, step: 0, purpose: Purpose::Prior };
+        assert_eq!(words(zero.rng()), [0x6627_e8d5, 0xe169_c58d, 0xbc57_ac4c, 0x9b00_dbd8]);
+        assert_eq!(words(from([u32::MAX; 4], [u32::MAX; 2])), [0x408f_276d, 0x41c8_3b0e, 0xa20b_c7c6, 0x6d54_51fd]);
+        assert_eq!(
+            words(from([0x243f_6a88, 0x85a3_08d3, 0x1319_8a2e, 0x0370_7344], [0xa409_3822, 0x299f_31d0])),
+            [0xd16c_fe09, 0x94fd_cceb, 0x5001_e420, 0x2412_6ea1]
+        );
+    }
+
+    #[test]
+    fn the_generator_gives_the_words_of_the_noise_that_it_stands_on() {
+        let mut rng = address().rng();
+        for block in 0..5 {
+            let words = philox4x32(address().counter(block), address().key());
+            assert_eq!([(); 4].map(|()| rng.next_u32()), words, "block {block}");
+        }
+        // Two words make 64 bits, the first of them the lower; the uniform takes the same words.
+        let first = address().rng().next_u64();
+        let bits = first.rotate_left(32) >> 12;
+        assert_eq!((bits as f64 + 0.5) / 2f64.powi(52), address().uniform());
+        let mut bytes = [0; 24];
+        address().rng().fill_bytes(&mut bytes);
+        assert_eq!(bytes[..8], first.to_le_bytes());
+        let other = Address { step: 3, ..address() };
+        assert_ne!(other.rng().next_u64(), first, "another address has other words");
+    }
+
+    #[test]
+    fn distributions_on_the_generator_have_their_moments() {
+        let n = 400_000;
+        let normals: Vec<f64> = address().rng().sample_iter(StandardNormal).take(n).collect();
+        let moment = |k: i32| normals.iter().map(|x| x.powi(k)).sum::<f64>() / n as f64;
+        let bound = |variance: f64| 4.5 * (variance / n as f64).sqrt();
+        assert!(moment(1).abs() < bound(1.0) && moment(3).abs() < bound(15.0));
+        assert!((moment(2) - 1.0).abs() < bound(2.0) && (moment(4) - 3.0).abs() < bound(96.0));
+        assert!((moment(2) - 1.01).abs() > bound(2.0), "a variance of 1.01 would be seen");
+        let mut counts = [0.0; 7];
+        let mut rng = address().rng();
+        (0..70_000).for_each(|_| counts[rng.random_range(0..7)] += 1.0);
+        for count in counts {
+            assert!((count - 10_000.0f64).abs() < 4.5 * (10_000.0f64 * 6.0 / 7.0).sqrt());
         }
     }
 }

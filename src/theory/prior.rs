@@ -10,6 +10,8 @@
 //! from E Tr G² = (1 − 1/N1) Tr K² + E s²/N1 and Var L = E Var(L | W) + Var E(L | W). Derived for this project.
 
 use faer::Mat;
+use rand::RngExt;
+use rand_distr::StandardNormal;
 
 use super::Theory;
 use crate::numerics::linalg::{dot, multiply};
@@ -52,9 +54,8 @@ fn variance_of_squared_norm(theory: &Theory, mean: f64) -> f64 {
     let deviation = 1.0 / network.lambda0.sqrt();
     let mut sum = 0.0;
     for block in 0..UNITS / BLOCK {
-        let mut noise = vec![0.0f64; BLOCK * z.ncols()];
         let address = Address { seed: 0, chain: STREAM, trajectory: block as u32, step: 0, purpose: Purpose::Prior };
-        address.normals(&mut noise);
+        let noise: Vec<f64> = address.rng().sample_iter(StandardNormal).take(BLOCK * z.ncols()).collect();
         let weights = Mat::from_fn(z.ncols(), BLOCK, |j, i| deviation * noise[i * z.ncols() + j]);
         let h = z * weights;
         for unit in h.col_iter() {

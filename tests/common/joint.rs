@@ -9,6 +9,7 @@ use featherm::backend::cpu::Cpu;
 use featherm::backend::{Backend, Ensemble, Mass, Move, Round, Scheme, Weights};
 use featherm::model::{Activation, Network, Problem};
 use featherm::numerics::noise::{Address, Purpose};
+use rand::RngExt;
 use rayon::prelude::*;
 
 use super::{rotation, task};
@@ -114,13 +115,13 @@ impl Joint {
         let run = |seed: u64| {
             let mut truth = Replicate::new(self, seed);
             truth.relabel(0);
-            let mut place = [0];
-            Address { seed, chain: 2, trajectory: 0, step: 0, purpose: Purpose::Data }.indices(RANKS + 1, &mut place);
+            let mut rng = Address { seed, chain: 2, trajectory: 0, step: 0, purpose: Purpose::Data }.rng();
+            let place = rng.random_range(0..=RANKS);
             let statistics = truth.statistics();
             let mut chain = truth.clone();
             let mut ranks = [0; 6];
             for draw in 0..RANKS {
-                if draw == place[0] {
+                if draw == place {
                     chain.clone_from(&truth);
                 }
                 chain.advance(sampler, 1 + draw as u32 * between, between);

@@ -6,6 +6,8 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use featherm::numerics::noise::{Address, Purpose};
+use rand::RngExt;
+use rand::distr::Uniform;
 use serde_json::Value;
 
 /// A run small enough for a test that writes its checkpoint at every opportunity.
@@ -172,8 +174,8 @@ pub fn interrupted_among_its_draws(arguments: &[&str], name: &str) -> (tempfile:
 /// Returns the number of processes that were killed before their end.
 pub fn survive(arguments: &[&str], kills: usize, longest_ms: usize, case: u32, reference: &(Value, Vec<u8>)) -> usize {
     let dir = tempfile::TempDir::new().unwrap();
-    let mut delays = vec![0; kills];
-    Address { seed: 11, chain: case, trajectory: 0, step: 0, purpose: Purpose::Data }.indices(longest_ms, &mut delays);
+    let rng = Address { seed: 11, chain: case, trajectory: 0, step: 0, purpose: Purpose::Data }.rng();
+    let delays: Vec<usize> = rng.sample_iter(Uniform::new(0, longest_ms).unwrap()).take(kills).collect();
     let mut killed = 0;
     for &delay in &delays {
         // Before it has written its configuration there is nothing to resume: it is simply started

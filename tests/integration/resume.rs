@@ -10,6 +10,8 @@ use crate::common::resume::{
     signal, stderr, survive, with,
 };
 use featherm::numerics::noise::{Address, Purpose};
+use rand::RngExt;
+use rand::distr::Uniform;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -181,8 +183,8 @@ fn damage_is_refused_wherever_it_is() {
     let dir = killed();
     let path = checkpoint(dir.path());
     let good = fs::read(&path).unwrap();
-    let mut places = vec![0; 60];
-    Address { seed: 5, chain: 0, trajectory: 0, step: 0, purpose: Purpose::Data }.indices(good.len(), &mut places);
+    let rng = Address { seed: 5, chain: 0, trajectory: 0, step: 0, purpose: Purpose::Data }.rng();
+    let places: Vec<usize> = rng.sample_iter(Uniform::new(0, good.len()).unwrap()).take(60).collect();
     // The head, where every byte has a meaning of its own, and anywhere.
     for at in (0..40).step_by(3).chain(places.iter().copied().take(25)) {
         let mut bad = good.clone();

@@ -5,6 +5,8 @@
 //! [`WIDENINGS`] times the prior's variance: the tilt acts along û above all, and the part that is the prior keeps every ratio of densities below 3.
 
 use faer::Mat;
+use rand::RngExt;
+use rand_distr::StandardNormal;
 use rayon::prelude::*;
 
 use super::block::{BLOCK, Block, WIDENINGS, address, features, log_prior_over_widened, tested};
@@ -41,8 +43,8 @@ impl Draws {
             .map(|index| {
                 stop.check()?;
                 let rank = problem.rank();
-                let mut noise = vec![0.0f64; BLOCK * rank];
-                address(set, index, 0).normals(&mut noise);
+                let normals = address(set, index, 0).rng().sample_iter(StandardNormal);
+                let noise: Vec<f64> = normals.take(BLOCK * rank).collect();
                 let mut weights = Mat::from_fn(rank, BLOCK, |j, i| deviation * noise[i * rank + j]);
                 let mut along = vec![0.0; BLOCK];
                 let mut log_base = vec![0.0; BLOCK];

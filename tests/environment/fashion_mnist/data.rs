@@ -1,6 +1,6 @@
 //! Fashion-MNIST as it is selected, ordered and standardised.
 
-use featherm::data::{ClassGroup, DataConfig, Order, Standardize, Teacher, TeacherKind, points};
+use featherm::data::{ClassGroup, DataConfig, Folders, Order, Standardize, Teacher, TeacherKind, points};
 use featherm::model::Task;
 use featherm::remedy::{Remedies, Remedy, Setting};
 
@@ -14,6 +14,7 @@ fn images(train: usize, test: usize) -> DataConfig {
         order: Order::File,
         standardize: Standardize::Global,
         teacher: Teacher { kind: TeacherKind::Linear, dimension: 10, width: 10, degree: 2, noise: 0.0 },
+        folders: Folders::default(),
     }
 }
 
