@@ -95,7 +95,7 @@ fn subsets_follow_the_order_and_keep_the_classes() {
     for (train, test, told) in [
         (Some(5), None, "lower train to 4"),
         (None, Some(3), "lower test to 2"),
-        (Some(0), None, "at least 1"),
+        (Some(0), None, "raise train to 1"),
         (Some(1), None, "class -1 has no training point"),
     ] {
         let message = worded(&with(train, test, Order::File).unwrap_err());
