@@ -65,18 +65,18 @@ fn steps_of(chain: u32) -> u32 {
 }
 
 // First vector of the integrator of a chain's temperature.
-fn motion_start(chain: u32) -> u32 {
-    return DATA_MOTION + temperature_of(chain) * MOTION;
+fn integrator_start(chain: u32) -> u32 {
+    return DATA_INTEGRATORS + temperature_of(chain) * INTEGRATOR;
 }
 
 // 1/T.
 fn beta_of(chain: u32) -> f32 {
-    return scalar(motion_start(chain), INTEGRATOR_BETA);
+    return scalar(integrator_start(chain), INTEGRATOR_BETA);
 }
 
 // By what energy a chain moves: (1, β) for V, which depends on β, (0, 0) for L.
 fn energy_of(chain: u32) -> vec2<f32> {
-    let marginal = u32(scalar(motion_start(chain), INTEGRATOR_SCHEME)) == MARGINAL;
+    let marginal = u32(scalar(integrator_start(chain), INTEGRATOR_SCHEME)) == MARGINAL;
     return select(vec2<f32>(0.0), vec2<f32>(1.0, beta_of(chain)), marginal);
 }
 

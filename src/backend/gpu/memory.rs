@@ -268,10 +268,10 @@ mod tests {
             class_names: vec!["all".into()],
         };
         let problem = Arc::new(Problem::new(&task).unwrap());
-        let directions = vec![vec![1.0; problem.rank()]; temperatures];
+        let projection_axes = vec![vec![1.0; problem.rank()]; temperatures];
         let network = Network { width, activation: Activation::Erf, lambda0: 1.0, lambda1: 1.0 };
-        let reaches = vec![[1.0; 2]; temperatures];
-        Ensemble { problem, network, seed: 1, temperatures, replicas, directions, reaches, batches: 4 }
+        let histogram_ranges = vec![[1.0; 2]; temperatures];
+        Ensemble { problem, network, seed: 1, temperatures, replicas, projection_axes, histogram_ranges, batches: 4 }
     }
 
     fn plan(ensemble: &Ensemble, binding_bytes: u64) -> Result<MemoryPlan, BackendError> {
