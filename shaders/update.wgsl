@@ -1,9 +1,9 @@
 // Stage update, twin of src/backend/cpu/update.rs and trajectory.rs: the elementary moves of an integrator on four coordinates,
 // composed into the two halves of a step between which the gradient is taken.
 
-// How the chains of one temperature move: `IntegratorSlot` in src/backend/gpu/slots.rs, where the schemes are too. In the data
-// follow, with RV vectors each, the inverse masses of W′, the roots of its masses and the rotation of one step under the
-// prior, 1 − cos ωh, sin(ωh)/(mω) and mω sin(ωh).
+// The integrator of one temperature: `IntegratorSlot` in src/backend/gpu/slots.rs, where the schemes
+// are too. In the data follow, with RV vectors each, the inverse masses of W′, the roots of its masses
+// and the flow of one step under the prior, 1 − cos ωh, sin(ωh)/(mω) and mω sin(ωh).
 struct Integrator {
     scheme: u32,
     metropolis: bool,

@@ -113,7 +113,8 @@ pub struct Mass {
     pub readout: f64,
 }
 
-/// Returns the exact flow of one coordinate of mass m for time t under the prior ½λθ²: with ω = √(λ/m), 1 − cos ωt, sin(ωt)/(mω) and mω sin(ωt).
+/// Returns the exact flow of one coordinate of mass m for time t under the prior ½λθ²: with
+/// ω = √(λ/m), the numbers 1 − cos ωt, sin(ωt)/(mω) and mω sin(ωt).
 ///
 /// What moves is added to what stays: a cosine near 1, rounded, would let the energy of all units drift one way in every step.
 fn harmonic_flow(m: f64, lambda: f64, time: f64) -> [f64; 3] {

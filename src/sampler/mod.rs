@@ -64,7 +64,7 @@ pub struct RoundResult<'a> {
 #[derive(Debug, Clone, Copy)]
 pub struct Progress {
     pub phase: Phase,
-    /// Trajectories result in this phase, of `total`.
+    /// Trajectories played in this phase, of `total`.
     pub done: usize,
     pub total: usize,
     /// Gradients of one chain evaluated so far, summed over chains.
@@ -151,7 +151,7 @@ pub fn sample(
 /// both between two calls of [`SamplerState::advance`] and going on from them changes no bit of the result.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct SamplerState {
-    /// Trajectories result, which number the noise.
+    /// Trajectories played, which number the noise.
     trajectory: u32,
     gradients: u64,
     ladder: Ladder,

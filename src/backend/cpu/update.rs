@@ -42,7 +42,8 @@ pub fn drift<S: Scalar>(position: &mut [S], momentum: &[S], mass: &RowMass<S>, t
     })
 }
 
-/// Exact integrator of a row of coordinates for one step under the prior, ½ λ θ² + ½ p²/m: a rotation with frequency ω = √(λ/m).
+/// Exact flow of a row of coordinates for one step under the prior, ½ λ θ² + ½ p²/m: a rotation with
+/// frequency ω = √(λ/m).
 #[derive(Debug, Clone)]
 pub struct RowRotation<S> {
     /// 1 − cos ωh.

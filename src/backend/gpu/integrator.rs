@@ -3,7 +3,8 @@
 use super::slots::{IntegratorSlot, KernelScheme};
 use crate::backend::{IntegratorParams, Scheme, harmonic_flow};
 
-/// How the chains of one temperature move, in the numbers that `integrator_of` in shaders/update.wgsl reads.
+/// The integrator of one temperature, in the numbers that `integrator_of` in shaders/update.wgsl
+/// reads.
 #[derive(Debug, Clone)]
 pub struct GpuIntegrator {
     pub(super) head: [f64; IntegratorSlot::COUNT],

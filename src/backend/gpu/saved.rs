@@ -10,7 +10,8 @@ use super::tuning::TILINGS;
 use super::{Gpu, results};
 use crate::backend::BackendError;
 
-/// What lasts from one call of [`run`](crate::backend::Backend::run) to the next. Features, scratch, systems and results are written before they are read.
+/// What lasts from one call of [`run`](crate::backend::Backend::run) to the next.
+/// Features, scratch, systems and results are written before they are read.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct DeviceState {
     /// What the order of all sums follows from.
