@@ -12,7 +12,7 @@ use featherm::backend::gpu::shader::Kernel;
 use featherm::backend::gpu::tiling::Tiling;
 use featherm::backend::gpu::tuning::TILINGS;
 use featherm::backend::gpu::{AdapterChoice, Gpu, GpuOptions, adapters};
-use featherm::backend::{Backend, BackendError, Ensemble, Mass, Move, Round, Scheme};
+use featherm::backend::{Backend, BackendError, Ensemble, IntegratorParams, Mass, Round, Scheme};
 use featherm::model::{Activation, Network, Problem, Task};
 use featherm::numerics::noise::{Address, Purpose};
 use ndarray::{Array1, Array2};
@@ -67,9 +67,18 @@ fn ensemble(points: usize, width: usize, chains: usize) -> Result<Ensemble, Back
     };
     let problem = Arc::new(Problem::new(&task).map_err(|error| BackendError::Invalid(error.to_string()))?);
     let network = Network { width, activation: Activation::Erf, lambda0: 1.0, lambda1: 1.0 };
-    let directions = vec![vec![0.0; problem.rank()]];
-    let reaches = vec![[1.0; 2]];
-    Ok(Ensemble { problem, network, seed: 1, temperatures: 1, replicas: chains, directions, reaches, batches: 1 })
+    let projection_axes = vec![vec![0.0; problem.rank()]];
+    let histogram_ranges = vec![[1.0; 2]];
+    Ok(Ensemble {
+        problem,
+        network,
+        seed: 1,
+        temperatures: 1,
+        replicas: chains,
+        projection_axes,
+        histogram_ranges,
+        batches: 1,
+    })
 }
 
 fn case(choice: &AdapterChoice, ensemble: &Ensemble, options: GpuOptions) -> Result<Value, BackendError> {
@@ -85,7 +94,7 @@ fn moved(
     let energy = if matches!(scheme, Scheme::Marginal { .. }) { Energy::Marginal } else { Energy::Loss };
     let mut gpu = Gpu::new(choice, ensemble.clone(), options)?;
     let mass = Mass { weights: vec![10.0; ensemble.problem.rank()], readout: 10.0 };
-    let moves = [Move { beta: 1.0, scheme, step_size: 0.1, mass }];
+    let moves = [IntegratorParams { beta: 1.0, scheme, step_size: 0.1, mass }];
     let round = |trajectory| Round { trajectory, steps: vec![STEPS], exchange: None, observe: None };
     gpu.run(&moves, &[round(1), round(2)])?;
     let start = Instant::now();

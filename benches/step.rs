@@ -13,7 +13,7 @@ use std::time::Duration;
 use common::{interleaved, measuring, problem};
 use criterion::{BenchmarkId, Criterion, Throughput};
 use featherm::backend::cpu::Cpu;
-use featherm::backend::{Backend, Ensemble, Mass, Move, Round, Scheme};
+use featherm::backend::{Backend, Ensemble, IntegratorParams, Mass, Round, Scheme};
 use featherm::model::{Activation, Network, Problem};
 use featherm::numerics::noise::{Address, Purpose};
 use featherm::studies::speed::Products;
@@ -60,7 +60,7 @@ impl Shape {
 /// The backend with a move, playing one trajectory after another.
 struct Chains {
     backend: Cpu<f32>,
-    motion: Move,
+    motion: IntegratorParams,
     trajectory: u32,
 }
 
@@ -76,12 +76,16 @@ impl Chains {
             seed: 1,
             temperatures: 1,
             replicas: shape.chains,
-            directions: vec![vec![0.0; problem.rank()]],
-            reaches: vec![[1.0; 2]],
+            projection_axes: vec![vec![0.0; problem.rank()]],
+            histogram_ranges: vec![[1.0; 2]],
             batches: 1,
         };
         let mass = Mass { weights: vec![1.0; problem.rank()], readout: 1.0 };
-        Self { backend: Cpu::new(ensemble), motion: Move { beta: 10.0, scheme, step_size: 0.01, mass }, trajectory: 0 }
+        Self {
+            backend: Cpu::new(ensemble),
+            motion: IntegratorParams { beta: 10.0, scheme, step_size: 0.01, mass },
+            trajectory: 0,
+        }
     }
 
     fn play(&mut self) {

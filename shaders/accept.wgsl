@@ -20,8 +20,8 @@ fn energy_noted(section: u32, chain: u32, marginal: bool) -> vec2<f32> {
 fn accept(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let chain = group.y;
     let own = chain * CHAIN_SCRATCH;
-    let motion = motion_of(chain);
-    let marginal = motion.scheme == MARGINAL;
+    let integrator = integrator_of(chain);
+    let marginal = integrator.scheme == MARGINAL;
     // Where v does not move nobody writes the work done on it.
     let work = gather(own + SCRATCH_WORK, select(WORK_SLOTS, READOUT_SLOT, marginal), lane);
     let start = gather(own + SCRATCH_ENERGY, LAUNCH_SLOTS, lane);
@@ -31,7 +31,7 @@ fn accept(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_ind
     let note_at = base(GRADIENT, chain) + CHAIN_BODY;
     let note = state[note_at];
     // A frozen chain begins anew, from the prior or from given weights.
-    var lost = motion.scheme != FROZEN && note.x != 0.0;
+    var lost = integrator.scheme != FROZEN && note.x != 0.0;
     var energy = vec2<f32>(no_number(), 0.0);
     var error = 0.0;
     var acceptance = 0.0;
@@ -39,16 +39,16 @@ fn accept(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_ind
     var diverged = false;
     if !lost && steps_of(chain) > 0u {
         let ahead = state[base(PROPOSAL, chain) + CHAIN_BODY].xy;
-        if symmetric(motion) || motion.scheme == BAOAB {
+        if symmetric(integrator) || integrator.scheme == BAOAB {
             // βL, or V.
-            let scale = select(motion.beta, 1.0, marginal);
+            let scale = select(integrator.beta, 1.0, marginal);
             let behind = energy_noted(CURRENT, chain, marginal);
             let change = add(energy_noted(PROPOSAL, chain, marginal), -behind);
             let total = add(work, vec2<f32>(scale * change.x, scale * change.y));
             error = total.x + total.y;
             energy = add(start, vec2<f32>(scale * behind.x, scale * behind.y));
         }
-        if motion.metropolis {
+        if integrator.metropolis {
             diverged = !finite(error) || error > DIVERGENCE;
             if !diverged {
                 acceptance = select(exp(-error), 1.0, error <= 0.0);
@@ -57,7 +57,7 @@ fn accept(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_ind
             }
         } else {
             // The work is no number where a weight has run away.
-            lost = motion.scheme != FROZEN && !(finite(ahead.x) && finite(work.x));
+            lost = integrator.scheme != FROZEN && !(finite(ahead.x) && finite(work.x));
             acceptance = 1.0;
             accepted = !lost;
             diverged = lost || abs(error) > DIVERGENCE;

@@ -30,7 +30,7 @@ fn backward(at: Invocation) {
             gradient[row * COLUMN_GROUPS + h] = block[row / 4u * COLUMN_GROUPS + h][row % 4u];
         }
     }
-    let motion = motion_of(chain);
+    let integrator = integrator_of(chain);
     var work = 0.0;
     // Compilers unroll a loop whose end they know.
     for (var i = 0u; i < 4u * ROW_GROUPS * COLUMN_GROUPS + call.zero; i++) {
@@ -39,7 +39,7 @@ fn backward(at: Invocation) {
         let directions = column_group(i % COLUMN_GROUPS);
         if unit < UNITS && directions < RV {
             let place = weight_place(chain, unit, directions);
-            work += advance(chain, unit * RV + directions, row_factor(chain, unit) * gradient[i], motion, place);
+            work += advance(chain, unit * RV + directions, row_factor(chain, unit) * gradient[i], integrator, place);
         }
     }
     add_work(chain, WEIGHT_SLOT + at.group.x * PRODUCT_LANES + at.lane, work);

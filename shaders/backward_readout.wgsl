@@ -13,7 +13,7 @@ fn backward_readout(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invo
         let e = scratch[chain * CHAIN_SCRATCH + SCRATCH_RESIDUAL + point];
         sum += e * load_feature(chain * CHAIN_FEATURES + point * NV + units);
     }
-    let motion = motion_of(chain);
-    let work = advance(chain, UNITS * RV + units, sum * OUTPUT_SCALE, motion, readout_place(motion, units));
+    let integrator = integrator_of(chain);
+    let work = advance(chain, UNITS * RV + units, sum * OUTPUT_SCALE, integrator, readout_place(integrator, units));
     add_work(chain, READOUT_SLOT + units, work);
 }

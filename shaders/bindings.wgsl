@@ -1,6 +1,6 @@
-// Bindings and addresses that every kernel shares. Names in capitals that no shader defines are constants which the host
-// writes (`Layout::constants`): the sizes of one problem, and the places and numbers of src/backend/gpu/slots.rs. Four
-// consecutive numbers travel as one vector.
+// Bindings and addresses that every kernel shares. Names in capitals that no shader defines are
+// constants which the host writes (`Layout::constants`): the sizes of one problem, and the places and
+// numbers of src/backend/gpu/slots.rs. Four consecutive numbers travel as one vector.
 
 // Arguments of one dispatch.
 struct Call {
@@ -32,12 +32,13 @@ struct Call {
 @group(0) @binding(7) var<storage, read_write> systems: array<vec4<f32>>;
 // Binding 8 holds operands in float16: see halves.wgsl.
 
-// In each section of the state (`Section` in src/backend/gpu/slots.rs) a chain holds its first-layer values (N × RV
-// vectors), its readout values (NV vectors) and one vector of notes: for positions L and V, each in double-single; for
-// GRADIENT whether the chain is lost, then what energy the gradient is of (`energy_of`).
+// In each section of the state (`Section` in src/backend/gpu/slots.rs) a chain holds its first-layer
+// values (N × RV vectors), its readout values (NV vectors) and one vector of notes: for positions L
+// and V, each in double-single; for GRADIENT whether the chain is lost, then what energy the gradient
+// is of (`energy_of`).
 
-// PREPARE is the step before the first of a trajectory: it makes the gradient at the position that of the energy by which
-// the chain is to move. After an exchange, or another kind of move, it is not.
+// PREPARE is the step before the first of a trajectory: it makes the gradient at the position that of
+// the energy by which the chain is to move. After an exchange, or another kind of move, it is not.
 
 fn base(section: u32, chain: u32) -> u32 {
     return (section * CHAINS + chain) * CHAIN_STATE;
@@ -65,18 +66,18 @@ fn steps_of(chain: u32) -> u32 {
 }
 
 // First vector of the integrator of a chain's temperature.
-fn motion_start(chain: u32) -> u32 {
-    return DATA_MOTION + temperature_of(chain) * MOTION;
+fn integrator_start(chain: u32) -> u32 {
+    return DATA_INTEGRATORS + temperature_of(chain) * INTEGRATOR;
 }
 
 // 1/T.
 fn beta_of(chain: u32) -> f32 {
-    return scalar(motion_start(chain), INTEGRATOR_BETA);
+    return scalar(integrator_start(chain), INTEGRATOR_BETA);
 }
 
 // By what energy a chain moves: (1, β) for V, which depends on β, (0, 0) for L.
 fn energy_of(chain: u32) -> vec2<f32> {
-    let marginal = u32(scalar(motion_start(chain), INTEGRATOR_SCHEME)) == MARGINAL;
+    let marginal = u32(scalar(integrator_start(chain), INTEGRATOR_SCHEME)) == MARGINAL;
     return select(vec2<f32>(0.0), vec2<f32>(1.0, beta_of(chain)), marginal);
 }
 

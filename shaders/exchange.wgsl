@@ -18,7 +18,7 @@ fn exchange(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_i
     }
     let pair = pair_of(index);
     let loss = add(state[base(CURRENT, pair.x) + CHAIN_BODY].xy, -state[base(CURRENT, pair.y) + CHAIN_BODY].xy);
-    let exponent = (motion_of(pair.x).beta - motion_of(pair.y).beta) * loss.x;
+    let exponent = (integrator_of(pair.x).beta - integrator_of(pair.y).beta) * loss.x;
     let lost = state[base(GRADIENT, pair.x) + CHAIN_BODY].x + state[base(GRADIENT, pair.y) + CHAIN_BODY].x;
     let u = uniform_at(address(pair.x, call.trajectory, 0u, EXCHANGE));
     let accepted = lost == 0.0 && finite(exponent) && (exponent >= 0.0 || u < exp(exponent));

@@ -27,7 +27,7 @@ fn correlate(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_
     accumulators[at + 1u] = sums.low;
 }
 
-var<workgroup> counts: array<atomic<u32>, 2u * TALLIED>;
+var<workgroup> counts: array<atomic<u32>, 2u * HISTOGRAM_CELLS>;
 
 // The cell of a value: below, CELLS of them, above.
 fn cell(x: f32, cells_per_unit: f32) -> u32 {
@@ -38,28 +38,28 @@ fn cell(x: f32, cells_per_unit: f32) -> u32 {
 @compute @workgroup_size(LANES)
 fn count(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let chain = group.y;
-    for (var k = lane; k < 2u * TALLIED; k += LANES) {
+    for (var k = lane; k < 2u * HISTOGRAM_CELLS; k += LANES) {
         atomicStore(&counts[k], 0u);
     }
     workgroupBarrier();
-    let per_unit = data[DATA_REACHES + temperature_of(chain)];
-    let direction = DATA_DIRECTIONS + temperature_of(chain) * RV;
+    let per_unit = data[DATA_HISTOGRAM_RANGES + temperature_of(chain)];
+    let direction = DATA_PROJECTION_AXES + temperature_of(chain) * RV;
     for (var unit = lane; unit < UNITS; unit += LANES) {
         var w_u = vec2<f32>(0.0);
         for (var j = 0u; j < RV; j++) {
             w_u = add(w_u, vec2<f32>(dot(state[base(CURRENT, chain) + unit * RV + j], data[direction + j]), 0.0));
         }
         atomicAdd(&counts[cell(readout_of(chain, unit), per_unit.x)], 1u);
-        atomicAdd(&counts[TALLIED + cell(w_u.x + w_u.y, per_unit.y)], 1u);
+        atomicAdd(&counts[HISTOGRAM_CELLS + cell(w_u.x + w_u.y, per_unit.y)], 1u);
     }
     workgroupBarrier();
     if lost(chain) {
         return;
     }
-    for (var k = lane; k < TALLIED; k += LANES) {
+    for (var k = lane; k < HISTOGRAM_CELLS; k += LANES) {
         let at = chain * CHAIN_SUMS + SUMS_COUNTS + k;
         let sums = accumulators[at];
         let v = add(sums.xy, vec2<f32>(f32(atomicLoad(&counts[k])), 0.0));
-        accumulators[at] = vec4<f32>(v, add(sums.zw, vec2<f32>(f32(atomicLoad(&counts[TALLIED + k])), 0.0)));
+        accumulators[at] = vec4<f32>(v, add(sums.zw, vec2<f32>(f32(atomicLoad(&counts[HISTOGRAM_CELLS + k])), 0.0)));
     }
 }

@@ -60,7 +60,7 @@ fn sign_of(chain: u32, unit: u32) -> f32 {
 fn measure(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let chain = group.y;
     let current = base(CURRENT, chain);
-    let direction = DATA_DIRECTIONS + temperature_of(chain) * RV;
+    let direction = DATA_PROJECTION_AXES + temperature_of(chain) * RV;
     var v_sum = vec2<f32>(0.0);
     var v_square = vec2<f32>(0.0);
     var along = vec2<f32>(0.0);

@@ -1,10 +1,10 @@
 // Stage update, twin of src/backend/cpu/update.rs and trajectory.rs: the elementary moves of an integrator on four coordinates,
 // composed into the two halves of a step between which the gradient is taken.
 
-// How the chains of one temperature move: `IntegratorSlot` in src/backend/gpu/slots.rs, where the schemes are too. In the data
-// follow, with RV vectors each, the inverse masses of W′, the roots of its masses and the rotation of one step under the
-// prior, 1 − cos ωh, sin(ωh)/(mω) and mω sin(ωh).
-struct Motion {
+// The integrator of one temperature: `IntegratorSlot` in src/backend/gpu/slots.rs, where the schemes
+// are too. In the data follow, with RV vectors each, the inverse masses of W′, the roots of its masses
+// and the flow of one step under the prior, 1 − cos ωh, sin(ωh)/(mω) and mω sin(ωh).
+struct Integrator {
     scheme: u32,
     metropolis: bool,
     beta: f32,
@@ -26,9 +26,9 @@ struct Motion {
     amplitude: f32,
 }
 
-fn motion_of(chain: u32) -> Motion {
-    let at = motion_start(chain);
-    return Motion(
+fn integrator_of(chain: u32) -> Integrator {
+    let at = integrator_start(chain);
+    return Integrator(
         u32(scalar(at, INTEGRATOR_SCHEME)),
         scalar(at, INTEGRATOR_METROPOLIS) != 0.0,
         scalar(at, INTEGRATOR_BETA),
@@ -68,12 +68,12 @@ struct Place {
 }
 
 fn weight_place(chain: u32, unit: u32, group: u32) -> Place {
-    let masses = motion_start(chain) + INTEGRATOR_VECTORS + group;
+    let masses = integrator_start(chain) + INTEGRATOR_VECTORS + group;
     return Place(0u, unit * RANK + 4u * group, below(4u * group, RANK), data[masses], data[masses + RV], masses + 2u * RV);
 }
 
-fn readout_place(motion: Motion, group: u32) -> Place {
-    return Place(1u, 4u * group, below(4u * group, UNITS), vec4<f32>(motion.inverse), vec4<f32>(motion.root), 0u);
+fn readout_place(integrator: Integrator, group: u32) -> Place {
+    return Place(1u, 4u * group, below(4u * group, UNITS), vec4<f32>(integrator.inverse), vec4<f32>(integrator.root), 0u);
 }
 
 // Normals of slot `slot`: those of v come first.
@@ -82,14 +82,14 @@ fn noise_at(chain: u32, place: Place, purpose: u32, slot: u32) -> vec4<f32> {
 }
 
 // B: p ← p − t (β ∂L + λ θ), for `halves` half steps.
-fn kick(q: Particle, g: vec4<f32>, motion: Motion, place: Place, halves: f32) -> Particle {
-    let p = q.p - (halves * motion.force * g + halves * motion.prior[place.part] * q.x);
+fn kick(q: Particle, g: vec4<f32>, integrator: Integrator, place: Place, halves: f32) -> Particle {
+    let p = q.p - (halves * integrator.force * g + halves * integrator.prior[place.part] * q.x);
     return Particle(q.x, p, q.work + 0.5 * dot((p - q.p) * (p + q.p), place.inverse));
 }
 
 // A: θ ← θ + t p/m.
-fn drift(q: Particle, motion: Motion, place: Place) -> Particle {
-    let x = q.x + motion.time * (q.p * place.inverse);
+fn drift(q: Particle, integrator: Integrator, place: Place) -> Particle {
+    let x = q.x + integrator.time * (q.p * place.inverse);
     return Particle(x, q.p, q.work + 0.5 * LAMBDA[place.part] * dot(x - q.x, x + q.x));
 }
 
@@ -103,46 +103,46 @@ fn rotate(q: Particle, place: Place) -> Particle {
 }
 
 // A for one step of a symmetric scheme.
-fn glide(q: Particle, motion: Motion, place: Place) -> Particle {
-    if motion.scheme == MARGINAL {
+fn glide(q: Particle, integrator: Integrator, place: Place) -> Particle {
+    if integrator.scheme == MARGINAL {
         return rotate(q, place);
     }
-    return drift(q, motion, place);
+    return drift(q, integrator, place);
 }
 
 // Whether a step is O–B–A–B–O.
-fn symmetric(motion: Motion) -> bool {
-    return motion.scheme == OBABO || motion.scheme == MARGINAL;
+fn symmetric(integrator: Integrator) -> bool {
+    return integrator.scheme == OBABO || integrator.scheme == MARGINAL;
 }
 
 // O: p ← keep·p + √(1 − keep²) √m ξ.
-fn refresh(q: Particle, motion: Motion, place: Place, noise: vec4<f32>) -> Particle {
-    return Particle(q.x, motion.keep * q.p + motion.fresh * (place.root * noise), q.work);
+fn refresh(q: Particle, integrator: Integrator, place: Place, noise: vec4<f32>) -> Particle {
+    return Particle(q.x, integrator.keep * q.p + integrator.fresh * (place.root * noise), q.work);
 }
 
 // The number of the friction slot that acts between gradient `step` − 1 and gradient `step`; the first of a trajectory is 0.
-fn friction_slot(motion: Motion, step: u32) -> u32 {
+fn friction_slot(integrator: Integrator, step: u32) -> u32 {
     // OBABO refreshes at the end of a step, the others within one or at its start.
-    return select(step, step - 1u, symmetric(motion));
+    return select(step, step - 1u, symmetric(integrator));
 }
 
 // Whether noise acts between two gradients.
-fn thermal(motion: Motion) -> bool {
-    return motion.fresh > 0.0 || motion.scheme == ULA;
+fn thermal(integrator: Integrator) -> bool {
+    return integrator.fresh > 0.0 || integrator.scheme == ULA;
 }
 
 // From the start of a step to where its gradient is taken.
-fn begin_step(q: Particle, g: vec4<f32>, motion: Motion, place: Place, noise: vec4<f32>) -> Particle {
-    switch motion.scheme {
+fn begin_step(q: Particle, g: vec4<f32>, integrator: Integrator, place: Place, noise: vec4<f32>) -> Particle {
+    switch integrator.scheme {
         case OBABO, MARGINAL: {
-            return glide(kick(q, g, motion, place, 1.0), motion, place);
+            return glide(kick(q, g, integrator, place, 1.0), integrator, place);
         }
         case BAOAB: {
-            let half = drift(kick(q, g, motion, place, 1.0), motion, place);
-            return drift(refresh(half, motion, place, noise), motion, place);
+            let half = drift(kick(q, g, integrator, place, 1.0), integrator, place);
+            return drift(refresh(half, integrator, place, noise), integrator, place);
         }
         case ULA: {
-            return Particle(motion.shrink[place.part] * q.x - motion.rate * g + motion.amplitude * noise, q.p, 0.0);
+            return Particle(integrator.shrink[place.part] * q.x - integrator.rate * g + integrator.amplitude * noise, q.p, 0.0);
         }
         default: {
             return q;
@@ -151,29 +151,29 @@ fn begin_step(q: Particle, g: vec4<f32>, motion: Motion, place: Place, noise: ve
 }
 
 // From the last gradient of a step to its end.
-fn end_step(q: Particle, g: vec4<f32>, motion: Motion, place: Place) -> Particle {
-    if symmetric(motion) || motion.scheme == BAOAB {
-        return kick(q, g, motion, place, 1.0);
+fn end_step(q: Particle, g: vec4<f32>, integrator: Integrator, place: Place) -> Particle {
+    if symmetric(integrator) || integrator.scheme == BAOAB {
+        return kick(q, g, integrator, place, 1.0);
     }
     return q;
 }
 
 // From the gradient of one step to that of the next.
-fn next_step(q: Particle, g: vec4<f32>, motion: Motion, place: Place, noise: vec4<f32>) -> Particle {
-    if symmetric(motion) && !thermal(motion) {
+fn next_step(q: Particle, g: vec4<f32>, integrator: Integrator, place: Place, noise: vec4<f32>) -> Particle {
+    if symmetric(integrator) && !thermal(integrator) {
         // The two half kicks that meet are one.
-        return glide(kick(q, g, motion, place, 2.0), motion, place);
+        return glide(kick(q, g, integrator, place, 2.0), integrator, place);
     }
-    var end = end_step(q, g, motion, place);
-    if symmetric(motion) {
-        end = refresh(end, motion, place, noise);
+    var end = end_step(q, g, integrator, place);
+    if symmetric(integrator) {
+        end = refresh(end, integrator, place, noise);
     }
-    return begin_step(end, g, motion, place, noise);
+    return begin_step(end, g, integrator, place, noise);
 }
 
 // Moves four coordinates on when their gradient is known: to the next place where one is needed, or to the end. There the momentum
 // has served and the gradient takes its room. Returns the work done; NaN where an unadjusted chain ends beyond RUNAWAY.
-fn advance(chain: u32, offset: u32, g: vec4<f32>, motion: Motion, place: Place) -> f32 {
+fn advance(chain: u32, offset: u32, g: vec4<f32>, integrator: Integrator, place: Place) -> f32 {
     if call.step == PREPARE {
         state[base(GRADIENT, chain) + offset] = g;
         return 0.0;
@@ -184,14 +184,14 @@ fn advance(chain: u32, offset: u32, g: vec4<f32>, motion: Motion, place: Place) 
     if call.step + 1u == steps_of(chain) {
         state[momentum] = g;
         // Where nothing rejects, the loss of a bounded activation would not show it.
-        let runaway = !motion.metropolis && any(abs(q.x) > vec4<f32>(RUNAWAY * PRIOR_DEVIATION[place.part]));
-        return select(end_step(q, g, motion, place).work, no_number(), runaway);
+        let runaway = !integrator.metropolis && any(abs(q.x) > vec4<f32>(RUNAWAY * PRIOR_DEVIATION[place.part]));
+        return select(end_step(q, g, integrator, place).work, no_number(), runaway);
     }
     var noise = vec4<f32>(0.0);
-    if thermal(motion) {
-        noise = noise_at(chain, place, FRICTION, friction_slot(motion, call.step + 1u));
+    if thermal(integrator) {
+        noise = noise_at(chain, place, FRICTION, friction_slot(integrator, call.step + 1u));
     }
-    let moved = next_step(q, g, motion, place, noise);
+    let moved = next_step(q, g, integrator, place, noise);
     state[position] = moved.x;
     state[momentum] = moved.p;
     return moved.work;

@@ -30,12 +30,12 @@ impl On {
     }
 
     fn open(self, ensemble: &Ensemble) -> Result<Box<dyn Backend>, BackendError> {
-        let (choice, precision) = match self {
+        let (backend, precision) = match self {
             Self::F32 => (BackendChoice::Cpu, Precision::F32),
             Self::F64 => (BackendChoice::Cpu, Precision::F64),
             Self::Gpu => (BackendChoice::Gpu, Precision::F32),
         };
-        let request = DeviceRequest { backend: choice, precision, ..DeviceRequest::default() };
+        let request = DeviceRequest { backend, precision, ..DeviceRequest::default() };
         select(&request, ensemble).map(|selected| selected.backend)
     }
 }

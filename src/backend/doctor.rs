@@ -6,8 +6,8 @@ use ndarray::{Array1, Array2};
 
 use super::cpu::Cpu;
 use super::{
-    Backend, BackendError, Ensemble, Mass, Measurement, Move, Observation, Outcome, Parity, Round, Scheme, UnitTally,
-    Weights,
+    Backend, BackendError, Ensemble, IntegratorParams, Mass, Measurement, Observation, Outcome, Parity, Round, Scheme,
+    UnitHistogram, Weights,
 };
 use crate::model::{Activation, Network, Problem, Task};
 use crate::numerics::noise::{Address, Purpose};
@@ -95,8 +95,8 @@ fn reference_ensemble() -> Result<Ensemble, BackendError> {
         seed,
         temperatures: 4,
         replicas: 5,
-        directions: vec![direction; 4],
-        reaches: vec![[2.0; 2]; 4],
+        projection_axes: vec![direction; 4],
+        histogram_ranges: vec![[2.0; 2]; 4],
         batches: 2,
         problem,
     })
@@ -150,8 +150,8 @@ pub fn compare(
         all.map(|p| [&p.sum[..], &p.sum_of_squares, &[p.draws as f64]].concat()).collect()
     };
     check("predictions", lists(&sums(&a.predictive), &sums(&b.predictive)), tolerances.stage);
-    let vectors = |tallies: &[Vec<UnitTally>]| -> Vec<Vec<f64>> {
-        tallies.iter().flatten().map(|tally| tally.correlation.clone()).collect()
+    let vectors = |histograms: &[Vec<UnitHistogram>]| -> Vec<Vec<f64>> {
+        histograms.iter().flatten().map(|histogram| histogram.correlation.clone()).collect()
     };
     check("readout–weight vector", lists(&vectors(&a.units), &vectors(&b.units)), tolerances.stage);
     check("counts of units", misplaced(&a.units, &b.units), MISPLACED);
@@ -267,7 +267,7 @@ impl Duel<'_> {
                 let beta = pace.beta * (1.0 + t as f64);
                 let weights = (0..problem.rank()).map(|j| 1.0 + beta * curvature(j)).collect();
                 let mass = Mass { weights, readout: 1.0 + beta * problem.points() as f64 };
-                Move { beta, scheme, step_size: pace.step_size, mass }
+                IntegratorParams { beta, scheme, step_size: pace.step_size, mass }
             })
             .collect();
         let play = |backend: &mut dyn Backend| {
@@ -315,10 +315,10 @@ fn lists<'a>(a: impl IntoIterator<Item = &'a Vec<f64>>, b: impl IntoIterator<Ite
 }
 
 /// Units counted in another cell, as a fraction of all; draws must be the same.
-fn misplaced(a: &[Vec<UnitTally>], b: &[Vec<UnitTally>]) -> Deviation {
-    let cells = |tallies: &[Vec<UnitTally>]| -> Vec<f64> {
-        let counts = |t: &UnitTally| [&t.readout[..], &t.along_u, &[t.draws as f64]].concat();
-        tallies.iter().flatten().flat_map(counts).collect()
+fn misplaced(a: &[Vec<UnitHistogram>], b: &[Vec<UnitHistogram>]) -> Deviation {
+    let cells = |histograms: &[Vec<UnitHistogram>]| -> Vec<f64> {
+        let counts = |t: &UnitHistogram| [&t.readout[..], &t.along_u, &[t.draws as f64]].concat();
+        histograms.iter().flatten().flat_map(counts).collect()
     };
     let (a, b) = (cells(a), cells(b));
     let difference =

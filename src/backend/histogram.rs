@@ -9,9 +9,9 @@ pub const CELLS: usize = crate::numerics::histogram::GRID;
 /// Sums over the units of one chain and over its observed draws.
 ///
 /// v and w·û are counted in [`CELLS`] cells of width 2R/(CELLS − 1) about the points −R … R of a grid, with R the chain's entry of
-/// [`Ensemble::reaches`](super::Ensemble::reaches), between one cell for what lies below and one for what lies above.
+/// [`Ensemble::histogram_ranges`](super::Ensemble::histogram_ranges), between one cell for what lies below and one for what lies above.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct UnitTally {
+pub struct UnitHistogram {
     /// Draws added.
     pub draws: usize,
     /// Σ (1/N1) Σ_i v_i W′_ij for every rotated direction j.
@@ -21,9 +21,9 @@ pub struct UnitTally {
     pub along_u: Vec<f64>,
 }
 
-impl UnitTally {
-    /// Whether the other is a tally of as many directions and cells.
-    pub(super) fn alike(&self, other: &Self) -> bool {
+impl UnitHistogram {
+    /// Returns true if the other has as many directions and cells.
+    pub(super) fn same_shape(&self, other: &Self) -> bool {
         let sizes = |t: &Self| [t.correlation.len(), t.readout.len(), t.along_u.len()];
         sizes(self) == sizes(other)
     }
@@ -39,7 +39,7 @@ pub(super) fn cells_per_unit(reach: f64) -> f64 {
     if reach > 0.0 { (CELLS / 2) as f64 / reach } else { 0.0 }
 }
 
-/// The entry of [`UnitTally::readout`] or [`UnitTally::along_u`] in which a value is counted.
+/// The entry of [`UnitHistogram::readout`] or [`UnitHistogram::along_u`] in which a value is counted.
 pub(super) fn cell(x: f64, cells_per_unit: f64) -> usize {
     // A cast saturates at zero, for what lies below.
     ((x * cells_per_unit + (CELLS / 2) as f64 + 1.5).floor() as usize).min(CELLS + 1)

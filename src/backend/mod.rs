@@ -33,7 +33,7 @@ use crate::model::{Network, Problem};
 
 pub use self::choice::{BackendChoice, DeviceRequest, Precision};
 pub use self::error::BackendError;
-pub use self::histogram::{CELLS, UnitTally};
+pub use self::histogram::{CELLS, UnitHistogram};
 pub use self::select::{MemoryNeed, SelectedDevice, memory_plan, select, tune, unsupported_reason};
 
 /// Chains of one temperature are accumulated in at most this many independent blocks, whose spread is the error of ⟨G⟩.
@@ -57,10 +57,12 @@ pub struct Ensemble {
     pub temperatures: usize,
     /// Chains per temperature.
     pub replicas: usize,
-    /// For each temperature the unit vector û in the rotated basis (length r) along which weights are measured.
-    pub directions: Vec<Vec<f64>>,
-    /// For each temperature how far from zero the cells reach into which v and w·û are counted: see [`UnitTally`].
-    pub reaches: Vec<[f64; 2]>,
+    /// For each temperature the unit vector û in the rotated basis (length r) on which weights are
+    /// projected.
+    pub projection_axes: Vec<Vec<f64>>,
+    /// For each temperature the range R of the histograms of v and of w·û, from −R to R: see
+    /// [`UnitHistogram`].
+    pub histogram_ranges: Vec<[f64; 2]>,
     /// Most batches of consecutive draws into which the test predictions of one chain are accumulated.
     pub batches: usize,
 }
@@ -111,10 +113,11 @@ pub struct Mass {
     pub readout: f64,
 }
 
-/// Exact motion of one coordinate of mass m for time t under the prior ½λθ²: with ω = √(λ/m), 1 − cos ωt, sin(ωt)/(mω) and mω sin(ωt).
+/// Returns the exact flow of one coordinate of mass m for time t under the prior ½λθ²: with
+/// ω = √(λ/m), the numbers 1 − cos ωt, sin(ωt)/(mω) and mω sin(ωt).
 ///
 /// What moves is added to what stays: a cosine near 1, rounded, would let the energy of all units drift one way in every step.
-fn rotation(m: f64, lambda: f64, time: f64) -> [f64; 3] {
+fn harmonic_flow(m: f64, lambda: f64, time: f64) -> [f64; 3] {
     let omega = (lambda / m).sqrt();
     let sin = (omega * time).sin();
     [2.0 * (0.5 * omega * time).sin().powi(2), sin / (m * omega), sin * m * omega]
@@ -139,9 +142,9 @@ pub enum Scheme {
     Descent,
 }
 
-/// How all chains of one temperature move.
+/// The integrator of all chains of one temperature.
 #[derive(Debug, Clone)]
-pub struct Move {
+pub struct IntegratorParams {
     /// 1/T; 0 samples the prior.
     pub beta: f64,
     pub scheme: Scheme,
@@ -171,7 +174,7 @@ impl Parity {
 /// What is measured at the end of a round.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Observation {
-    /// Batch that receives the test predictions; without one the test points and the tallies of units are left out, as warm-up needs nothing
+    /// Batch that receives the test predictions; without one the test points and the histograms of units are left out, as warm-up needs nothing
     /// of them.
     pub batch: Option<usize>,
     /// Whether ⟨G⟩ is accumulated too.
@@ -278,7 +281,7 @@ pub struct PredictiveBatch {
 
 impl PredictiveBatch {
     /// Whether both are of as many test points.
-    pub(crate) fn alike(&self, other: &Self) -> bool {
+    pub(crate) fn same_shape(&self, other: &Self) -> bool {
         self.sum.len() == other.sum.len() && self.sum_of_squares.len() == other.sum_of_squares.len()
     }
 
@@ -309,8 +312,8 @@ pub struct Accumulated {
     pub weights: Vec<Vec<Vec<f64>>>,
     /// For each temperature and replica, its batches.
     pub predictive: Vec<Vec<Vec<PredictiveBatch>>>,
-    /// For each temperature and replica, the tally of its hidden units.
-    pub units: Vec<Vec<UnitTally>>,
+    /// For each temperature and replica, the histogram of its hidden units.
+    pub units: Vec<Vec<UnitHistogram>>,
 }
 
 /// Which device ran.
@@ -349,21 +352,21 @@ pub trait Backend: Send {
     ///
     /// # Errors
     /// When the device fails.
-    fn run(&mut self, moves: &[Move], rounds: &[Round]) -> Result<Vec<Outcome>, BackendError>;
+    fn run(&mut self, moves: &[IntegratorParams], rounds: &[Round]) -> Result<Vec<Outcome>, BackendError>;
 
     /// What each stage takes of one step of the whole ensemble, with the same number of steps at all temperatures of the round; empty where a device
     /// has no clock. The ensemble's state is of no use afterwards.
     ///
     /// # Errors
     /// When the device fails.
-    fn stages(&mut self, moves: &[Move], round: &Round) -> Result<Vec<StageTime>, BackendError>;
+    fn stages(&mut self, moves: &[IntegratorParams], round: &Round) -> Result<Vec<StageTime>, BackendError>;
 
     /// Seconds of its own time in which the device computes when it plays the round, all commands added up without what lies between them; `None` where
     /// it has no clock, or is the host. The ensemble's state is of no use afterwards.
     ///
     /// # Errors
     /// When the device fails.
-    fn busy(&mut self, _moves: &[Move], _round: &Round) -> Result<Option<f64>, BackendError> {
+    fn busy(&mut self, _moves: &[IntegratorParams], _round: &Round) -> Result<Option<f64>, BackendError> {
         Ok(None)
     }
 

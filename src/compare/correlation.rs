@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::densities::whole;
 use super::measured::{Measured, finite};
-use crate::backend::UnitTally;
+use crate::backend::UnitHistogram;
 use crate::model::Problem;
 use crate::numerics::estimate::Estimate;
 use crate::stats::jackknife;
@@ -40,7 +40,7 @@ pub struct VectorAgreement {
 /// From the tallies of the chains of one temperature; errors by the jackknife over chains. `direction` is û and `predicted` what theories say of ⟨v w⟩, all in
 /// the rotated basis. `None` where nothing was counted.
 pub fn readout_weight_vector(
-    tallies: &[UnitTally],
+    tallies: &[UnitHistogram],
     direction: &[f64],
     predicted: &[(TheoryKind, Vec<Estimate>)],
 ) -> Option<ReadoutWeightVector> {
@@ -113,7 +113,7 @@ fn length(vector: &[Estimate]) -> (f64, f64) {
 }
 
 /// ⟨v w⟩ in input space, (N0), and the standard error of every component from the spread over chains; `None` where nothing was counted.
-pub fn in_input_space(tallies: &[UnitTally], problem: &Problem) -> Option<(Vec<f64>, Vec<f64>)> {
+pub fn in_input_space(tallies: &[UnitHistogram], problem: &Problem) -> Option<(Vec<f64>, Vec<f64>)> {
     let chains: Vec<Vec<f64>> = chain_vectors(tallies).iter().map(|chain| problem.in_input_space(chain)).collect();
     let n = chains.len() as f64;
     chains.first()?;
@@ -129,8 +129,8 @@ pub fn in_input_space(tallies: &[UnitTally], problem: &Problem) -> Option<(Vec<f
 }
 
 /// The mean over draws of every chain.
-fn chain_vectors(tallies: &[UnitTally]) -> Vec<Vec<f64>> {
-    let mean = |tally: &UnitTally| tally.correlation.iter().map(|sum| sum / tally.draws as f64).collect();
+fn chain_vectors(tallies: &[UnitHistogram]) -> Vec<Vec<f64>> {
+    let mean = |tally: &UnitHistogram| tally.correlation.iter().map(|sum| sum / tally.draws as f64).collect();
     whole(tallies).into_iter().map(mean).collect()
 }
 
@@ -140,12 +140,12 @@ mod tests {
     use crate::numerics::noise::{Address, Purpose};
 
     /// Chains that scatter by `noise` about `mean`.
-    fn tallies(mean: &[f64], noise: f64, seed: u64) -> Vec<UnitTally> {
+    fn tallies(mean: &[f64], noise: f64, seed: u64) -> Vec<UnitHistogram> {
         let chain = |chain| {
             let mut z = vec![0.0f64; mean.len()];
             Address { seed, chain, trajectory: 0, step: 0, purpose: Purpose::Prior }.normals(&mut z);
             let correlation = mean.iter().zip(&z).map(|(m, z)| 10.0 * (m + noise * z)).collect();
-            UnitTally { draws: 10, correlation, ..UnitTally::new(mean.len()) }
+            UnitHistogram { draws: 10, correlation, ..UnitHistogram::new(mean.len()) }
         };
         (0..40).map(chain).collect()
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::measured::finite;
-use crate::backend::{CELLS, UnitTally};
+use crate::backend::{CELLS, UnitHistogram};
 use crate::numerics::histogram::Density;
 
 /// Densities of v and w·û over all units, chains and draws of one temperature.
@@ -53,7 +53,7 @@ type PredictedBy = (String, Option<Density>, Option<Density>);
 
 /// What was counted at one temperature, in cells that go as far as `reaches`. With `even` densities are even; `units` is N1. `None` where nothing was counted.
 pub fn densities(
-    tallies: &[UnitTally],
+    tallies: &[UnitHistogram],
     reaches: [f64; 2],
     units: usize,
     even: bool,
@@ -61,7 +61,7 @@ pub fn densities(
 ) -> Option<Densities> {
     let kept = whole(tallies);
     let units_per_chain = (units * kept.first()?.draws) as f64;
-    let counted = |counts: fn(&UnitTally) -> &[f64], reach: f64| -> Counted {
+    let counted = |counts: fn(&UnitHistogram) -> &[f64], reach: f64| -> Counted {
         let chains = kept.iter().map(|tally| fractions(counts(tally), units_per_chain, even)).collect();
         Counted { chains, reach, units: units_per_chain, even }
     };
@@ -83,7 +83,7 @@ pub fn densities(
 }
 
 /// The tallies of chains that were not lost on the way.
-pub(super) fn whole(tallies: &[UnitTally]) -> Vec<&UnitTally> {
+pub(super) fn whole(tallies: &[UnitHistogram]) -> Vec<&UnitHistogram> {
     let most = tallies.iter().map(|tally| tally.draws).max().unwrap_or(0);
     tallies.iter().filter(|tally| tally.draws == most && most > 0).collect()
 }
@@ -175,11 +175,11 @@ mod tests {
     use crate::numerics::noise::{Address, Purpose};
 
     /// Standard normals of `chains` chains, counted as a backend does, shifted and scaled.
-    fn tallies(chains: u32, shift: f64, scale: f64) -> Vec<UnitTally> {
+    fn tallies(chains: u32, shift: f64, scale: f64) -> Vec<UnitHistogram> {
         let count = |chain| {
             let mut values = vec![0.0f64; 20_000];
             Address { seed: 8, chain, trajectory: 0, step: 0, purpose: Purpose::Prior }.normals(&mut values);
-            let mut tally = UnitTally { draws: 200, ..UnitTally::new(1) };
+            let mut tally = UnitHistogram { draws: 200, ..UnitHistogram::new(1) };
             for x in values.iter().map(|x| scale * x + shift) {
                 let at = (x / 0.15 + 31.5).floor().clamp(0.0, 62.0) as usize;
                 tally.readout[at] += 1.0;
@@ -226,7 +226,7 @@ mod tests {
         all[3].draws = 7;
         all[3].readout.fill(1e9);
         assert_eq!(densities(&all, [4.5; 2], 100, false, &Vec::new()).unwrap(), whole);
-        assert!(densities(&[UnitTally::new(1)], [4.5; 2], 100, false, &Vec::new()).is_none());
+        assert!(densities(&[UnitHistogram::new(1)], [4.5; 2], 100, false, &Vec::new()).is_none());
         let one = densities(&all[..1], [4.5, 0.0], 100, false, &Vec::new()).unwrap();
         assert!(one.readout.error.iter().all(|e| e.is_finite()) && one.weight_along_u.is_none());
     }

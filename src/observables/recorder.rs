@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::Observable;
-use crate::backend::{Measurement, Move, Transition};
+use crate::backend::{IntegratorParams, Measurement, Transition};
 use crate::model::Network;
-use crate::sampler::{Phase, Played};
+use crate::sampler::{Phase, RoundResult};
 
 /// Draws of all observables at one temperature.
 #[derive(Debug, Clone, Default)]
@@ -119,8 +119,8 @@ impl Recorder {
     }
 
     /// Adds one draw of every chain, or one measured trajectory of its warm-up.
-    pub fn record(&mut self, played: Played) {
-        let Played { phase, moves, round, outcome } = played;
+    pub fn record(&mut self, result: RoundResult) {
+        let RoundResult { phase, moves, round, outcome } = result;
         let (temperatures, columns) = (self.temperatures, self.observables.len());
         let series = match phase {
             Phase::WarmUp => &mut self.recorded.warm_up,
@@ -184,7 +184,7 @@ impl ChainSeries {
 }
 
 /// See [`ChainSeries::log_density`].
-fn log_density(m: &Measurement, at: &Move, network: Network, rank: usize) -> f64 {
+fn log_density(m: &Measurement, at: &IntegratorParams, network: Network, rank: usize) -> f64 {
     let width = network.width as f64;
     let weights = network.lambda0 * width * rank as f64 * m.weight_second_moment;
     let readout = network.lambda1 * width * m.readout_second_moment;

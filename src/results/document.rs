@@ -13,7 +13,7 @@ use crate::config::Settings;
 use crate::numerics::estimate::Estimate;
 use crate::numerics::histogram::Density;
 use crate::observables::ChainSeries;
-use crate::sampler::{ChainReport, ExchangeReport, Plan, Readout};
+use crate::sampler::{ChainReport, ExchangeReport, Readout, SamplerPlan};
 use crate::stats::{Chains, QUANTILES, bfmi, bfmi_pooled};
 use crate::theory::unit::Method;
 use crate::theory::{Prediction, ProcessDetails, TheoryKind};
@@ -202,7 +202,7 @@ impl SamplerReport {
     /// The sampler's account of temperature `index` of the ladder, whose chains form `superchains`.
     pub fn new(
         (chains, series): (&ChainReport, &[ChainSeries]),
-        plan: &Plan,
+        plan: &SamplerPlan,
         (replicas, superchains): (usize, usize),
         draws: usize,
         (index, exchange): (usize, Option<&ExchangeReport>),

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::mass::PooledVariance;
 use super::schedule::{self, Tuning};
 use super::tempering::Ladder;
-use super::{Plan, SamplerError};
-use crate::backend::{Backend, Measurement, Move, Observation, Outcome, Round, Transition};
+use super::{SamplerError, SamplerPlan};
+use crate::backend::{Backend, IntegratorParams, Measurement, Observation, Outcome, Round, Transition};
 use crate::sampler::{Readout, SamplerKind};
 
 /// Ends of the stages as fractions of the warm-up.
@@ -50,7 +50,7 @@ fn target_acceptance(kind: SamplerKind) -> f64 {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
+enum AdaptationStage {
     Settle,
     AdaptMass,
     ChooseLength,
@@ -74,7 +74,7 @@ pub struct WarmUp {
 }
 
 impl WarmUp {
-    pub fn new(plan: &Plan) -> Self {
+    pub fn new(plan: &SamplerPlan) -> Self {
         let temperatures = plan.initial.len();
         let mut warm_up = Self {
             done: 0,
@@ -91,7 +91,7 @@ impl WarmUp {
     }
 
     /// Sets the steps that the durations ask for, unless they are fixed.
-    fn follow_durations(&mut self, plan: &Plan, most: u32) {
+    fn follow_durations(&mut self, plan: &SamplerPlan, most: u32) {
         if plan.adapt_steps {
             for (tuning, &duration) in self.tunings.iter_mut().zip(&self.durations) {
                 tuning.steps = steps_for(duration, tuning.step_size, most);
@@ -104,20 +104,20 @@ impl WarmUp {
         self.done
     }
 
-    fn stage(&self, plan: &Plan) -> Stage {
+    fn stage(&self, plan: &SamplerPlan) -> AdaptationStage {
         if self.done < boundary(plan, SETTLED) {
-            Stage::Settle
+            AdaptationStage::Settle
         } else if self.done < boundary(plan, MASS_ADAPTED) {
-            Stage::AdaptMass
+            AdaptationStage::AdaptMass
         } else if self.done < boundary(plan, LENGTH_CHOSEN) && self.chooses_length(plan) {
-            Stage::ChooseLength
+            AdaptationStage::ChooseLength
         } else {
-            Stage::Finish
+            AdaptationStage::Finish
         }
     }
 
     /// Whether there are lengths still to be tried. A warm-up too short to try them all tries none: the first ones are the shortest.
-    fn chooses_length(&self, plan: &Plan) -> bool {
+    fn chooses_length(&self, plan: &SamplerPlan) -> bool {
         let available = boundary(plan, LENGTH_CHOSEN) - boundary(plan, MASS_ADAPTED);
         plan.adapt_steps
             && available >= LEAST_BLOCK * DURATIONS.len()
@@ -125,10 +125,15 @@ impl WarmUp {
     }
 
     /// The next few rounds, all with the same moves.
-    pub fn next_rounds(&mut self, plan: &Plan, trajectory: u32, ladder: &mut Ladder) -> (Vec<Move>, Vec<Round>) {
+    pub fn next_rounds(
+        &mut self,
+        plan: &SamplerPlan,
+        trajectory: u32,
+        ladder: &mut Ladder,
+    ) -> (Vec<IntegratorParams>, Vec<Round>) {
         let stage = self.stage(plan);
         let rounds = match stage {
-            Stage::ChooseLength => {
+            AdaptationStage::ChooseLength => {
                 let available = boundary(plan, LENGTH_CHOSEN) - self.done;
                 let lengths = self.lengths.get_or_insert_with(|| LengthSearch::new(&self.tunings, available));
                 lengths.apply(&mut self.tunings);
@@ -136,9 +141,13 @@ impl WarmUp {
             }
             _ => 1,
         };
-        let moves =
-            self.tunings.iter().zip(&plan.betas).map(|(t, &beta)| t.motion(plan.kind, plan.readout, beta)).collect();
-        let observed = stage == Stage::ChooseLength || plan.observe_warmup;
+        let moves = self
+            .tunings
+            .iter()
+            .zip(&plan.betas)
+            .map(|(t, &beta)| t.integrator(plan.kind, plan.readout, beta))
+            .collect();
+        let observed = stage == AdaptationStage::ChooseLength || plan.observe_warmup;
         let observe = observed.then_some(Observation { batch: None, gram: false, weights: false });
         let rounds = (0..rounds as u32)
             .map(|k| schedule::round(plan.kind, &self.tunings, trajectory + k, ladder, observe))
@@ -150,18 +159,25 @@ impl WarmUp {
     ///
     /// # Errors
     /// When the device fails.
-    pub fn learn(&mut self, plan: &Plan, outcomes: &[Outcome], backend: &dyn Backend) -> Result<(), SamplerError> {
+    pub fn learn(
+        &mut self,
+        plan: &SamplerPlan,
+        outcomes: &[Outcome],
+        backend: &dyn Backend,
+    ) -> Result<(), SamplerError> {
         let stage = self.stage(plan);
         match stage {
-            Stage::ChooseLength => {
+            AdaptationStage::ChooseLength => {
                 if let Some(lengths) = &mut self.lengths {
                     lengths.learn(outcomes);
                 }
             }
-            Stage::Settle | Stage::AdaptMass | Stage::Finish => self.steer_step_size(plan, stage, outcomes),
+            AdaptationStage::Settle | AdaptationStage::AdaptMass | AdaptationStage::Finish => {
+                self.steer_step_size(plan, stage, outcomes)
+            }
         }
         // The first half of the settling is forgotten: chains still come in from the prior.
-        if stage == Stage::Settle && 2 * self.done >= boundary(plan, SETTLED) {
+        if stage == AdaptationStage::Settle && 2 * self.done >= boundary(plan, SETTLED) {
             for (variance, moments) in self.variance.iter_mut().zip(backend.moments()?) {
                 variance.add(&moments);
             }
@@ -175,27 +191,27 @@ impl WarmUp {
         Ok(())
     }
 
-    fn leave(&mut self, stage: Stage) {
+    fn leave(&mut self, stage: AdaptationStage) {
         match stage {
-            Stage::Settle => {
+            AdaptationStage::Settle => {
                 for (tuning, variance) in self.tunings.iter_mut().zip(&self.variance) {
                     if let Some(mass) = variance.mass() {
                         tuning.mass = mass.between(&tuning.mass);
                     }
                 }
             }
-            Stage::ChooseLength => {
+            AdaptationStage::ChooseLength => {
                 if let Some(lengths) = &self.lengths {
                     lengths.choose(&mut self.tunings);
                     self.durations = self.tunings.iter().map(Tuning::duration).collect();
                 }
             }
-            Stage::AdaptMass | Stage::Finish => {}
+            AdaptationStage::AdaptMass | AdaptationStage::Finish => {}
         }
     }
 
     /// Robbins–Monro on log h with the acceptance averaged over the chains of a temperature.
-    fn steer_step_size(&mut self, plan: &Plan, stage: Stage, outcomes: &[Outcome]) {
+    fn steer_step_size(&mut self, plan: &SamplerPlan, stage: AdaptationStage, outcomes: &[Outcome]) {
         if !plan.adapt_step_size {
             return;
         }
@@ -208,7 +224,7 @@ impl WarmUp {
         };
         let gain = 1.5 / (self.updates as f64 + 1.0).powf(0.6);
         let remaining = plan.warmup - boundary(plan, LENGTH_CHOSEN);
-        let average = stage == Stage::Finish && 3 * self.updates >= remaining;
+        let average = stage == AdaptationStage::Finish && 3 * self.updates >= remaining;
         for (t, (tuning, transitions)) in
             self.tunings.iter_mut().zip(outcome.transitions.chunks_exact(replicas)).enumerate()
         {
@@ -220,11 +236,11 @@ impl WarmUp {
         }
         self.averaged += usize::from(average);
         self.updates += 1;
-        self.follow_durations(plan, if stage == Stage::Finish { MAX_STEPS } else { FIRST_MAX_STEPS });
+        self.follow_durations(plan, if stage == AdaptationStage::Finish { MAX_STEPS } else { FIRST_MAX_STEPS });
     }
 
     /// The tuning for the draws.
-    pub fn freeze(mut self, plan: &Plan) -> Vec<Tuning> {
+    pub fn freeze(mut self, plan: &SamplerPlan) -> Vec<Tuning> {
         if self.averaged > 0 {
             for (tuning, sum) in self.tunings.iter_mut().zip(&self.log_step_sum) {
                 tuning.step_size = (sum / self.averaged as f64).exp();
@@ -236,7 +252,7 @@ impl WarmUp {
 }
 
 /// The trajectory at which a stage ends.
-fn boundary(plan: &Plan, fraction: f64) -> usize {
+fn boundary(plan: &SamplerPlan, fraction: f64) -> usize {
     (fraction * plan.warmup as f64).round() as usize
 }
 

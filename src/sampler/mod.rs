@@ -15,7 +15,7 @@ use thiserror::Error;
 
 use self::adapt::WarmUp;
 use self::tempering::Ladder;
-use crate::backend::{Backend, BackendError, Measurement, Move, Observation, Outcome, Round, Transition};
+use crate::backend::{Backend, BackendError, IntegratorParams, Measurement, Observation, Outcome, Round, Transition};
 
 pub use self::kind::{Readout, SamplerKind};
 pub use self::mass::informed_mass;
@@ -25,7 +25,7 @@ pub use self::tempering::ExchangeReport;
 
 /// What the loop is asked to do.
 #[derive(Debug, Clone)]
-pub struct Plan {
+pub struct SamplerPlan {
     pub kind: SamplerKind,
     /// What an adjusted sampler does with v.
     pub readout: Readout,
@@ -52,10 +52,10 @@ pub struct Plan {
 
 /// One trajectory of every chain, as a recorder is shown it.
 #[derive(Debug, Clone, Copy)]
-pub struct Played<'a> {
+pub struct RoundResult<'a> {
     pub phase: Phase,
     /// How the chains of every temperature moved.
-    pub moves: &'a [Move],
+    pub moves: &'a [IntegratorParams],
     pub round: &'a Round,
     pub outcome: &'a Outcome,
 }
@@ -133,33 +133,33 @@ const CHUNK: usize = 8;
 /// When `ula` is asked to adapt its step length, when the device fails, or when more than [`LOST_FRACTION`] of the chains of a temperature are lost.
 pub fn sample(
     backend: &mut dyn Backend,
-    plan: &Plan,
+    plan: &SamplerPlan,
     mut record: impl FnMut(&[Measurement]),
     mut progress: impl FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<RunReport, SamplerError> {
-    let mut course = Course::start(backend, plan)?;
-    let mut draws = |played: Played| {
-        if played.phase == Phase::Sampling {
-            record(&played.outcome.measurements);
+    let mut state = SamplerState::start(backend, plan)?;
+    let mut draws = |result: RoundResult| {
+        if result.phase == Phase::Sampling {
+            record(&result.outcome.measurements);
         }
     };
-    while !course.finished(plan) && progress(course.advance(backend, plan, &mut draws)?).is_continue() {}
-    Ok(course.report(plan))
+    while !state.finished(plan) && progress(state.advance(backend, plan, &mut draws)?).is_continue() {}
+    Ok(state.report(plan))
 }
 
 /// How far a run has come: all that the loop carries from one trajectory to the next. With the state of the backend it is the whole run, so saving
-/// both between two calls of [`Course::advance`] and going on from them changes no bit of the result.
+/// both between two calls of [`SamplerState::advance`] and going on from them changes no bit of the result.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Course {
+pub struct SamplerState {
     /// Trajectories played, which number the noise.
     trajectory: u32,
     gradients: u64,
     ladder: Ladder,
-    stage: Stage,
+    stage: PhaseState,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
-enum Stage {
+enum PhaseState {
     WarmUp(WarmUp),
     Draws(Draws),
 }
@@ -174,28 +174,28 @@ struct Draws {
     warmup_gradients: u64,
 }
 
-impl Course {
+impl SamplerState {
     /// The beginning; the members of every superchain are moved together.
     ///
     /// # Errors
     /// When `ula` is asked to adapt its step length or the device fails.
-    pub fn start(backend: &mut dyn Backend, plan: &Plan) -> Result<Self, SamplerError> {
+    pub fn start(backend: &mut dyn Backend, plan: &SamplerPlan) -> Result<Self, SamplerError> {
         if plan.kind == SamplerKind::Ula && plan.adapt_step_size {
             return Err(SamplerError::NothingToAdapt);
         }
         gather(backend, plan)?;
-        let stage = Stage::WarmUp(WarmUp::new(plan));
-        let mut course = Self { trajectory: 0, gradients: 0, ladder: Ladder::new(plan), stage };
-        course.freeze(plan);
-        Ok(course)
+        let stage = PhaseState::WarmUp(WarmUp::new(plan));
+        let mut state = Self { trajectory: 0, gradients: 0, ladder: Ladder::new(plan), stage };
+        state.freeze(plan);
+        Ok(state)
     }
 
     /// Goes over to the draws once the warm-up is done.
-    fn freeze(&mut self, plan: &Plan) {
-        if let Stage::WarmUp(warm_up) = &self.stage
+    fn freeze(&mut self, plan: &SamplerPlan) {
+        if let PhaseState::WarmUp(warm_up) = &self.stage
             && warm_up.done() >= plan.warmup
         {
-            self.stage = Stage::Draws(Draws {
+            self.stage = PhaseState::Draws(Draws {
                 tunings: warm_up.clone().freeze(plan),
                 tallies: vec![Tally::default(); plan.betas.len()],
                 taken: 0,
@@ -207,14 +207,14 @@ impl Course {
     /// Draws taken.
     pub fn draws(&self) -> usize {
         match &self.stage {
-            Stage::WarmUp(_) => 0,
-            Stage::Draws(draws) => draws.taken,
+            PhaseState::WarmUp(_) => 0,
+            PhaseState::Draws(draws) => draws.taken,
         }
     }
 
     /// Whether all draws of the plan are taken.
-    pub fn finished(&self, plan: &Plan) -> bool {
-        matches!(&self.stage, Stage::Draws(draws) if draws.taken >= plan.draws)
+    pub fn finished(&self, plan: &SamplerPlan) -> bool {
+        matches!(&self.stage, PhaseState::Draws(draws) if draws.taken >= plan.draws)
     }
 
     /// Plays the next few trajectories and shows each to `record`.
@@ -224,11 +224,11 @@ impl Course {
     pub fn advance(
         &mut self,
         backend: &mut dyn Backend,
-        plan: &Plan,
-        mut record: impl FnMut(Played),
+        plan: &SamplerPlan,
+        mut record: impl FnMut(RoundResult),
     ) -> Result<Progress, SamplerError> {
         match &mut self.stage {
-            Stage::WarmUp(warm_up) => {
+            PhaseState::WarmUp(warm_up) => {
                 let (moves, rounds) = warm_up.next_rounds(plan, self.trajectory, &mut self.ladder);
                 let outcomes = backend.run(&moves, &rounds)?;
                 self.trajectory += rounds.len() as u32;
@@ -236,13 +236,13 @@ impl Course {
                 self.ladder.record(&outcomes, false);
                 warm_up.learn(plan, &outcomes, backend)?;
                 for (round, outcome) in rounds.iter().zip(&outcomes) {
-                    record(Played { phase: Phase::WarmUp, moves: &moves, round, outcome });
+                    record(RoundResult { phase: Phase::WarmUp, moves: &moves, round, outcome });
                 }
                 let (phase, done, total) = (Phase::WarmUp, warm_up.done(), plan.warmup);
                 self.freeze(plan);
                 Ok(Progress { phase, done, total, gradients: self.gradients })
             }
-            Stage::Draws(draws) => {
+            PhaseState::Draws(draws) => {
                 let rounds = draws.rounds(plan, self.trajectory, &mut self.ladder);
                 if batches::merges(draws.taken, plan.batches) {
                     backend.merge_batches()?;
@@ -253,7 +253,7 @@ impl Course {
                 self.gradients += rounds.iter().map(|round| gradients_of(plan, &round.steps, &outcomes)).sum::<u64>();
                 self.ladder.record(&outcomes, true);
                 for (round, outcome) in rounds.iter().zip(&outcomes) {
-                    record(Played { phase: Phase::Sampling, moves: &moves, round, outcome });
+                    record(RoundResult { phase: Phase::Sampling, moves: &moves, round, outcome });
                 }
                 draws.take(plan, &outcomes)?;
                 let (phase, done, total) = (Phase::Sampling, draws.taken, plan.draws);
@@ -263,10 +263,10 @@ impl Course {
     }
 
     /// The account of what was done so far.
-    pub fn report(self, plan: &Plan) -> RunReport {
+    pub fn report(self, plan: &SamplerPlan) -> RunReport {
         let draws = match self.stage {
-            Stage::Draws(draws) => draws,
-            Stage::WarmUp(warm_up) => Draws {
+            PhaseState::Draws(draws) => draws,
+            PhaseState::WarmUp(warm_up) => Draws {
                 tunings: warm_up.freeze(plan),
                 tallies: vec![Tally::default(); plan.betas.len()],
                 taken: 0,
@@ -286,13 +286,13 @@ impl Course {
 }
 
 impl Draws {
-    fn moves(&self, plan: &Plan) -> Vec<Move> {
+    fn moves(&self, plan: &SamplerPlan) -> Vec<IntegratorParams> {
         let tunings = self.tunings.iter().zip(&plan.betas);
-        tunings.map(|(t, &beta)| t.motion(plan.kind, plan.readout, beta)).collect()
+        tunings.map(|(t, &beta)| t.integrator(plan.kind, plan.readout, beta)).collect()
     }
 
     /// The next few rounds, up to where batches must be merged.
-    fn rounds(&self, plan: &Plan, trajectory: u32, ladder: &mut Ladder) -> Vec<Round> {
+    fn rounds(&self, plan: &SamplerPlan, trajectory: u32, ladder: &mut Ladder) -> Vec<Round> {
         let planned = self.taken..plan.draws.min(self.taken + CHUNK);
         planned
             .take_while(|&draw| {
@@ -308,7 +308,7 @@ impl Draws {
             .collect()
     }
 
-    fn take(&mut self, plan: &Plan, outcomes: &[Outcome]) -> Result<(), SamplerError> {
+    fn take(&mut self, plan: &SamplerPlan, outcomes: &[Outcome]) -> Result<(), SamplerError> {
         for outcome in outcomes {
             let replicas = outcome.transitions.len() / self.tallies.len();
             let transitions = outcome.transitions.chunks_exact(replicas);
@@ -336,7 +336,7 @@ pub fn superchains(replicas: usize) -> usize {
 }
 
 /// Moves the members of every superchain to where its first member stands.
-fn gather(backend: &mut dyn Backend, plan: &Plan) -> Result<(), BackendError> {
+fn gather(backend: &mut dyn Backend, plan: &SamplerPlan) -> Result<(), BackendError> {
     if plan.superchains < 2 {
         return Ok(());
     }
@@ -354,13 +354,13 @@ fn gather(backend: &mut dyn Backend, plan: &Plan) -> Result<(), BackendError> {
 }
 
 /// Gradients of one chain in a round.
-fn gradients_of(plan: &Plan, steps: &[u32], outcomes: &[Outcome]) -> u64 {
+fn gradients_of(plan: &SamplerPlan, steps: &[u32], outcomes: &[Outcome]) -> u64 {
     let replicas = outcomes.first().map_or(0, |outcome| outcome.transitions.len() / plan.betas.len());
     steps.iter().map(|&steps| u64::from(steps) * replicas as u64).sum()
 }
 
 /// Fails the run once too many chains of one temperature are lost.
-fn refuse_lost(plan: &Plan, tunings: &[Tuning], outcomes: &[Outcome]) -> Result<(), SamplerError> {
+fn refuse_lost(plan: &SamplerPlan, tunings: &[Tuning], outcomes: &[Outcome]) -> Result<(), SamplerError> {
     let Some(last) = outcomes.last() else { return Ok(()) };
     let replicas = last.measurements.len() / plan.betas.len();
     for (t, measurements) in last.measurements.chunks_exact(replicas.max(1)).enumerate() {

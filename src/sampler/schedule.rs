@@ -1,7 +1,7 @@
 //! From the tuning of a temperature to the rounds that the backend plays.
 
 use super::tempering::Ladder;
-use crate::backend::{Mass, Move, Observation, Round, Scheme};
+use crate::backend::{IntegratorParams, Mass, Observation, Round, Scheme};
 use crate::sampler::{Readout, SamplerKind};
 
 /// How the chains of one temperature move, frozen after warm-up.
@@ -31,7 +31,7 @@ impl Tuning {
     }
 
     /// The move that this tuning describes. The unadjusted samplers have one treatment of the readout, whatever is asked.
-    pub fn motion(&self, kind: SamplerKind, readout: Readout, beta: f64) -> Move {
+    pub fn integrator(&self, kind: SamplerKind, readout: Readout, beta: f64) -> IntegratorParams {
         let friction = self.friction(kind);
         let scheme = match kind {
             SamplerKind::Malt | SamplerKind::Hmc | SamplerKind::Mala => match readout {
@@ -41,7 +41,7 @@ impl Tuning {
             SamplerKind::Baoab => Scheme::Baoab { friction },
             SamplerKind::Ula => Scheme::Ula,
         };
-        Move { beta, scheme, step_size: self.step_size, mass: self.mass.clone() }
+        IntegratorParams { beta, scheme, step_size: self.step_size, mass: self.mass.clone() }
     }
 }
 

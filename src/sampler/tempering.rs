@@ -1,6 +1,6 @@
 //! Replica exchange along the ladder of temperatures: the deterministic even/odd scheme, and the account of how states travel.
 
-use super::Plan;
+use super::SamplerPlan;
 use crate::backend::{Outcome, Parity};
 
 /// The ladder of temperatures and where the states that climb it have been.
@@ -36,7 +36,7 @@ pub struct ExchangeReport {
 }
 
 impl Ladder {
-    pub fn new(plan: &Plan) -> Self {
+    pub fn new(plan: &SamplerPlan) -> Self {
         let temperatures = plan.betas.len();
         Self {
             temperatures,

@@ -13,7 +13,7 @@ use crate::results::verdict::{diagnose, warnings};
 use crate::results::{
     DataSummary, Document, LogEvidenceReport, SCHEMA, SamplerReport, Signatures, TemperatureReport, Timing, UnitReport,
 };
-use crate::sampler::{Plan, RunReport, superchains};
+use crate::sampler::{RunReport, SamplerPlan, superchains};
 use crate::theory::unit::Params;
 use crate::theory::{Prediction, TheoryKind, ladder};
 
@@ -52,7 +52,7 @@ impl Job {
 
     /// Whether some theory names a direction û at this temperature: none does where all fail, or where the labels are zero.
     pub(super) fn has_direction(&self, temperature: usize) -> bool {
-        self.ensemble.directions[temperature].iter().any(|&u| u != 0.0)
+        self.ensemble.projection_axes[temperature].iter().any(|&u| u != 0.0)
     }
 
     /// ln p(y) along the ladder from the draws of the loss.
@@ -71,7 +71,7 @@ impl Job {
     /// The account of a finished run.
     pub(super) fn document(
         &self,
-        plan: &Plan,
+        plan: &SamplerPlan,
         report: &RunReport,
         backend: &dyn Backend,
         timing: Timing,

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{KeepError, RunError};
 use crate::backend::{Backend, BackendError};
 use crate::observables::{Recorded, Recorder};
-use crate::sampler::{Course, Plan, Snapshots};
+use crate::sampler::{SamplerPlan, SamplerState, Snapshots};
 
 /// How a run keeps its state, and what it goes on from.
 pub struct Checkpoints<'a> {
@@ -21,7 +21,7 @@ pub struct Checkpoints<'a> {
 /// A run between two trajectories, beside the state of its backend.
 #[derive(Deserialize)]
 struct Saved {
-    course: Course,
+    sampler_state: SamplerState,
     recorded: Recorded,
     snapshots: Snapshots,
     seconds: Seconds,
@@ -37,11 +37,11 @@ pub(super) struct Seconds {
 /// The state of a run as bytes: its own, then the backend's.
 pub(super) fn save(
     backend: &dyn Backend,
-    course: &Course,
+    sampler_state: &SamplerState,
     (recorder, snapshots): (&Recorder, &Snapshots),
     seconds: Seconds,
 ) -> Result<Vec<u8>, RunError> {
-    let saved = (course, recorder.recorded(), snapshots, seconds);
+    let saved = (sampler_state, recorder.recorded(), snapshots, seconds);
     let mut bytes = postcard::to_stdvec(&saved).map_err(|source| BackendError::Encoding { source })?;
     backend.save(&mut bytes)?;
     Ok(bytes)
@@ -51,19 +51,19 @@ pub(super) fn save(
 pub(super) fn resume(
     state: &[u8],
     backend: &mut dyn Backend,
-    plan: &Plan,
+    plan: &SamplerPlan,
     recorder: &mut Recorder,
-) -> Result<(Course, Snapshots, Seconds), RunError> {
+) -> Result<(SamplerState, Snapshots, Seconds), RunError> {
     let not_ours = || RunError::Saved("what it holds is not the state of this run".into());
     let (saved, rest) = postcard::take_from_bytes::<Saved>(state).map_err(|_| not_ours())?;
-    let Saved { course, recorded, snapshots, seconds } = saved;
-    if course.draws() > plan.draws {
-        let (taken, asked) = (course.draws(), plan.draws);
+    let Saved { sampler_state, recorded, snapshots, seconds } = saved;
+    if sampler_state.draws() > plan.draws {
+        let (taken, asked) = (sampler_state.draws(), plan.draws);
         return Err(RunError::Saved(format!("{taken} draws are taken already, and only {asked} are asked for")));
     }
     if !backend.restore(rest)? {
         return Err(not_ours());
     }
     recorder.resume(recorded);
-    Ok((course, snapshots, seconds))
+    Ok((sampler_state, snapshots, seconds))
 }

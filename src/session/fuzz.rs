@@ -11,11 +11,11 @@ use crate::config::{Setup, preset};
 use crate::data;
 use crate::model::{Network, Problem};
 use crate::observables::{self, Recorder, TestSet};
-use crate::sampler::Plan;
+use crate::sampler::SamplerPlan;
 
 struct Small {
     opened: SelectedDevice,
-    plan: Plan,
+    plan: SamplerPlan,
     observables: Vec<observables::Observable>,
     shape: (usize, usize),
     network: Network,

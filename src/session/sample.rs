@@ -18,8 +18,8 @@ use crate::observables::{self, Entry, Recorded, Recorder, TestSet};
 use crate::remedy::{Remedy, Setting};
 use crate::results::{Document, Signatures, Timing};
 use crate::sampler::{
-    Course, Phase, Plan, Progress, Readout, SamplerError, SamplerKind, Snapshots, Tuning, informed_mass, snapshots,
-    superchains,
+    Phase, Progress, Readout, SamplerError, SamplerKind, SamplerPlan, SamplerState, Snapshots, Tuning, informed_mass,
+    snapshots, superchains,
 };
 use crate::theory::{Prediction, ProcessDetails, TheoryKind};
 
@@ -103,7 +103,7 @@ impl Job {
     }
 
     /// The plan for a backend that can or cannot integrate the readout out.
-    pub(super) fn plan(&self, integrates_readout: bool) -> Result<Plan, BackendError> {
+    pub(super) fn plan(&self, integrates_readout: bool) -> Result<SamplerPlan, BackendError> {
         let sampler = self.experiment.sampler();
         let readout = match sampler.readout {
             Some(Readout::Integrated) if !integrates_readout => {
@@ -136,7 +136,7 @@ impl Job {
                 }
             })
             .collect();
-        Ok(Plan {
+        Ok(SamplerPlan {
             kind: sampler.kind,
             readout,
             betas,
@@ -206,9 +206,9 @@ impl Job {
             kept.map_err(RunError::Checkpoint)?;
             return Err(RunError::Interrupted);
         }
-        let Chains { course, recorder, snapshots, seconds, .. } = chains;
-        let Some(course) = course else { return Err(RunError::Interrupted) };
-        let (report, rank, width) = (course.report(&plan), problem.rank(), self.experiment.network().width);
+        let Chains { sampler_state, recorder, snapshots, seconds, .. } = chains;
+        let Some(sampler_state) = sampler_state else { return Err(RunError::Interrupted) };
+        let (report, rank, width) = (sampler_state.report(&plan), problem.rank(), self.experiment.network().width);
         let flops = 4.0 * (problem.points() * rank * width) as f64;
         let timing = Timing {
             theory_s: self.theory_s,
@@ -230,9 +230,9 @@ impl Job {
 
 /// The chains between two rounds, beside the state of their backend.
 struct Chains<'a> {
-    plan: &'a Plan,
+    plan: &'a SamplerPlan,
     /// `None` before the first round.
-    course: Option<Course>,
+    sampler_state: Option<SamplerState>,
     recorder: Recorder,
     snapshots: Snapshots,
     seconds: Seconds,
@@ -243,27 +243,27 @@ struct Chains<'a> {
 }
 
 impl<'a> Chains<'a> {
-    fn new(job: &Job, entries: &[Entry], plan: &'a Plan) -> Self {
+    fn new(job: &Job, entries: &[Entry], plan: &'a SamplerPlan) -> Self {
         let problem = &job.solved.problem;
         let observables = entries.iter().flat_map(|entry| entry.members.iter().copied()).collect();
         let shape = (problem.points(), problem.rank());
         let recorder = Recorder::new(observables, shape, *job.experiment.network(), plan.betas.len());
         let (snapshots, seconds) = (Snapshots::default(), Seconds::default());
-        Self { plan, course: None, recorder, snapshots, seconds, round: Duration::MAX, evaluated: None }
+        Self { plan, sampler_state: None, recorder, snapshots, seconds, round: Duration::MAX, evaluated: None }
     }
 
     fn resume(&mut self, state: &[u8], backend: &mut dyn Backend) -> Result<(), RunError> {
-        let (course, snapshots, seconds) = resume(state, backend, self.plan, &mut self.recorder)?;
-        (self.course, self.snapshots, self.seconds) = (Some(course), snapshots, seconds);
+        let (sampler_state, snapshots, seconds) = resume(state, backend, self.plan, &mut self.recorder)?;
+        (self.sampler_state, self.snapshots, self.seconds) = (Some(sampler_state), snapshots, seconds);
         Ok(())
     }
 
     fn finished(&self) -> bool {
-        self.course.as_ref().is_some_and(|course| course.finished(self.plan))
+        self.sampler_state.as_ref().is_some_and(|sampler_state| sampler_state.finished(self.plan))
     }
 
     fn draws(&self) -> usize {
-        self.course.as_ref().map_or(0, Course::draws)
+        self.sampler_state.as_ref().map_or(0, SamplerState::draws)
     }
 
     /// Plays the next few trajectories; `None` where that was stopped, and nothing has changed.
@@ -272,28 +272,28 @@ impl<'a> Chains<'a> {
             return Ok(None);
         }
         let (plan, start) = (self.plan, Instant::now());
-        let course = match &mut self.course {
-            Some(course) => course,
-            none => none.insert(Course::start(backend, plan)?),
+        let sampler_state = match &mut self.sampler_state {
+            Some(sampler_state) => sampler_state,
+            none => none.insert(SamplerState::start(backend, plan)?),
         };
         // A round that is given up leaves chains in the midst of a trajectory.
         let before = (self.round > LONG_ROUND).then(|| -> Result<_, RunError> {
             let mut bytes = Vec::new();
             backend.save(&mut bytes)?;
-            Ok((course.clone(), bytes))
+            Ok((sampler_state.clone(), bytes))
         });
         let before = before.transpose()?;
         backend.heed(if before.is_some() { stop.clone() } else { Stop::default() });
         let recorder = &mut self.recorder;
-        let advanced = course.advance(backend, plan, |played| {
-            if played.phase == Phase::Sampling || plan.observe_warmup {
-                recorder.record(played);
+        let advanced = sampler_state.advance(backend, plan, |result| {
+            if result.phase == Phase::Sampling || plan.observe_warmup {
+                recorder.record(result);
             }
         });
         let progress = match (advanced, before) {
-            (Err(SamplerError::Backend(BackendError::Stopped)), Some((course, bytes))) => {
+            (Err(SamplerError::Backend(BackendError::Stopped)), Some((sampler_state, bytes))) => {
                 backend.restore(&bytes)?;
-                self.course = Some(course);
+                self.sampler_state = Some(sampler_state);
                 return Ok(None);
             }
             (advanced, _) => advanced?,
@@ -304,8 +304,8 @@ impl<'a> Chains<'a> {
             Phase::Sampling => &mut self.seconds.sampling,
         };
         *spent += self.round.as_secs_f64();
-        if snapshots::due(course.draws(), plan.snapshots) {
-            self.snapshots.take(course.draws(), plan.snapshots, &backend.weights()?);
+        if snapshots::due(sampler_state.draws(), plan.snapshots) {
+            self.snapshots.take(sampler_state.draws(), plan.snapshots, &backend.weights()?);
         }
         Ok(Some(progress))
     }
@@ -322,8 +322,8 @@ impl<'a> Chains<'a> {
     }
 
     fn save(&self, backend: &dyn Backend) -> Result<Vec<u8>, RunError> {
-        let Some(course) = &self.course else { return Err(RunError::Interrupted) };
-        save(backend, course, (&self.recorder, &self.snapshots), self.seconds)
+        let Some(sampler_state) = &self.sampler_state else { return Err(RunError::Interrupted) };
+        save(backend, sampler_state, (&self.recorder, &self.snapshots), self.seconds)
     }
 }
 
@@ -337,8 +337,11 @@ pub(super) fn ensemble(experiment: &Experiment, problem: &Arc<Problem>, predicti
         seed: experiment.sampler().seed,
         temperatures: experiment.temperatures().len(),
         replicas: experiment.sampler().chains,
-        directions: predictions.iter().map(|at| rotated_direction(problem, at)).collect(),
-        reaches: predictions.iter().map(|at| best(at).map_or(prior, |(_, best)| best.density_reaches)).collect(),
+        projection_axes: predictions.iter().map(|at| rotated_direction(problem, at)).collect(),
+        histogram_ranges: predictions
+            .iter()
+            .map(|at| best(at).map_or(prior, |(_, best)| best.density_reaches))
+            .collect(),
         batches: BATCHES,
     }
 }
@@ -376,7 +379,7 @@ mod tests {
         let go_on = |_: &Event| ControlFlow::Continue(());
         let mut job = Job::new(setup.experiment().clone(), Arc::new(problem), go_on).unwrap();
         job.solved.predictions[1].clear();
-        job.ensemble.directions[1].fill(0.0);
+        job.ensemble.projection_axes[1].fill(0.0);
         let mut opened = job.open(setup.device()).unwrap();
         let run = job.sample(opened.backend.as_mut(), go_on, None).unwrap();
         let [hot, cold] = &run.document.temperatures[..] else { panic!("two temperatures") };

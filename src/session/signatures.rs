@@ -16,7 +16,7 @@ impl Job {
     /// The signatures of one temperature.
     pub(super) fn signatures_at(&self, t: usize, accumulated: &Accumulated) -> Signatures {
         let tallies = &accumulated.units[t];
-        let reaches = self.ensemble.reaches[t];
+        let reaches = self.ensemble.histogram_ranges[t];
         let reaches = if self.has_direction(t) { reaches } else { [reaches[0], 0.0] };
         let network = self.experiment.network();
         Signatures {
@@ -36,7 +36,7 @@ impl Job {
 
     /// Densities by theory, as means over cells: those of weights that are Gaussian at infinite width, and those of the theories of one unit.
     fn predicted_densities(&self, t: usize) -> compare::PredictedDensities {
-        let reaches = self.ensemble.reaches[t];
+        let reaches = self.ensemble.histogram_ranges[t];
         let network = self.experiment.network();
         let gaussian = [network.lambda1, network.lambda0];
         let [readout, along] = [0, 1].map(|k| Some(Density::gaussian(reaches[k], 1.0 / gaussian[k])));
@@ -56,11 +56,11 @@ impl Job {
             None => Some((p.kind, p.unit.as_ref()?.readout_weight_vector.clone())),
         };
         let predicted: Vec<_> = self.solved.predictions[t].iter().filter_map(vector).collect();
-        compare::readout_weight_vector(&accumulated.units[t], &self.ensemble.directions[t], &predicted)
+        compare::readout_weight_vector(&accumulated.units[t], &self.ensemble.projection_axes[t], &predicted)
     }
 
     fn weight_spectrum(&self, t: usize, accumulated: &Accumulated) -> Option<compare::WeightSpectrum> {
-        let direction = &self.ensemble.directions[t];
+        let direction = &self.ensemble.projection_axes[t];
         let second = Observable::WeightSecondMomentAlongU;
         let value = |p: &Prediction| Some((p.kind.name().to_string(), second.predicted(p)?.value));
         let named = self.solved.predictions[t].iter().filter_map(value);

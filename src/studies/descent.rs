@@ -9,7 +9,7 @@ use serde::Serialize;
 use thiserror::Error;
 
 use super::{StudyError, load};
-use crate::backend::{Backend, Ensemble, Mass, Move, Observation, Round, Scheme, select};
+use crate::backend::{Backend, Ensemble, IntegratorParams, Mass, Observation, Round, Scheme, select};
 use crate::config::Setup;
 use crate::model::{Network, Problem};
 use crate::observables::{Entry, Observable, TestSet, entries};
@@ -180,8 +180,8 @@ pub fn descend(
         seed: experiment.sampler().seed,
         temperatures: 1,
         replicas: experiment.sampler().chains,
-        directions: vec![vec![0.0; problem.rank()]],
-        reaches: vec![[0.0; 2]],
+        projection_axes: vec![vec![0.0; problem.rank()]],
+        histogram_ranges: vec![[0.0; 2]],
         batches: 1,
     };
     let opened = select(device, &ensemble);
@@ -280,7 +280,7 @@ fn follow(
         .collect();
     let rate = found.learning_rate;
     let mass = Mass { weights: vec![1.0; problem.rank()], readout: 1.0 };
-    let moves = [Move { beta: 1.0, scheme: Scheme::Descent, step_size: rate, mass }];
+    let moves = [IntegratorParams { beta: 1.0, scheme: Scheme::Descent, step_size: rate, mass }];
     let mut losses: Vec<f64> = Vec::new();
     let mut done = 0;
     for &step in steps {

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 pub use self::products::Products;
 use super::{StudyError, load, run_to_completion};
-use crate::backend::{Backend, BackendError, Device, Mass, Move, Precision, Round, Scheme, StageTime};
+use crate::backend::{Backend, BackendError, Device, IntegratorParams, Mass, Precision, Round, Scheme, StageTime};
 use crate::config::Setup;
 use crate::host::memory;
 use crate::model::Activation;
@@ -130,9 +130,9 @@ fn steps(
     };
     let motion = |temperature: &f64| {
         let mass = Mass { weights: vec![network.lambda0; rank], readout: network.lambda1 };
-        Move { beta: 1.0 / temperature, scheme, step_size: STEP_SIZE, mass }
+        IntegratorParams { beta: 1.0 / temperature, scheme, step_size: STEP_SIZE, mass }
     };
-    let moves: Vec<Move> = setup.experiment().temperatures().iter().map(motion).collect();
+    let moves: Vec<IntegratorParams> = setup.experiment().temperatures().iter().map(motion).collect();
     let round = |trajectory: usize| Round {
         trajectory: trajectory as u32,
         steps: vec![STEPS; moves.len()],
@@ -195,7 +195,7 @@ fn steps(
 /// Medians over as many rounds.
 fn stages(
     backend: &mut dyn Backend,
-    moves: &[Move],
+    moves: &[IntegratorParams],
     round: &Round,
     rounds: usize,
 ) -> Result<Vec<StageTime>, BackendError> {

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use featherm::backend::cpu::Cpu;
-use featherm::backend::{Backend, Ensemble, Mass, Move, Round, Scheme, Weights};
+use featherm::backend::{Backend, Ensemble, IntegratorParams, Mass, Round, Scheme, Weights};
 use featherm::model::{Activation, Network, Problem};
 use featherm::numerics::noise::{Address, Purpose};
 use rand::RngExt;
@@ -30,7 +30,7 @@ pub struct Joint {
 pub struct Sampler {
     pub name: &'static str,
     pub readout: &'static str,
-    motion: Move,
+    motion: IntegratorParams,
     steps: u32,
 }
 
@@ -48,7 +48,12 @@ impl Joint {
     fn sampler(&self, (name, readout): (&'static str, &'static str), scheme: Scheme, h: f64, steps: u32) -> Sampler {
         let weights = [1.0, 1.6, 0.7].into_iter().cycle().take(self.problem.rank()).collect();
         let mass = Mass { weights, readout: 1.3 };
-        Sampler { name, readout, motion: Move { beta: 1.0 / self.temperature, scheme, step_size: h, mass }, steps }
+        Sampler {
+            name,
+            readout,
+            motion: IntegratorParams { beta: 1.0 / self.temperature, scheme, step_size: h, mass },
+            steps,
+        }
     }
 
     /// The samplers that leave the joint law alone, at the step length h of a trajectory with v sampled; with v integrated out it is longer.
@@ -68,7 +73,7 @@ impl Joint {
     /// Samplers that do not: unadjusted at a long step, and energies that are off.
     pub fn wrong(&self, h: f64) -> Vec<Sampler> {
         let hot = |sampler: Sampler, factor: f64| {
-            let motion = Move { beta: sampler.motion.beta * factor, ..sampler.motion };
+            let motion = IntegratorParams { beta: sampler.motion.beta * factor, ..sampler.motion };
             Sampler { motion, ..sampler }
         };
         let obabo = |metropolis| Scheme::Obabo { friction: 0.8, metropolis };
@@ -186,8 +191,8 @@ impl Replicate {
             seed: seed + (rotation() << 32),
             temperatures: 1,
             replicas: 1,
-            directions: vec![vec![0.0; joint.problem.rank()]],
-            reaches: vec![[1.0; 2]],
+            projection_axes: vec![vec![0.0; joint.problem.rank()]],
+            histogram_ranges: vec![[1.0; 2]],
             batches: 1,
         };
         let weights = Cpu::<f32>::new(ensemble.clone()).weights().unwrap().remove(0);

@@ -22,7 +22,7 @@ use std::sync::{Arc, LazyLock};
 
 use featherm::backend::{Backend, Ensemble, Measurement};
 use featherm::model::{Network, Problem, Task};
-use featherm::sampler::{Plan, Readout, RunReport, SamplerKind, Tuning, informed_mass, sample};
+use featherm::sampler::{Readout, RunReport, SamplerKind, SamplerPlan, Tuning, informed_mass, sample};
 use featherm::stats::{Chains, Summary};
 use ndarray::{Array1, Array2};
 
@@ -101,15 +101,15 @@ pub fn ensemble(problem: &Problem, network: Network, setting: &Setting, directio
         seed: SEED + rotation(),
         temperatures: setting.temperatures.len(),
         replicas: setting.replicas,
-        directions: vec![rotated; setting.temperatures.len()],
-        reaches: vec![[4.5; 2]; setting.temperatures.len()],
+        projection_axes: vec![rotated; setting.temperatures.len()],
+        histogram_ranges: vec![[4.5; 2]; setting.temperatures.len()],
         // Between ten and twenty of these are filled.
         batches: 20,
     }
 }
 
 /// What the loop is asked to do in a setting.
-pub fn plan(ensemble: &Ensemble, setting: &Setting) -> Plan {
+pub fn plan(ensemble: &Ensemble, setting: &Setting) -> SamplerPlan {
     let betas: Vec<f64> = setting.temperatures.iter().map(|t| 1.0 / t).collect();
     let initial = betas
         .iter()
@@ -119,7 +119,7 @@ pub fn plan(ensemble: &Ensemble, setting: &Setting) -> Plan {
             mass: informed_mass(&ensemble.problem, &ensemble.network, beta, 1.0 / ensemble.network.lambda1),
         })
         .collect();
-    Plan {
+    SamplerPlan {
         kind: setting.kind,
         readout: setting.readout,
         betas,

@@ -1,6 +1,6 @@
 //! What every backend must do with its saved state: go on as if nothing had happened, and refuse what is not its own.
 
-use featherm::backend::{Backend, Move, Outcome, PredictiveBatch, Round};
+use featherm::backend::{Backend, IntegratorParams, Outcome, PredictiveBatch, Round};
 
 /// All that is known of a backend after `outcomes`; Debug prints every bit of a number.
 fn everything(backend: &dyn Backend, outcomes: &[Outcome]) -> String {
@@ -11,7 +11,7 @@ fn everything(backend: &dyn Backend, outcomes: &[Outcome]) -> String {
 pub fn assert_goes_on(
     new: &dyn Fn() -> Box<dyn Backend>,
     other: &dyn Fn() -> Box<dyn Backend>,
-    moves: &[Move],
+    moves: &[IntegratorParams],
     rounds: &[Round],
 ) {
     let mut whole = new();

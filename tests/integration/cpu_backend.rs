@@ -2,7 +2,9 @@
 
 use crate::common::{Setting, ensemble, restore, task};
 use featherm::backend::cpu::Cpu;
-use featherm::backend::{Backend, Ensemble, Mass, Move, Observation, Parity, PredictiveBatch, Round, Scheme, Weights};
+use featherm::backend::{
+    Backend, Ensemble, IntegratorParams, Mass, Observation, Parity, PredictiveBatch, Round, Scheme, Weights,
+};
 use featherm::compare::{densities, readout_weight_vector};
 use featherm::model::{Activation, Network, Problem};
 use featherm::numerics::histogram::Density;
@@ -92,7 +94,7 @@ fn ula_is_the_update_of_the_field() {
             update(&mut expected.rotated, &slope.rotated, &noise(2 * step + 1, weights), network.lambda0);
         }
         let mass = Mass { weights: vec![1.0; problem.rank()], readout: 1.0 };
-        let motion = Move { beta: 1.0 / temperature, scheme: Scheme::Ula, step_size: eta, mass };
+        let motion = IntegratorParams { beta: 1.0 / temperature, scheme: Scheme::Ula, step_size: eta, mass };
         let round = Round { trajectory: 9, steps: vec![steps], exchange: None, observe: None };
         backend.run(&[motion], &[round]).unwrap();
         let found = backend.weights().unwrap().remove(0);
@@ -113,8 +115,10 @@ const SCHEMES: [Scheme; 2] = [Scheme::Obabo { friction: 0.8, metropolis: true },
 /// Six observed rounds, for the bitwise tests.
 fn play(ensemble: Ensemble, scheme: Scheme, temperatures: &[f64]) -> (Vec<Weights>, Vec<f64>) {
     let mass = Mass { weights: vec![1.0; ensemble.problem.rank()], readout: 1.0 };
-    let moves: Vec<Move> =
-        temperatures.iter().map(|t| Move { beta: 1.0 / t, scheme, step_size: 0.2, mass: mass.clone() }).collect();
+    let moves: Vec<IntegratorParams> = temperatures
+        .iter()
+        .map(|t| IntegratorParams { beta: 1.0 / t, scheme, step_size: 0.2, mass: mass.clone() })
+        .collect();
     let observe = Some(Observation { batch: Some(0), gram: true, weights: true });
     let rounds: Vec<Round> = (0..6)
         .map(|trajectory| Round { trajectory, steps: vec![5; temperatures.len()], exchange: None, observe })
@@ -163,7 +167,7 @@ fn a_chain_with_a_past_moves_like_one_without() {
     for scheme in SCHEMES {
         let ensemble = one_chain(&problem, Activation::Erf, 4, &[1.0, 0.3]);
         let mass = Mass { weights: vec![1.0; problem.rank()], readout: 1.0 };
-        let moves = [1.0, 0.3].map(|t| Move { beta: 1.0 / t, scheme, step_size: 0.2, mass: mass.clone() });
+        let moves = [1.0, 0.3].map(|t| IntegratorParams { beta: 1.0 / t, scheme, step_size: 0.2, mass: mass.clone() });
         let round = |trajectory, exchange| Round { trajectory, steps: vec![5; 2], exchange, observe: None };
         let mut kept = Cpu::<f32>::new(ensemble.clone());
         let exchanges = kept.run(&moves, &[round(0, Some(Parity::Even)), round(1, Some(Parity::Even))]).unwrap();
@@ -193,7 +197,7 @@ fn a_diverged_trajectory_is_rejected_and_forgotten() {
     let mut backend = Cpu::<f32>::new(one_chain(&problem, Activation::Identity, 2, &[1e-3]));
     let start = backend.weights().unwrap();
     let mass = Mass { weights: vec![1e-12; problem.rank()], readout: 1e-12 };
-    let motion = |step_size: f64, mass: &Mass| Move {
+    let motion = |step_size: f64, mass: &Mass| IntegratorParams {
         beta: 1e3,
         scheme: Scheme::Obabo { friction: 1.0, metropolis: true },
         step_size,
@@ -214,7 +218,7 @@ fn an_unadjusted_chain_that_blows_up_is_lost() {
     let problem = problem();
     let mut backend = Cpu::<f32>::new(one_chain(&problem, Activation::Identity, 2, &[1.0]));
     let mass = Mass { weights: vec![1.0; problem.rank()], readout: 1.0 };
-    let motion = Move { beta: 1.0, scheme: Scheme::Ula, step_size: 1e6, mass };
+    let motion = IntegratorParams { beta: 1.0, scheme: Scheme::Ula, step_size: 1e6, mass };
     let observe = Some(Observation { batch: None, gram: false, weights: false });
     let outcome =
         backend.run(&[motion], &[Round { trajectory: 0, steps: vec![60], exchange: None, observe }]).unwrap().remove(0);
@@ -239,7 +243,7 @@ fn an_unadjusted_chain_that_runs_away_with_a_finite_loss_is_lost() {
             (ensemble.network.lambda0, ensemble.network.lambda1) = (100.0, 1.0);
             (Cpu::<f32>::new(ensemble.clone()), Cpu::<f64>::new(ensemble))
         };
-        let motion = |step_size| Move { beta: 1.0, scheme, step_size, mass: mass.clone() };
+        let motion = |step_size| IntegratorParams { beta: 1.0, scheme, step_size, mass: mass.clone() };
         let outcome = |backend: &mut dyn Backend, step_size: f64| {
             let outcome = backend.run(&[motion(step_size)], std::slice::from_ref(&round)).unwrap().remove(0);
             (outcome.transitions[0].diverged, outcome.measurements[0].clone(), backend.weights().unwrap())
@@ -276,8 +280,8 @@ fn a_restored_ensemble_goes_on_to_the_same_bits() {
     let mass = Mass { weights: vec![2.0; problem.rank()], readout: 3.0 };
     for scheme in [Scheme::Marginal { friction: 0.5 }, Scheme::Obabo { friction: 0.5, metropolis: true }, Scheme::Ula] {
         let step_size = if scheme == Scheme::Ula { 0.1 } else { 0.5 };
-        let move_at = |beta| Move { beta, scheme, step_size, mass: mass.clone() };
-        let moves: Vec<Move> = [1.0, 1.25, 1.67].map(move_at).into();
+        let move_at = |beta| IntegratorParams { beta, scheme, step_size, mass: mass.clone() };
+        let moves: Vec<IntegratorParams> = [1.0, 1.25, 1.67].map(move_at).into();
         let rounds = observed(&ensemble, 6);
         restore::assert_goes_on(
             &|| Box::new(Cpu::<f32>::new(ensemble.clone())),
@@ -328,7 +332,7 @@ fn tallies_of_the_prior_are_gaussian() {
     assert!(chi(1.0).iter().all(|chi| *chi < 2.2), "{:?}", chi(1.0));
     assert!(chi(1.15).iter().all(|chi| *chi > 2.2), "{:?}", chi(1.15));
 
-    let vector = readout_weight_vector(tallies, &ensemble.directions[0], &[]).unwrap();
+    let vector = readout_weight_vector(tallies, &ensemble.projection_axes[0], &[]).unwrap();
     let error = (1.0 / (lambda0 * lambda1 * (64 * 100 * ensemble.network.width) as f64)).sqrt();
     let rank = problem.rank() as f64;
     // Without noise nothing is left of the length, up to the fluctuations of a sum of squares; its raw value would be √r errors.

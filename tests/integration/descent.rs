@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use featherm::backend::cpu::Cpu;
-use featherm::backend::{Backend, BackendChoice, Ensemble, Mass, Move, Round, Scheme, Weights};
+use featherm::backend::{Backend, BackendChoice, Ensemble, IntegratorParams, Mass, Round, Scheme, Weights};
 use featherm::config::{Setup, preset};
 use featherm::model::Activation;
 use featherm::studies::descent::{Descent, DescentError, Inversion, Plan, descend};
@@ -31,8 +31,8 @@ fn drift(activation: Activation, scheme: Scheme, rate: f64) -> f64 {
         seed: 1,
         temperatures: 1,
         replicas: 4,
-        directions: vec![vec![0.0; rank]],
-        reaches: vec![[0.0; 2]],
+        projection_axes: vec![vec![0.0; rank]],
+        histogram_ranges: vec![[0.0; 2]],
         batches: 0,
     };
     let mut backend = Cpu::<f64>::new(ensemble);
@@ -47,7 +47,7 @@ fn drift(activation: Activation, scheme: Scheme, rate: f64) -> f64 {
     let before = invariants(&backend.weights().unwrap());
     let mass = Mass { weights: vec![1.0; rank], readout: 1.0 };
     let steps = (0.2 / rate).round() as u32;
-    let moves = [Move { beta: 1.0, scheme, step_size: rate, mass }];
+    let moves = [IntegratorParams { beta: 1.0, scheme, step_size: rate, mass }];
     backend.run(&moves, &[Round { trajectory: 1, steps: vec![steps], exchange: None, observe: None }]).unwrap();
     let after = invariants(&backend.weights().unwrap());
     before.iter().zip(&after).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use featherm::backend::cpu::Cpu;
 use featherm::backend::{
-    Accumulated, Backend, BackendError, Device, Ensemble, Moments, Move, Outcome, Round, StageTime, Weights,
+    Accumulated, Backend, BackendError, Device, Ensemble, IntegratorParams, Moments, Outcome, Round, StageTime, Weights,
 };
 use featherm::config::{Setup, preset};
 use featherm::session::{Checkpoints, Run, RunError, Session};
@@ -33,7 +33,7 @@ impl Backend for Failing {
         true
     }
 
-    fn run(&mut self, moves: &[Move], rounds: &[Round]) -> Result<Vec<Outcome>, BackendError> {
+    fn run(&mut self, moves: &[IntegratorParams], rounds: &[Round]) -> Result<Vec<Outcome>, BackendError> {
         self.calls_left = self.calls_left.checked_sub(1).ok_or_else(|| BackendError::Invalid("it was lost".into()))?;
         if self.spoiled {
             // As a device that computes on without a word.
@@ -44,7 +44,7 @@ impl Backend for Failing {
         self.cpu.run(moves, rounds)
     }
 
-    fn stages(&mut self, moves: &[Move], round: &Round) -> Result<Vec<StageTime>, BackendError> {
+    fn stages(&mut self, moves: &[IntegratorParams], round: &Round) -> Result<Vec<StageTime>, BackendError> {
         self.cpu.stages(moves, round)
     }
 

@@ -4,8 +4,8 @@ use crate::common::posterior::Case;
 use crate::common::{Setting, Target, assert_met, assert_missed, ensemble, run, summary, task};
 use featherm::backend::cpu::Cpu;
 use featherm::backend::{
-    Accumulated, Backend, BackendError, Device, Ensemble, Measurement, Moments, Move, Outcome, Round, Scheme,
-    StageTime, Weights,
+    Accumulated, Backend, BackendError, Device, Ensemble, IntegratorParams, Measurement, Moments, Outcome, Round,
+    Scheme, StageTime, Weights,
 };
 use featherm::model::{Network, Problem};
 use featherm::sampler::{Readout, SamplerKind};
@@ -92,7 +92,7 @@ fn float32_and_float64_agree() {
 /// A backend that runs moves other than those it is given.
 struct Spoiled<B> {
     inner: B,
-    spoil: fn(&mut Move),
+    spoil: fn(&mut IntegratorParams),
 }
 
 impl<B: Backend> Backend for Spoiled<B> {
@@ -104,13 +104,13 @@ impl<B: Backend> Backend for Spoiled<B> {
         self.inner.integrates_readout()
     }
 
-    fn run(&mut self, moves: &[Move], rounds: &[Round]) -> Result<Vec<Outcome>, BackendError> {
+    fn run(&mut self, moves: &[IntegratorParams], rounds: &[Round]) -> Result<Vec<Outcome>, BackendError> {
         let mut moves = moves.to_vec();
         moves.iter_mut().for_each(self.spoil);
         self.inner.run(&moves, rounds)
     }
 
-    fn stages(&mut self, moves: &[Move], round: &Round) -> Result<Vec<StageTime>, BackendError> {
+    fn stages(&mut self, moves: &[IntegratorParams], round: &Round) -> Result<Vec<StageTime>, BackendError> {
         self.inner.stages(moves, round)
     }
 
@@ -148,8 +148,9 @@ impl<B: Backend> Backend for Spoiled<B> {
 fn wrong_samplers_miss_the_reference_posteriors() {
     let case = &Case::all()[0];
     let mut setting = Setting::new(SamplerKind::Malt, &[case.temperature]);
-    let spoiled =
-        |spoil: fn(&mut Move)| move |e| -> Box<dyn Backend> { Box::new(Spoiled { inner: Cpu::<f32>::new(e), spoil }) };
+    let spoiled = |spoil: fn(&mut IntegratorParams)| {
+        move |e| -> Box<dyn Backend> { Box::new(Spoiled { inner: Cpu::<f32>::new(e), spoil }) }
+    };
     // The likelihood's force and energy three per cent too strong.
     assert_missed("likelihood", &case.sample(&setting, spoiled(|m| m.beta *= 1.03)));
     let integrated = Setting { readout: Readout::Integrated, ..Setting::new(SamplerKind::Malt, &[case.temperature]) };

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use crate::common::{Setting, ensemble, task};
 use featherm::backend::cpu::Cpu;
 use featherm::model::{Activation, Network, Problem};
-use featherm::sampler::{Phase, Plan, Readout, SamplerKind, Tuning, informed_mass, sample};
+use featherm::sampler::{Phase, Readout, SamplerKind, SamplerPlan, Tuning, informed_mass, sample};
 
 const TEMPERATURES: [f64; 2] = [1.0, 0.1];
 
@@ -31,7 +31,7 @@ fn tuned(
         steps: steps.unwrap_or(1),
         mass: informed_mass(&problem, &network, beta, 1.0),
     };
-    let plan = Plan {
+    let plan = SamplerPlan {
         kind,
         readout,
         betas: betas.to_vec(),

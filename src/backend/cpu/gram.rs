@@ -25,7 +25,7 @@ impl<S: Scalar> GramSum<S> {
     }
 
     /// Whether both are of as many points, and `other` is sound.
-    pub fn alike(&self, other: &Self) -> bool {
+    pub fn same_shape(&self, other: &Self) -> bool {
         let size = if other.draws == 0 { 0 } else { other.points * other.points };
         self.points == other.points && other.sum.len() == size
     }

@@ -29,10 +29,10 @@ use self::observe::{ChainSums, Observer, ObserverScratch, Subject};
 use self::scalar::rounded;
 use self::stopwatch::{Stage, Stopwatch};
 use self::storage::Storage;
-use self::trajectory::{Chain, PreparedMove, Scratch, Target, name};
+use self::trajectory::{Chain, CpuIntegrator, Scratch, Target, name};
 use super::{
-    Accumulated, Backend, BackendError, Device, Ensemble, Measurement, Moments, Move, Observation, Outcome, Parity,
-    PredictiveBatch, Round, Scheme, StageTime, UnitTally, Weights, saved,
+    Accumulated, Backend, BackendError, Device, Ensemble, IntegratorParams, Measurement, Moments, Observation, Outcome,
+    Parity, PredictiveBatch, Round, Scheme, StageTime, UnitHistogram, Weights, saved,
 };
 use crate::host::stop::Stop;
 use crate::numerics::noise::{Address, Purpose};
@@ -53,7 +53,7 @@ pub struct Cpu<S: Scalar> {
     /// The batches of every chain.
     predictive: Vec<Vec<PredictiveBatch>>,
     /// The hidden units of every chain.
-    units: Vec<UnitTally>,
+    units: Vec<UnitHistogram>,
     /// Buffers of every worker thread, and of the thread outside the pool.
     scratch: Vec<Mutex<Workspace<S>>>,
     /// Work ends soon where this is requested.
@@ -113,7 +113,7 @@ impl<S: Scalar> Cpu<S> {
         let sums = |size: usize| (0..blocks).map(|_| GramSum::new(size)).collect();
         let (gram, weight_moments) = (sums(problem.points()), sums(problem.rank()));
         let predictive = vec![vec![batch; ensemble.batches]; ensemble.chains()];
-        let units = vec![UnitTally::new(problem.rank()); ensemble.chains()];
+        let units = vec![UnitHistogram::new(problem.rank()); ensemble.chains()];
         Self {
             target,
             observer,
@@ -129,7 +129,7 @@ impl<S: Scalar> Cpu<S> {
     }
 
     /// Exchanges neighbours; returns what became of every attempt.
-    fn exchange(&mut self, moves: &[Move], trajectory: u32, parity: Parity) -> Vec<bool> {
+    fn exchange(&mut self, moves: &[IntegratorParams], trajectory: u32, parity: Parity) -> Vec<bool> {
         let replicas = self.ensemble.replicas;
         let mut accepted = Vec::new();
         for lower in parity.pairs(self.ensemble.temperatures) {
@@ -155,9 +155,9 @@ impl<S: Scalar> Cpu<S> {
         let Self { ensemble, target, observer, chains, gram, weight_moments, predictive, units, scratch, .. } = self;
         let (replicas, blocks) = (ensemble.replicas, ensemble.gram_blocks());
         let mut members: Vec<Vec<Member>> = (0..gram.len()).map(|_| Vec::new()).collect();
-        for (chain, (batches, tally)) in predictive.iter_mut().zip(units).enumerate() {
+        for (chain, (batches, histogram)) in predictive.iter_mut().zip(units).enumerate() {
             let block = chain / replicas * blocks + ensemble.gram_block(chain % replicas);
-            let sums = observation.batch.map(|batch| ChainSums { batch: &mut batches[batch], tally });
+            let sums = observation.batch.map(|batch| ChainSums { batch: &mut batches[batch], histogram });
             members[block].push((chain, sums));
         }
         let measured: Vec<Vec<Measurement>> = gram
@@ -204,12 +204,12 @@ impl<S: Scalar> Backend for Cpu<S> {
         self.stop = stop;
     }
 
-    fn run(&mut self, moves: &[Move], rounds: &[Round]) -> Result<Vec<Outcome>, BackendError> {
+    fn run(&mut self, moves: &[IntegratorParams], rounds: &[Round]) -> Result<Vec<Outcome>, BackendError> {
         if moves.iter().any(|m| m.scheme == Scheme::Ula && m.beta <= 0.0) {
             return Err(BackendError::Invalid("ULA needs a finite temperature: its noise is √(2ηT)".into()));
         }
-        let prepared: Vec<PreparedMove<S>> =
-            moves.iter().map(|m| PreparedMove::new(&self.ensemble.network, m)).collect();
+        let prepared: Vec<CpuIntegrator<S>> =
+            moves.iter().map(|m| CpuIntegrator::new(&self.ensemble.network, m)).collect();
         let outcomes = rounds.iter().map(|round| {
             let Self { ensemble, target, chains, scratch, stop, .. } = self;
             let transitions = chains
@@ -230,7 +230,7 @@ impl<S: Scalar> Backend for Cpu<S> {
         outcomes.collect()
     }
 
-    fn stages(&mut self, moves: &[Move], round: &Round) -> Result<Vec<StageTime>, BackendError> {
+    fn stages(&mut self, moves: &[IntegratorParams], round: &Round) -> Result<Vec<StageTime>, BackendError> {
         let clocks = |scratch: &[Mutex<Workspace<S>>], mut f: Box<dyn FnMut(&mut Stopwatch) + '_>| {
             for workspace in scratch {
                 f(&mut workspace.lock().unwrap_or_else(PoisonError::into_inner).trajectory.watch);
@@ -262,7 +262,7 @@ impl<S: Scalar> Backend for Cpu<S> {
     }
 
     fn save(&self, saved: &mut Vec<u8>) -> Result<(), BackendError> {
-        // Every field is named: a new one must be sorted into what is carried on and what is not.
+        // Every field is named: a new one must be sorted into what is saved and what is not.
         let Self {
             ensemble: _,
             target: _,
@@ -280,20 +280,20 @@ impl<S: Scalar> Backend for Cpu<S> {
 
     fn restore(&mut self, saved: &[u8]) -> Result<bool, BackendError> {
         type Sums<S> = Vec<GramSum<S>>;
-        type Carried<S> = (Vec<Chain<S>>, Sums<S>, Sums<S>, Vec<Vec<PredictiveBatch>>, Vec<UnitTally>);
+        type Carried<S> = (Vec<Chain<S>>, Sums<S>, Sums<S>, Vec<Vec<PredictiveBatch>>, Vec<UnitHistogram>);
         let Some((chains, gram, weight_moments, predictive, units)) = saved::read::<Carried<S>>(saved) else {
             return Ok(false);
         };
-        let alike = all_alike(&self.chains, &chains, Chain::alike)
-            && all_alike(&self.gram, &gram, GramSum::alike)
-            && all_alike(&self.weight_moments, &weight_moments, GramSum::alike)
-            && all_alike(&self.predictive, &predictive, |a, b| all_alike(a, b, PredictiveBatch::alike))
-            && all_alike(&self.units, &units, UnitTally::alike);
-        if alike {
+        let same_shape = all_same_shape(&self.chains, &chains, Chain::same_shape)
+            && all_same_shape(&self.gram, &gram, GramSum::same_shape)
+            && all_same_shape(&self.weight_moments, &weight_moments, GramSum::same_shape)
+            && all_same_shape(&self.predictive, &predictive, |a, b| all_same_shape(a, b, PredictiveBatch::same_shape))
+            && all_same_shape(&self.units, &units, UnitHistogram::same_shape);
+        if same_shape {
             (self.chains, self.gram, self.weight_moments) = (chains, gram, weight_moments);
             (self.predictive, self.units) = (predictive, units);
         }
-        Ok(alike)
+        Ok(same_shape)
     }
 
     fn accumulated(&self) -> Result<Accumulated, BackendError> {
@@ -319,9 +319,9 @@ impl<S: Scalar> Backend for Cpu<S> {
     }
 }
 
-/// Whether two lists are equally long and their members alike one by one.
-fn all_alike<T>(ours: &[T], theirs: &[T], alike: impl Fn(&T, &T) -> bool) -> bool {
-    ours.len() == theirs.len() && ours.iter().zip(theirs).all(|(a, b)| alike(a, b))
+/// Returns true if two lists are equally long and each pair of members has the same shape.
+fn all_same_shape<T>(ours: &[T], theirs: &[T], same_shape: impl Fn(&T, &T) -> bool) -> bool {
+    ours.len() == theirs.len() && ours.iter().zip(theirs).all(|(a, b)| same_shape(a, b))
 }
 
 /// Mean and mean square over the units of all chains that are not lost.

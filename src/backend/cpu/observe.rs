@@ -8,7 +8,7 @@ use super::scalar::{Scalar, rounded};
 use super::trajectory::{Chain, Target};
 use super::update::sum_of_squares;
 use crate::backend::histogram::{cell, cells_per_unit};
-use crate::backend::{Ensemble, Measurement, PredictiveBatch, UnitTally};
+use crate::backend::{Ensemble, Measurement, PredictiveBatch, UnitHistogram};
 use crate::numerics::noise::{Address, Purpose};
 
 /// What is needed to measure any chain.
@@ -22,7 +22,7 @@ pub struct Observer<S> {
     complement: Inputs<S>,
     labels: Vec<f64>,
     /// û of every temperature.
-    directions: Vec<Vec<S>>,
+    projection_axes: Vec<Vec<S>>,
     /// Cells per unit of v and of w·û at every temperature.
     cells_per_unit: Vec<[f64; 2]>,
 }
@@ -60,7 +60,7 @@ pub struct Subject<'a, S> {
 #[derive(Debug)]
 pub struct ChainSums<'a> {
     pub batch: &'a mut PredictiveBatch,
-    pub tally: &'a mut UnitTally,
+    pub histogram: &'a mut UnitHistogram,
 }
 
 impl<S: Scalar> Observer<S> {
@@ -73,8 +73,8 @@ impl<S: Scalar> Observer<S> {
             test: Inputs::new(&problem.z_test),
             complement: Inputs::new(&problem.z_complement),
             labels: problem.y_test.clone(),
-            directions: ensemble.directions.iter().map(|u| rounded(u.iter().copied())).collect(),
-            cells_per_unit: ensemble.reaches.iter().map(|reaches| reaches.map(cells_per_unit)).collect(),
+            projection_axes: ensemble.projection_axes.iter().map(|u| rounded(u.iter().copied())).collect(),
+            cells_per_unit: ensemble.histogram_ranges.iter().map(|ranges| ranges.map(cells_per_unit)).collect(),
         }
     }
 
@@ -108,7 +108,7 @@ impl<S: Scalar> Observer<S> {
         if let (Some(gram), false) = (gram, chain.lost) {
             gram.add(&scratch.features);
         }
-        let (batch, mut tally) = sums.filter(|_| !chain.lost).map(|sums| (sums.batch, sums.tally)).unzip();
+        let (batch, mut histogram) = sums.filter(|_| !chain.lost).map(|sums| (sums.batch, sums.histogram)).unzip();
         let test_squared_error = batch.filter(|_| !self.labels.is_empty()).map(|batch| {
             let noise = Address { seed, chain: id, trajectory, step: 0, purpose: Purpose::Complement };
             self.predict(target, chain, &noise, batch, scratch)
@@ -126,21 +126,21 @@ impl<S: Scalar> Observer<S> {
         let [per_readout, per_along] = self.cells_per_unit[temperature];
         for (&v, w) in readout.iter().zip(weights.chunks_exact(target.inputs.rank)) {
             let w_u: f64 =
-                w.iter().zip(&self.directions[temperature]).map(|(&w, &u)| Into::<f64>::into(w) * u.into()).sum();
+                w.iter().zip(&self.projection_axes[temperature]).map(|(&w, &u)| Into::<f64>::into(w) * u.into()).sum();
             let v: f64 = v.into();
             along += v * w_u;
             along_squared += w_u * w_u;
             along_fourth += w_u.powi(4);
             readout_fourth += v.powi(4);
-            if let Some(tally) = &mut tally {
-                tally.readout[cell(v, per_readout)] += 1.0;
-                tally.along_u[cell(w_u, per_along)] += 1.0;
+            if let Some(histogram) = &mut histogram {
+                histogram.readout[cell(v, per_readout)] += 1.0;
+                histogram.along_u[cell(w_u, per_along)] += 1.0;
                 let share = v / units;
-                tally.correlation.iter_mut().zip(w).for_each(|(sum, &w)| *sum += share * w.into());
+                histogram.correlation.iter_mut().zip(w).for_each(|(sum, &w)| *sum += share * w.into());
             }
         }
-        if let Some(tally) = tally {
-            tally.draws += 1;
+        if let Some(histogram) = histogram {
+            histogram.draws += 1;
         }
         let (centroid_gram, mean_square_norm) = self.classes.geometry(&scratch.features);
         let test_classes = self.test_classes.as_ref().filter(|_| test_squared_error.is_some());

@@ -15,7 +15,7 @@ use super::storage::Storage;
 use super::update::{
     RowMass, RowRotation, descend, draw, drift, euler_maruyama, kick, kinetic, refresh, rotate, strays, sum_of_squares,
 };
-use crate::backend::{DIVERGENCE, Ensemble, Move, RUNAWAY, Scheme, Transition, Weights};
+use crate::backend::{DIVERGENCE, Ensemble, IntegratorParams, RUNAWAY, Scheme, Transition, Weights};
 use crate::host::stop::Stop;
 use crate::model::Network;
 use crate::numerics::noise::{Address, Purpose};
@@ -30,9 +30,9 @@ pub struct Target<S> {
     pub storage: Storage,
 }
 
-/// A [`Move`] with its mass in the chain's precision.
+/// A [`IntegratorParams`] with its mass in the chain's precision.
 #[derive(Debug)]
-pub struct PreparedMove<S> {
+pub struct CpuIntegrator<S> {
     beta: f64,
     scheme: Scheme,
     step_size: f64,
@@ -42,16 +42,16 @@ pub struct PreparedMove<S> {
     rotation: Option<RowRotation<S>>,
 }
 
-impl<S: Scalar> PreparedMove<S> {
-    pub fn new(network: &Network, motion: &Move) -> Self {
-        let turns = matches!(motion.scheme, Scheme::Marginal { .. });
+impl<S: Scalar> CpuIntegrator<S> {
+    pub fn new(network: &Network, integrator: &IntegratorParams) -> Self {
+        let turns = matches!(integrator.scheme, Scheme::Marginal { .. });
         Self {
-            beta: motion.beta,
-            scheme: motion.scheme,
-            step_size: motion.step_size,
-            weights: RowMass::new(&motion.mass.weights),
-            readout: RowMass::new(&vec![motion.mass.readout; network.width]),
-            rotation: turns.then(|| RowRotation::new(&motion.mass.weights, network.lambda0, motion.step_size)),
+            beta: integrator.beta,
+            scheme: integrator.scheme,
+            step_size: integrator.step_size,
+            weights: RowMass::new(&integrator.mass.weights),
+            readout: RowMass::new(&vec![integrator.mass.readout; network.width]),
+            rotation: turns.then(|| RowRotation::new(&integrator.mass.weights, network.lambda0, integrator.step_size)),
         }
     }
 
@@ -198,7 +198,7 @@ impl<S: Scalar> Chain<S> {
     }
 
     /// Whether both are of networks of the same shape.
-    pub fn alike(&self, other: &Self) -> bool {
+    pub fn same_shape(&self, other: &Self) -> bool {
         let shape = |blocks: &Blocks<S>| [blocks.readout.len(), blocks.weights.len()];
         [&other.position, &other.gradient].iter().all(|blocks| shape(blocks) == shape(&self.position))
     }
@@ -209,22 +209,22 @@ impl<S: Scalar> Chain<S> {
     }
 
     /// Energy and gradient that a move needs, at the current position.
-    fn differentiate(&mut self, target: &Target<S>, motion: &PreparedMove<S>, scratch: &mut Scratch<S>) {
-        if motion.marginal() {
-            self.differentiate_marginal(target, motion.beta, scratch);
+    fn differentiate(&mut self, target: &Target<S>, integrator: &CpuIntegrator<S>, scratch: &mut Scratch<S>) {
+        if integrator.marginal() {
+            self.differentiate_marginal(target, integrator.beta, scratch);
         } else {
             self.differentiate_loss(target, scratch);
         }
     }
 
     /// Makes the gradient that of a move's energy: after an exchange, or another kind of move, it is not.
-    fn prepare(&mut self, target: &Target<S>, motion: &PreparedMove<S>, scratch: &mut Scratch<S>) {
+    fn prepare(&mut self, target: &Target<S>, integrator: &CpuIntegrator<S>, scratch: &mut Scratch<S>) {
         let fits = match self.energy {
-            Energy::Loss => !motion.marginal(),
-            Energy::Marginal { beta, .. } => motion.marginal() && beta == motion.beta,
+            Energy::Loss => !integrator.marginal(),
+            Energy::Marginal { beta, .. } => integrator.marginal() && beta == integrator.beta,
         };
         if !fits {
-            self.differentiate(target, motion, scratch);
+            self.differentiate(target, integrator, scratch);
         }
     }
 
@@ -302,16 +302,16 @@ impl<S: Scalar> Chain<S> {
     }
 
     /// A for time t on both blocks.
-    fn drift(&mut self, motion: &PreparedMove<S>, time: f64, momentum: &Blocks<S>) {
-        drift(&mut self.position.readout, &momentum.readout, &motion.readout, time);
-        drift(&mut self.position.weights, &momentum.weights, &motion.weights, time);
+    fn drift(&mut self, integrator: &CpuIntegrator<S>, time: f64, momentum: &Blocks<S>) {
+        drift(&mut self.position.readout, &momentum.readout, &integrator.readout, time);
+        drift(&mut self.position.weights, &momentum.weights, &integrator.weights, time);
     }
 
     /// A for one step: a drift of both blocks, or the rotation of W′ under its prior.
-    fn step(&mut self, motion: &PreparedMove<S>, momentum: &mut Blocks<S>) {
-        match &motion.rotation {
+    fn step(&mut self, integrator: &CpuIntegrator<S>, momentum: &mut Blocks<S>) {
+        match &integrator.rotation {
             Some(rotation) => rotate(&mut self.position.weights, &mut momentum.weights, rotation),
-            None => self.drift(motion, motion.step_size, momentum),
+            None => self.drift(integrator, integrator.step_size, momentum),
         }
     }
 
@@ -322,7 +322,7 @@ impl<S: Scalar> Chain<S> {
     pub fn advance(
         &mut self,
         target: &Target<S>,
-        motion: &PreparedMove<S>,
+        integrator: &CpuIntegrator<S>,
         steps: u32,
         (seed, chain, trajectory): (u64, u32, u32),
         scratch: &mut Scratch<S>,
@@ -333,15 +333,15 @@ impl<S: Scalar> Chain<S> {
         }
         scratch.watch.resume();
         let stream = Stream { seed, chain, trajectory };
-        let (network, beta, h) = (&target.network, motion.beta, motion.step_size);
-        self.prepare(target, motion, scratch);
+        let (network, beta, h) = (&target.network, integrator.beta, integrator.step_size);
+        self.prepare(target, integrator, scratch);
         let (saved_loss, saved_energy) = (self.loss, self.energy);
         scratch.saved.copy_from(&self.position);
         scratch.saved_gradient.copy_from(&self.gradient);
 
-        let (adjusted, transition) = match motion.scheme {
+        let (adjusted, transition) = match integrator.scheme {
             Scheme::Ula => {
-                self.ula(target, motion, steps, &stream, scratch);
+                self.ula(target, integrator, steps, &stream, scratch);
                 (false, Transition { acceptance: 1.0, ..still })
             }
             Scheme::Descent => {
@@ -351,36 +351,36 @@ impl<S: Scalar> Chain<S> {
                     }
                     descend(&mut self.position.readout, &self.gradient.readout, h);
                     descend(&mut self.position.weights, &self.gradient.weights, h);
-                    self.differentiate(target, motion, scratch);
+                    self.differentiate(target, integrator, scratch);
                 }
                 (false, Transition { acceptance: 1.0, ..still })
             }
             Scheme::Obabo { friction, .. } | Scheme::Marginal { friction } => {
-                let energy = self.start(network, motion, &stream, scratch);
-                let heat = self.obabo(target, motion, friction, steps, &stream, scratch);
-                let end = self.potential(network, beta) + total_kinetic(motion, &scratch.momentum);
-                if motion.marginal() {
+                let energy = self.start(network, integrator, &stream, scratch);
+                let heat = self.obabo(target, integrator, friction, steps, &stream, scratch);
+                let end = self.potential(network, beta) + total_kinetic(integrator, &scratch.momentum);
+                if integrator.marginal() {
                     // Before the verdict: (W′, v) is proposed as a whole, and p(v | W′) cancels from its acceptance.
                     self.draw_readout(target, beta, &stream, scratch);
                 }
-                let adjusted = !matches!(motion.scheme, Scheme::Obabo { metropolis: false, .. });
+                let adjusted = !matches!(integrator.scheme, Scheme::Obabo { metropolis: false, .. });
                 (adjusted, Transition { acceptance: 1.0, energy_error: end - energy - heat, energy, diverged: false })
             }
             Scheme::Baoab { friction } => {
-                let energy = self.start(network, motion, &stream, scratch);
+                let energy = self.start(network, integrator, &stream, scratch);
                 let mut heat = 0.0;
                 for step in 0..steps {
                     if scratch.stop.is_requested() {
                         break;
                     }
                     self.kick(network, beta, 0.5 * h, &mut scratch.momentum);
-                    self.drift(motion, 0.5 * h, &scratch.momentum);
-                    heat += thermostat(motion, (-friction * h).exp(), &stream, step, scratch);
-                    self.drift(motion, 0.5 * h, &scratch.momentum);
-                    self.differentiate(target, motion, scratch);
+                    self.drift(integrator, 0.5 * h, &scratch.momentum);
+                    heat += thermostat(integrator, (-friction * h).exp(), &stream, step, scratch);
+                    self.drift(integrator, 0.5 * h, &scratch.momentum);
+                    self.differentiate(target, integrator, scratch);
                     self.kick(network, beta, 0.5 * h, &mut scratch.momentum);
                 }
-                let end = self.potential(network, beta) + total_kinetic(motion, &scratch.momentum);
+                let end = self.potential(network, beta) + total_kinetic(integrator, &scratch.momentum);
                 (false, Transition { acceptance: 1.0, energy_error: end - energy - heat, energy, diverged: false })
             }
         };
@@ -406,44 +406,50 @@ impl<S: Scalar> Chain<S> {
     }
 
     /// Draws the momentum from N(0, m) and returns the Hamiltonian.
-    fn start(&self, network: &Network, motion: &PreparedMove<S>, stream: &Stream, scratch: &mut Scratch<S>) -> f64 {
+    fn start(
+        &self,
+        network: &Network,
+        integrator: &CpuIntegrator<S>,
+        stream: &Stream,
+        scratch: &mut Scratch<S>,
+    ) -> f64 {
         scratch.watch.lap(Stage::Update);
-        motion.fill(stream, Purpose::Momentum, 0, &mut scratch.noise);
+        integrator.fill(stream, Purpose::Momentum, 0, &mut scratch.noise);
         scratch.watch.lap(Stage::Noise);
-        if !motion.marginal() {
-            draw(&mut scratch.momentum.readout, &scratch.noise.readout, &motion.readout);
+        if !integrator.marginal() {
+            draw(&mut scratch.momentum.readout, &scratch.noise.readout, &integrator.readout);
         }
-        draw(&mut scratch.momentum.weights, &scratch.noise.weights, &motion.weights);
-        self.potential(network, motion.beta) + total_kinetic(motion, &scratch.momentum)
+        draw(&mut scratch.momentum.weights, &scratch.noise.weights, &integrator.weights);
+        self.potential(network, integrator.beta) + total_kinetic(integrator, &scratch.momentum)
     }
 
     /// BAB steps with refreshments between them; returns the kinetic energy that these brought in.
     fn obabo(
         &mut self,
         target: &Target<S>,
-        motion: &PreparedMove<S>,
+        integrator: &CpuIntegrator<S>,
         friction: f64,
         steps: u32,
         stream: &Stream,
         scratch: &mut Scratch<S>,
     ) -> f64 {
-        let (network, h) = (&target.network, motion.step_size);
+        let (network, h) = (&target.network, integrator.step_size);
         let mut heat = 0.0;
-        self.kick(network, motion.beta, 0.5 * h, &mut scratch.momentum);
+        self.kick(network, integrator.beta, 0.5 * h, &mut scratch.momentum);
         for step in 0..steps {
             if scratch.stop.is_requested() {
                 break;
             }
-            self.step(motion, &mut scratch.momentum);
-            self.differentiate(target, motion, scratch);
+            self.step(integrator, &mut scratch.momentum);
+            self.differentiate(target, integrator, scratch);
             if step + 1 == steps {
-                self.kick(network, motion.beta, 0.5 * h, &mut scratch.momentum);
+                self.kick(network, integrator.beta, 0.5 * h, &mut scratch.momentum);
             } else if friction > 0.0 {
-                self.kick(network, motion.beta, 0.5 * h, &mut scratch.momentum);
-                heat += thermostat(motion, (-friction * h).exp(), stream, step, scratch);
-                self.kick(network, motion.beta, 0.5 * h, &mut scratch.momentum);
+                self.kick(network, integrator.beta, 0.5 * h, &mut scratch.momentum);
+                heat += thermostat(integrator, (-friction * h).exp(), stream, step, scratch);
+                self.kick(network, integrator.beta, 0.5 * h, &mut scratch.momentum);
             } else {
-                self.kick(network, motion.beta, h, &mut scratch.momentum);
+                self.kick(network, integrator.beta, h, &mut scratch.momentum);
             }
         }
         heat
@@ -453,12 +459,12 @@ impl<S: Scalar> Chain<S> {
     fn ula(
         &mut self,
         target: &Target<S>,
-        motion: &PreparedMove<S>,
+        integrator: &CpuIntegrator<S>,
         steps: u32,
         stream: &Stream,
         scratch: &mut Scratch<S>,
     ) {
-        let (network, eta, temperature) = (&target.network, motion.step_size, 1.0 / motion.beta);
+        let (network, eta, temperature) = (&target.network, integrator.step_size, 1.0 / integrator.beta);
         for step in 0..steps {
             if scratch.stop.is_requested() {
                 break;
@@ -469,7 +475,7 @@ impl<S: Scalar> Chain<S> {
             let (x, g, xi) = (&mut self.position, &self.gradient, &scratch.noise);
             euler_maruyama(&mut x.readout, &g.readout, &xi.readout, eta, temperature, network.lambda1);
             euler_maruyama(&mut x.weights, &g.weights, &xi.weights, eta, temperature, network.lambda0);
-            self.differentiate(target, motion, scratch);
+            self.differentiate(target, integrator, scratch);
         }
     }
 }
@@ -480,26 +486,26 @@ pub fn name(ensemble: &Ensemble, chain: usize, trajectory: u32) -> (u64, u32, u3
     (ensemble.seed, Ensemble::chain_id(temperature, replica), trajectory)
 }
 
-fn total_kinetic<S: Scalar>(motion: &PreparedMove<S>, momentum: &Blocks<S>) -> f64 {
-    let readout = if motion.marginal() { 0.0 } else { kinetic(&momentum.readout, &motion.readout) };
-    readout + kinetic(&momentum.weights, &motion.weights)
+fn total_kinetic<S: Scalar>(integrator: &CpuIntegrator<S>, momentum: &Blocks<S>) -> f64 {
+    let readout = if integrator.marginal() { 0.0 } else { kinetic(&momentum.readout, &integrator.readout) };
+    readout + kinetic(&momentum.weights, &integrator.weights)
 }
 
 /// O with `keep` = e^{−γt} in friction slot `slot`; returns the kinetic energy gained.
 fn thermostat<S: Scalar>(
-    motion: &PreparedMove<S>,
+    integrator: &CpuIntegrator<S>,
     keep: f64,
     stream: &Stream,
     slot: u32,
     scratch: &mut Scratch<S>,
 ) -> f64 {
-    let before = total_kinetic(motion, &scratch.momentum);
+    let before = total_kinetic(integrator, &scratch.momentum);
     scratch.watch.lap(Stage::Update);
-    motion.fill(stream, Purpose::Friction, slot, &mut scratch.noise);
+    integrator.fill(stream, Purpose::Friction, slot, &mut scratch.noise);
     scratch.watch.lap(Stage::Noise);
-    if !motion.marginal() {
-        refresh(&mut scratch.momentum.readout, &scratch.noise.readout, &motion.readout, keep);
+    if !integrator.marginal() {
+        refresh(&mut scratch.momentum.readout, &scratch.noise.readout, &integrator.readout, keep);
     }
-    refresh(&mut scratch.momentum.weights, &scratch.noise.weights, &motion.weights, keep);
-    total_kinetic(motion, &scratch.momentum) - before
+    refresh(&mut scratch.momentum.weights, &scratch.noise.weights, &integrator.weights, keep);
+    total_kinetic(integrator, &scratch.momentum) - before
 }

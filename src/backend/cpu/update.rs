@@ -3,7 +3,7 @@
 //! Coordinates come in rows that share one vector of masses: the N1 units of W′, or the readout as one row.
 
 use super::scalar::{Scalar, rounded};
-use crate::backend::rotation;
+use crate::backend::harmonic_flow;
 use crate::numerics::simd::vectorize;
 
 /// Mass of every coordinate of a row, with what the moves need of it.
@@ -42,7 +42,8 @@ pub fn drift<S: Scalar>(position: &mut [S], momentum: &[S], mass: &RowMass<S>, t
     })
 }
 
-/// Exact motion of a row of coordinates for one step under the prior, ½ λ θ² + ½ p²/m: a rotation with frequency ω = √(λ/m).
+/// Exact flow of a row of coordinates for one step under the prior, ½ λ θ² + ½ p²/m: a rotation with
+/// frequency ω = √(λ/m).
 #[derive(Debug, Clone)]
 pub struct RowRotation<S> {
     /// 1 − cos ωh.
@@ -54,7 +55,7 @@ pub struct RowRotation<S> {
 
 impl<S: Scalar> RowRotation<S> {
     pub fn new(mass: &[f64], lambda: f64, time: f64) -> Self {
-        let of = |k: usize| rounded(mass.iter().map(|m| rotation(*m, lambda, time)[k]));
+        let of = |k: usize| rounded(mass.iter().map(|m| harmonic_flow(*m, lambda, time)[k]));
         Self { turn: of(0), forth: of(1), back: of(2) }
     }
 }

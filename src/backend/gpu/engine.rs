@@ -1,4 +1,4 @@
-//! Buffers and pipelines of one ensemble on one device, and the submission of commands in pieces of about 50 ms.
+//! Buffers and pipelines of one ensemble on one device, and the submission of commands in chunks of about 50 ms.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -9,7 +9,7 @@ use super::layout::Call;
 use super::memory::MemoryPlan;
 use super::schedule::Command;
 use super::shader::{Kernel, Source};
-use super::submission::{CALL_STRIDE, CALLS, Pace, Piece};
+use super::submission::{CALL_STRIDE, CALLS, CommandChunk, SubmissionBudget};
 use crate::backend::BackendError;
 use crate::host::stop::Stop;
 
@@ -41,7 +41,7 @@ pub struct Engine {
     /// For each shard the group with its predictions, then one with each buffer of Gram sums, then one with each of sums of the weights.
     bind_groups: Vec<Vec<wgpu::BindGroup>>,
     /// How fast the device has shown itself to be.
-    pace: Cell<Pace>,
+    budget: Cell<SubmissionBudget>,
     /// Between two submissions work ends where this is requested.
     pub stop: Stop,
 }
@@ -81,7 +81,7 @@ impl Engine {
             let groups = |shard| std::iter::once(&predictions[shard]).chain(sums()).map(move |b| (shard, b));
             (0..plan.shards).map(|s| groups(s).map(|(s, b)| group(s, b)).collect()).collect()
         })?;
-        let (pipelines, pace) = (RefCell::default(), Cell::default());
+        let (pipelines, budget) = (RefCell::default(), Cell::default());
         Ok(Self {
             device,
             plan,
@@ -97,7 +97,7 @@ impl Engine {
             results,
             calls,
             bind_groups,
-            pace,
+            budget,
             stop: Stop::default(),
         })
     }
@@ -119,11 +119,11 @@ impl Engine {
                 self.device.wait(None)?;
                 return Err(BackendError::Stopped);
             }
-            let piece = Piece::cut(rest, self.pace.get().budget(submissions));
+            let chunk = CommandChunk::cut(rest, self.budget.get().operations(submissions));
             submissions += 1;
-            rest = &rest[piece.commands.len()..];
-            let submission = self.submit(&piece)?;
-            if let Some((before, cost)) = running.replace((submission, piece.cost)) {
+            rest = &rest[chunk.commands.len()..];
+            let submission = self.submit(&chunk)?;
+            if let Some((before, cost)) = running.replace((submission, chunk.cost)) {
                 self.finish(before, cost, &mut mark)?;
             }
         }
@@ -133,17 +133,17 @@ impl Engine {
     /// Waits for a submission and learns from the time it took.
     fn finish(&self, submission: wgpu::SubmissionIndex, cost: f64, mark: &mut Instant) -> Result<(), BackendError> {
         self.device.wait(Some(submission))?;
-        self.pace.set(self.pace.get().after(cost, mark.elapsed().as_secs_f64()));
+        self.budget.set(self.budget.get().after(cost, mark.elapsed().as_secs_f64()));
         *mark = Instant::now();
         Ok(())
     }
 
-    fn submit(&self, piece: &Piece) -> Result<wgpu::SubmissionIndex, BackendError> {
+    fn submit(&self, chunk: &CommandChunk) -> Result<wgpu::SubmissionIndex, BackendError> {
         self.device.guarded("submitting work", || {
-            self.device.queue.write_buffer(&self.calls, 0, &piece.arguments);
+            self.device.queue.write_buffer(&self.calls, 0, &chunk.arguments);
             let mut encoder = self.device.device.create_command_encoder(&Default::default());
             let mut pass = encoder.begin_compute_pass(&Default::default());
-            for (command, &call) in piece.commands.iter().zip(&piece.calls) {
+            for (command, &call) in chunk.commands.iter().zip(&chunk.calls) {
                 self.dispatch(&mut pass, command, call);
             }
             drop(pass);
@@ -187,14 +187,14 @@ impl Engine {
         let mut seconds = Vec::with_capacity(commands.len());
         while seconds.len() < commands.len() {
             let rest = &commands[seconds.len()..];
-            let piece = Piece::cut(&rest[..rest.len().min(TIMED)], self.pace.get().full_budget());
-            let count = 2 * piece.commands.len() as u32;
+            let chunk = CommandChunk::cut(&rest[..rest.len().min(TIMED)], self.budget.get().full_operations());
+            let count = 2 * chunk.commands.len() as u32;
             self.device.guarded("being timed", || {
-                queue.write_buffer(&self.calls, 0, &piece.arguments);
+                queue.write_buffer(&self.calls, 0, &chunk.arguments);
                 let ty = wgpu::QueryType::Timestamp;
                 let queries = device.create_query_set(&wgpu::QuerySetDescriptor { label: None, ty, count });
                 let mut encoder = device.create_command_encoder(&Default::default());
-                for ((command, &call), begin) in piece.commands.iter().zip(&piece.calls).zip((0..).step_by(2)) {
+                for ((command, &call), begin) in chunk.commands.iter().zip(&chunk.calls).zip((0..).step_by(2)) {
                     let timestamp_writes = Some(wgpu::ComputePassTimestampWrites {
                         query_set: &queries,
                         beginning_of_pass_write_index: Some(begin),

@@ -6,7 +6,7 @@ use std::fmt::Write;
 
 use bytemuck::{Pod, Zeroable};
 
-use super::integrator::Motion;
+use super::integrator::GpuIntegrator;
 use super::slots::{IntegratorSlot, MeasurementSlot, SLOTS, TransitionSlot};
 use super::tiling::{MATRIX, SIDE, Tiling};
 use crate::backend::histogram::cells_per_unit;
@@ -288,8 +288,8 @@ impl Layout {
         MeasurementSlot::COUNT + self.manifolds()
     }
 
-    /// Vectors of one temperature's motion.
-    fn motion_vectors(&self) -> usize {
+    /// Vectors of one temperature's integrator.
+    fn integrator_vectors(&self) -> usize {
         INTEGRATOR_VECTORS + 5 * self.rank_vectors()
     }
 
@@ -302,9 +302,9 @@ impl Layout {
             ("TEST_LABELS", self.test_points.div_ceil(4)),
             ("CLASSES", (self.classes * self.points).div_ceil(4)),
             ("TEST_CLASSES", (self.classes * self.test_points).div_ceil(4)),
-            ("DIRECTIONS", self.temperatures * self.rank_vectors()),
-            ("REACHES", self.temperatures),
-            ("MOTION", self.temperatures * self.motion_vectors()),
+            ("PROJECTION_AXES", self.temperatures * self.rank_vectors()),
+            ("HISTOGRAM_RANGES", self.temperatures),
+            ("INTEGRATORS", self.temperatures * self.integrator_vectors()),
             ("STEPS", (rounds * self.temperatures).div_ceil(4)),
         ]
     }
@@ -315,7 +315,7 @@ impl Layout {
     }
 
     /// First vector of the part of the data that changes.
-    pub fn motion_start(&self) -> usize {
+    pub fn integrator_start(&self) -> usize {
         self.data_parts(0)[..8].iter().map(|(_, size)| size).sum()
     }
 
@@ -343,19 +343,19 @@ impl Layout {
                     .map(|(c, own)| share(c, own)),
             );
         }
-        ensemble.directions.iter().for_each(|u| data.row(u.iter().copied()));
-        ensemble.reaches.iter().for_each(|reaches| data.row(reaches.map(cells_per_unit)));
+        ensemble.projection_axes.iter().for_each(|u| data.row(u.iter().copied()));
+        ensemble.histogram_ranges.iter().for_each(|ranges| data.row(ranges.map(cells_per_unit)));
         data.values
     }
 
-    /// The part of the data that changes: one motion per temperature, then the steps of every round.
-    pub fn moving_data(&self, motions: &[Motion], steps: impl Iterator<Item = u32>) -> Vec<f32> {
+    /// The part of the data that changes: one integrator per temperature, then the steps of every round.
+    pub fn moving_data(&self, integrators: &[GpuIntegrator], steps: impl Iterator<Item = u32>) -> Vec<f32> {
         let mut data = Packer::default();
-        for motion in motions {
-            data.row(motion.head);
-            data.row(motion.weights.iter().map(|m| 1.0 / m));
-            data.row(motion.weights.iter().map(|m| m.sqrt()));
-            (0..3).for_each(|k| data.row(motion.rotation.iter().map(|turn| turn[k])));
+        for integrator in integrators {
+            data.row(integrator.head);
+            data.row(integrator.weights.iter().map(|m| 1.0 / m));
+            data.row(integrator.weights.iter().map(|m| m.sqrt()));
+            (0..3).for_each(|k| data.row(integrator.harmonic_flow.iter().map(|turn| turn[k])));
         }
         data.row(steps.map(f64::from));
         data.values
@@ -391,12 +391,12 @@ impl Layout {
             ("SUMS_CORRELATION", self.chain_predictions()),
             ("SUMS_COUNTS", self.counts_start()),
             ("CELLS", CELLS),
-            ("TALLIED", CELLS + 2),
+            ("HISTOGRAM_CELLS", CELLS + 2),
             ("CHAIN_SYSTEM", self.chain_system()),
             ("ORDER", self.order()),
             ("OV", self.system_vectors()[0]),
             ("CV", self.system_vectors()[1]),
-            ("MOTION", self.motion_vectors()),
+            ("INTEGRATOR", self.integrator_vectors()),
             ("INTEGRATOR_VECTORS", INTEGRATOR_VECTORS),
             ("PREPARE", PREPARE as usize),
             ("LANES", LANES),

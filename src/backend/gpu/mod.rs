@@ -1,7 +1,7 @@
 //! The ensemble on a graphics device: the whole sampler as compute shaders.
 //!
 //! Every stage is a kernel in `shaders/`, twin of the file of the same name in `backend/cpu/`. The host turns rounds into a list of
-//! dispatches ([`schedule`]), submits it in pieces of about 50 ms ([`engine`]) and reads results back once for many rounds. All arithmetic is
+//! dispatches ([`schedule`]), submits it in chunks of about 50 ms ([`engine`]) and reads results back once for many rounds. All arithmetic is
 //! float32; sums over many terms that are later subtracted or averaged (losses, energies, predictions, Gram matrices) are double-single.
 //! Only forces within a trajectory can be had from products of float16 operands ([`Tiling::Cooperative`]): reversible and volume-preserving like any
 //! function of position, they leave the law that float32 energies accept by. A trajectory's last force, from which the next one starts, is float32 too:
@@ -29,15 +29,15 @@ pub mod tuning;
 
 pub use self::adapter::{AdapterChoice, AdapterInfo, adapters, find};
 use self::engine::{Edit, Engine};
-use self::integrator::Motion;
+use self::integrator::GpuIntegrator;
 use self::layout::Layout;
 use self::memory::{DeviceLimits, MemoryPlan};
 use self::schedule::{Command, Energy, Schedule};
 use self::tiling::Tiling;
 use self::tuning::Tilings;
 use super::{
-    Accumulated, Backend, BackendError, Device, Ensemble, Moments, Move, Outcome, Round, Scheme, StageTime, UnitTally,
-    Weights,
+    Accumulated, Backend, BackendError, Device, Ensemble, IntegratorParams, Moments, Outcome, Round, Scheme, StageTime,
+    UnitHistogram, Weights,
 };
 use crate::host::stop::Stop;
 use crate::remedy::{Remedy, Setting};
@@ -100,8 +100,8 @@ pub struct Gpu {
     weight_draws: Vec<usize>,
     /// Predictions added, per chain and batch.
     predictive_draws: Vec<usize>,
-    /// Draws whose units were tallied, per chain.
-    tallied_draws: Vec<usize>,
+    /// Draws whose units were counted, per chain.
+    histogram_draws: Vec<usize>,
 }
 
 impl Gpu {
@@ -156,7 +156,7 @@ impl Gpu {
         let gram_draws = vec![0; ensemble.temperatures * ensemble.gram_blocks()];
         let weight_draws = gram_draws.clone();
         let predictive_draws = vec![0; ensemble.chains() * ensemble.batches];
-        let tallied_draws = vec![0; ensemble.chains()];
+        let histogram_draws = vec![0; ensemble.chains()];
         let energy = Energy::Loss;
         let origin = if options.tiling.is_some() { origin } else { "by rule" };
         let gpu = Self {
@@ -168,7 +168,7 @@ impl Gpu {
             gram_draws,
             weight_draws,
             predictive_draws,
-            tallied_draws,
+            histogram_draws,
         };
         let fixed = gpu.layout().fixed_data(&gpu.ensemble);
         gpu.write(&gpu.engine.data, 0, &fixed)?;
@@ -200,27 +200,31 @@ impl Gpu {
 
     /// Loss and gradient at the chains' positions, which are drawn from the prior first if asked for.
     fn start(&self, prior: bool) -> Result<(), BackendError> {
-        let rest = vec![Motion::rest(self.layout().rank); self.ensemble.temperatures];
+        let frozen = vec![GpuIntegrator::frozen(self.layout().rank); self.ensemble.temperatures];
         let steps = std::iter::repeat_n(1, self.ensemble.temperatures);
-        self.write(&self.engine.data, self.layout().motion_start(), &self.layout().moving_data(&rest, steps))?;
+        self.write(&self.engine.data, self.layout().integrator_start(), &self.layout().moving_data(&frozen, steps))?;
         let mut schedule = Schedule::new(&self.engine.plan);
         schedule.start(prior);
         self.engine.run(&schedule.commands)
     }
 
     /// By what energy the moves go, and what they are on the device.
-    fn motions(&self, moves: &[Move]) -> (Energy, Vec<Motion>) {
+    fn integrators(&self, moves: &[IntegratorParams]) -> (Energy, Vec<GpuIntegrator>) {
         let marginal = moves.iter().any(|m| matches!(m.scheme, Scheme::Marginal { .. }));
         let energy = if marginal { Energy::Marginal } else { Energy::Loss };
-        (energy, moves.iter().map(|motion| Motion::new(motion, self.layout().lambda)).collect())
+        (energy, moves.iter().map(|integrator| GpuIntegrator::new(integrator, self.layout().lambda)).collect())
     }
 
     /// Plays a round with every command timed by the device itself, one after the other; `None` where it has no clock.
-    fn timed(&mut self, moves: &[Move], round: &Round) -> Result<Option<Vec<(Command, f64)>>, BackendError> {
+    fn timed(
+        &mut self,
+        moves: &[IntegratorParams],
+        round: &Round,
+    ) -> Result<Option<Vec<(Command, f64)>>, BackendError> {
         self.check(moves, std::slice::from_ref(round))?;
-        let (energy, motions) = self.motions(moves);
-        let moving = self.layout().moving_data(&motions, round.steps.iter().copied());
-        self.write(&self.engine.data, self.layout().motion_start(), &moving)?;
+        let (energy, integrators) = self.integrators(moves);
+        let moving = self.layout().moving_data(&integrators, round.steps.iter().copied());
+        self.write(&self.engine.data, self.layout().integrator_start(), &moving)?;
         let mut schedule = Schedule::of(&self.engine.plan, energy, self.energy);
         schedule.round(0, round);
         let (left, commands) = (schedule.left(), schedule.commands);
@@ -236,10 +240,15 @@ impl Gpu {
     }
 
     /// Plays rounds whose results fit on the device together.
-    fn play(&mut self, energy: Energy, motions: &[Motion], rounds: &[Round]) -> Result<Vec<Outcome>, BackendError> {
+    fn play(
+        &mut self,
+        energy: Energy,
+        integrators: &[GpuIntegrator],
+        rounds: &[Round],
+    ) -> Result<Vec<Outcome>, BackendError> {
         let layout = self.layout();
         let steps = rounds.iter().flat_map(|round| round.steps.iter().copied());
-        self.write(&self.engine.data, layout.motion_start(), &layout.moving_data(motions, steps))?;
+        self.write(&self.engine.data, layout.integrator_start(), &layout.moving_data(integrators, steps))?;
         let mut schedule = Schedule::of(&self.engine.plan, energy, self.energy);
         rounds.iter().enumerate().for_each(|(slot, round)| schedule.round(slot, round));
         let left = schedule.left();
@@ -267,7 +276,7 @@ impl Gpu {
             self.gram_draws[pair] += usize::from(observation.gram);
             self.weight_draws[pair] += usize::from(observation.weights);
             if let Some(batch) = observation.batch {
-                self.tallied_draws[chain] += 1;
+                self.histogram_draws[chain] += 1;
                 if self.layout().test_points > 0 {
                     self.predictive_draws[chain * self.ensemble.batches + batch] += 1;
                 }
@@ -324,7 +333,7 @@ impl Gpu {
     }
 
     /// Refuses rounds and moves that do not belong to this ensemble.
-    fn check(&self, moves: &[Move], rounds: &[Round]) -> Result<(), BackendError> {
+    fn check(&self, moves: &[IntegratorParams], rounds: &[Round]) -> Result<(), BackendError> {
         let (temperatures, rank) = (self.ensemble.temperatures, self.layout().rank);
         let shape = moves.len() == temperatures
             && moves.iter().all(|m| m.mass.weights.len() == rank)
@@ -375,17 +384,17 @@ impl Backend for Gpu {
         self.engine.stop = stop;
     }
 
-    fn run(&mut self, moves: &[Move], rounds: &[Round]) -> Result<Vec<Outcome>, BackendError> {
+    fn run(&mut self, moves: &[IntegratorParams], rounds: &[Round]) -> Result<Vec<Outcome>, BackendError> {
         self.check(moves, rounds)?;
-        let (energy, motions) = self.motions(moves);
+        let (energy, integrators) = self.integrators(moves);
         let mut outcomes = Vec::with_capacity(rounds.len());
         for rounds in rounds.chunks(self.engine.plan.rounds) {
-            outcomes.extend(self.play(energy, &motions, rounds)?);
+            outcomes.extend(self.play(energy, &integrators, rounds)?);
         }
         Ok(outcomes)
     }
 
-    fn stages(&mut self, moves: &[Move], round: &Round) -> Result<Vec<StageTime>, BackendError> {
+    fn stages(&mut self, moves: &[IntegratorParams], round: &Round) -> Result<Vec<StageTime>, BackendError> {
         // A step from the middle of a trajectory.
         let middle = round.steps.iter().copied().max().unwrap_or(1) / 2;
         let timed = self.timed(moves, round)?.unwrap_or_default();
@@ -393,7 +402,7 @@ impl Backend for Gpu {
         Ok(step.map(|(command, seconds)| StageTime { stage: command.kernel.entry().into(), seconds }).collect())
     }
 
-    fn busy(&mut self, moves: &[Move], round: &Round) -> Result<Option<f64>, BackendError> {
+    fn busy(&mut self, moves: &[IntegratorParams], round: &Round) -> Result<Option<f64>, BackendError> {
         let timed = self.timed(moves, round)?;
         Ok(timed.map(|commands| commands.iter().map(|(_, seconds)| seconds).sum()))
     }
@@ -435,11 +444,11 @@ impl Backend for Gpu {
     }
 
     fn save(&self, saved: &mut Vec<u8>) -> Result<(), BackendError> {
-        super::saved::append(&self.carried()?, saved)
+        super::saved::append(&self.device_state()?, saved)
     }
 
     fn restore(&mut self, saved: &[u8]) -> Result<bool, BackendError> {
-        super::saved::read(saved).map_or(Ok(false), |carried| self.carry_on(carried))
+        super::saved::read(saved).map_or(Ok(false), |state| self.restore_state(state))
     }
 
     fn accumulated(&self) -> Result<Accumulated, BackendError> {
@@ -450,13 +459,13 @@ impl Backend for Gpu {
         let mut predictive = vec![vec![Vec::new(); layout.replicas]; layout.temperatures];
         let batch = 4 * layout.test_points;
         let read = |shard: usize, bytes| device.read(&self.engine.predictions[shard], bytes);
-        let mut units = vec![vec![UnitTally::new(layout.rank); layout.replicas]; layout.temperatures];
+        let mut units = vec![vec![UnitHistogram::new(layout.rank); layout.replicas]; layout.temperatures];
         self.each_chain(4 * layout.chain_sums(), read, |chain, sums| {
             let draws = &self.predictive_draws[chain * layout.batches..][..layout.batches];
             let (temperature, replica) = (chain / layout.replicas, chain % layout.replicas);
             let batches = (0..).zip(draws).map(|(k, &draws)| results::predictive(&sums[k * batch..][..batch], draws));
             predictive[temperature][replica] = batches.collect();
-            units[temperature][replica] = results::tally(layout, sums, self.tallied_draws[chain]);
+            units[temperature][replica] = results::histogram(layout, sums, self.histogram_draws[chain]);
         })?;
         Ok(Accumulated { gram, weights, predictive, units })
     }

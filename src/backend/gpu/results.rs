@@ -2,7 +2,7 @@
 
 use super::layout::Layout;
 use super::slots::{MeasurementSlot, TransitionSlot};
-use crate::backend::{CELLS, Measurement, Moments, Outcome, PredictiveBatch, Round, Transition, UnitTally};
+use crate::backend::{CELLS, Measurement, Moments, Outcome, PredictiveBatch, Round, Transition, UnitHistogram};
 
 /// A number stored as high and low part.
 fn double(high: f32, low: f32) -> f64 {
@@ -99,12 +99,17 @@ pub fn merge_batches(chain: &mut [f32], size: usize) {
     chain[..merged.len()].copy_from_slice(&merged);
 }
 
-/// The tally of one chain from its sums, behind those of its predictions.
-pub fn tally(layout: &Layout, sums: &[f32], draws: usize) -> UnitTally {
+/// The histogram of one chain from its sums, behind those of its predictions.
+pub fn histogram(layout: &Layout, sums: &[f32], draws: usize) -> UnitHistogram {
     let (vectors, counts) = sums[4 * layout.chain_predictions()..].split_at(8 * layout.rank_vectors());
     let direction = |j: usize| double(vectors[8 * (j / 4) + j % 4], vectors[8 * (j / 4) + 4 + j % 4]);
     let cells = |first: usize| counts.chunks_exact(4).take(CELLS + 2).map(|c| double(c[first], c[first + 1])).collect();
-    UnitTally { draws, correlation: (0..layout.rank).map(direction).collect(), readout: cells(0), along_u: cells(2) }
+    UnitHistogram {
+        draws,
+        correlation: (0..layout.rank).map(direction).collect(),
+        readout: cells(0),
+        along_u: cells(2),
+    }
 }
 
 /// Adds the sums of one chain's weights.

@@ -1,4 +1,5 @@
-//! What the device carries from one call to the next, read back for a checkpoint and written again; and the merging of batches, which is as rare.
+//! The state of the device between two calls, read back for a checkpoint and written again; and the
+//! merging of batches of predictions on the host.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,26 +10,27 @@ use super::tuning::TILINGS;
 use super::{Gpu, results};
 use crate::backend::BackendError;
 
-/// Everything that [`super::Backend::run`] finds and leaves. Features, scratch, systems and results are written before they are read.
+/// What lasts from one call of [`run`](crate::backend::Backend::run) to the next.
+/// Features, scratch, systems and results are written before they are read.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Carried {
+pub struct DeviceState {
     /// What the order of all sums follows from.
     tiling: Tiling,
     energy: Energy,
     gram_draws: Vec<usize>,
     weight_draws: Vec<usize>,
     predictive_draws: Vec<usize>,
-    tallied_draws: Vec<usize>,
+    histogram_draws: Vec<usize>,
     /// Of every shard the sections of the state before the proposal: positions, gradients and their notes.
     state: Vec<Vec<f32>>,
-    /// Of every shard the sums of its chains: predictions and tallies of units.
+    /// Of every shard the sums of its chains: predictions and histograms of units.
     sums: Vec<Vec<f32>>,
     gram: Vec<Vec<f32>>,
     weight_moments: Vec<Vec<f32>>,
 }
 
 impl Gpu {
-    /// Numbers of one shard's state that are carried on.
+    /// Numbers of one shard's state that are saved.
     fn carried_state(&self) -> usize {
         4 * Section::Proposal as usize * self.layout().shard_chains() * self.layout().chain_state()
     }
@@ -48,8 +50,8 @@ impl Gpu {
         self.chain_sums() * self.ensemble.temperatures * self.engine.plan.shard(shard).1
     }
 
-    pub(super) fn carried(&self) -> Result<Carried, BackendError> {
-        // Every field is named: a new one must be sorted into what is carried on and what is not.
+    pub(super) fn device_state(&self) -> Result<DeviceState, BackendError> {
+        // Every field is named: a new one must be sorted into what is saved and what is not.
         let Self {
             ensemble: _,
             options: _,
@@ -59,7 +61,7 @@ impl Gpu {
             gram_draws,
             weight_draws,
             predictive_draws,
-            tallied_draws,
+            histogram_draws,
         } = self;
         let read = |buffer: &wgpu::Buffer, size: usize| engine.device.read(buffer, 4 * size as u64);
         // Sums that nothing was added to are not read back.
@@ -71,13 +73,13 @@ impl Gpu {
             parts.map(part).collect()
         };
         let [gram, weights] = self.matrices();
-        Ok(Carried {
+        Ok(DeviceState {
             tiling: engine.plan.layout.tiling,
             energy: *energy,
             gram_draws: gram_draws.clone(),
             weight_draws: weight_draws.clone(),
             predictive_draws: predictive_draws.clone(),
-            tallied_draws: tallied_draws.clone(),
+            histogram_draws: histogram_draws.clone(),
             state: engine.state.iter().map(|buffer| read(buffer, self.carried_state())).collect::<Result<_, _>>()?,
             sums: (engine.predictions.iter().enumerate())
                 .map(|(shard, buffer)| read(buffer, self.shard_sums(shard)))
@@ -87,28 +89,28 @@ impl Gpu {
         })
     }
 
-    pub(super) fn carry_on(&mut self, carried: Carried) -> Result<bool, BackendError> {
-        let tiling = carried.tiling;
+    pub(super) fn restore_state(&mut self, saved: DeviceState) -> Result<bool, BackendError> {
+        let tiling = saved.tiling;
         if tiling != self.layout().tiling {
             let mut other = if TILINGS.contains(&tiling) { self.with_tiling(tiling)? } else { return Ok(false) };
-            let restored = other.carry_on(carried)?;
+            let restored = other.restore_state(saved)?;
             if restored {
                 *self = other;
             }
             return Ok(restored);
         }
-        let Carried {
+        let DeviceState {
             tiling: _,
             energy,
             gram_draws,
             weight_draws,
             predictive_draws,
-            tallied_draws,
+            histogram_draws,
             state,
             sums,
             gram,
             weight_moments,
-        } = carried;
+        } = saved;
         let [gram_matrix, weight_matrix] = self.matrices();
         let pairs = self.engine.plan.gram_pairs;
         let fits = |sums: &[Vec<f32>], matrix: usize| {
@@ -116,17 +118,17 @@ impl Gpu {
             let of_buffer = |(sums, size): (&Vec<f32>, usize)| sums.is_empty() || sums.len() == size;
             sums.len() == self.engine.gram.len() && sums.iter().zip(expected).all(of_buffer)
         };
-        let alike = gram_draws.len() == self.gram_draws.len()
+        let same_shape = gram_draws.len() == self.gram_draws.len()
             && weight_draws.len() == self.weight_draws.len()
             && predictive_draws.len() == self.predictive_draws.len()
             && state.len() == self.engine.state.len()
             && state.iter().all(|state| state.len() == self.carried_state())
-            && tallied_draws.len() == self.tallied_draws.len()
+            && histogram_draws.len() == self.histogram_draws.len()
             && sums.len() == self.engine.predictions.len()
             && sums.iter().enumerate().all(|(shard, p)| p.len() == self.shard_sums(shard))
             && fits(&gram, gram_matrix)
             && fits(&weight_moments, weight_matrix);
-        if !alike {
+        if !same_shape {
             return Ok(false);
         }
         let engine = &self.engine;
@@ -142,7 +144,7 @@ impl Gpu {
             }
         }
         (self.energy, self.gram_draws, self.weight_draws) = (energy, gram_draws, weight_draws);
-        (self.predictive_draws, self.tallied_draws) = (predictive_draws, tallied_draws);
+        (self.predictive_draws, self.histogram_draws) = (predictive_draws, histogram_draws);
         Ok(true)
     }
 

@@ -90,7 +90,8 @@ impl<'a> Schedule<'a> {
         self.stale = (self.stale && !moved) || (self.energy == Energy::Marginal && round.exchange.is_some());
     }
 
-    /// Loss and gradient where the chains stand, drawn from the prior first if asked for: one step of [`super::integrator::Motion::rest`].
+    /// Loss and gradient where the chains stand, drawn from the prior first if asked for: one step of
+    /// [`GpuIntegrator::frozen`](super::integrator::GpuIntegrator::frozen).
     pub fn start(&mut self, prior: bool) {
         if self.plan.layout.tiling.halved() {
             self.push(Kernel::PackInputs, 0, self.call(0));

@@ -18,31 +18,31 @@ pub const CALL_STRIDE: usize = 256;
 
 /// How fast a device has shown itself to be.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Pace {
+pub struct SubmissionBudget {
     /// Operations per second.
     rate: f64,
 }
 
-impl Default for Pace {
+impl Default for SubmissionBudget {
     fn default() -> Self {
         Self { rate: FIRST_RATE }
     }
 }
 
-impl Pace {
+impl SubmissionBudget {
     /// Operations of submission `n` of those in a row. The first are short: a device that is done with everything in 50 ms would otherwise wait until
     /// all of it is written down, where it can begin while the host still writes.
-    pub fn budget(self, n: usize) -> f64 {
+    pub fn operations(self, n: usize) -> f64 {
         let doublings = DOUBLINGS - DOUBLINGS.min(u32::try_from(n).unwrap_or(DOUBLINGS));
         self.rate * SECONDS / f64::from(1u32 << doublings)
     }
 
     /// Operations of a submission that takes what it should.
-    pub fn full_budget(self) -> f64 {
+    pub fn full_operations(self) -> f64 {
         self.rate * SECONDS
     }
 
-    /// The pace after a submission of `cost` operations that took `seconds`.
+    /// The budget after a submission of `cost` operations that took `seconds`.
     pub fn after(self, cost: f64, seconds: f64) -> Self {
         let measured = cost / seconds.max(1e-6);
         // A short one may be mostly latency: that is no sign of a slow device.
@@ -53,7 +53,7 @@ impl Pace {
 }
 
 /// The commands of one submission.
-pub struct Piece<'a> {
+pub struct CommandChunk<'a> {
     pub commands: &'a [Command],
     /// For each command the place of its arguments.
     pub calls: Vec<usize>,
@@ -62,29 +62,29 @@ pub struct Piece<'a> {
     pub cost: f64,
 }
 
-impl<'a> Piece<'a> {
+impl<'a> CommandChunk<'a> {
     /// As many of `commands` as the budget allows, one at least.
     pub fn cut(commands: &'a [Command], budget: f64) -> Self {
-        let mut piece = Self { commands: &[], calls: Vec::new(), arguments: Vec::new(), cost: 0.0 };
+        let mut chunk = Self { commands: &[], calls: Vec::new(), arguments: Vec::new(), cost: 0.0 };
         let mut last: Option<Call> = None;
         for command in commands {
             if last != Some(command.call) {
-                if piece.arguments.len() == CALLS * CALL_STRIDE {
+                if chunk.arguments.len() == CALLS * CALL_STRIDE {
                     break;
                 }
-                let start = piece.arguments.len();
-                piece.arguments.extend_from_slice(bytemuck::bytes_of(&command.call));
-                piece.arguments.resize(start + CALL_STRIDE, 0);
+                let start = chunk.arguments.len();
+                chunk.arguments.extend_from_slice(bytemuck::bytes_of(&command.call));
+                chunk.arguments.resize(start + CALL_STRIDE, 0);
                 last = Some(command.call);
             }
-            piece.calls.push(piece.arguments.len() / CALL_STRIDE - 1);
-            piece.cost += command.cost + DISPATCH_COST;
-            if piece.cost > budget {
+            chunk.calls.push(chunk.arguments.len() / CALL_STRIDE - 1);
+            chunk.cost += command.cost + DISPATCH_COST;
+            if chunk.cost > budget {
                 break;
             }
         }
-        piece.commands = &commands[..piece.calls.len()];
-        piece
+        chunk.commands = &commands[..chunk.calls.len()];
+        chunk
     }
 }
 
@@ -100,13 +100,13 @@ mod tests {
 
     /// Seconds of every submission of `commands` on a device that makes `rate(n)` operations per second in submission n.
     fn durations(commands: &[Command], rate: impl Fn(usize) -> f64) -> Vec<f64> {
-        let (mut pace, mut rest, mut seconds) = (Pace::default(), commands, Vec::new());
+        let (mut budget, mut rest, mut seconds) = (SubmissionBudget::default(), commands, Vec::new());
         while !rest.is_empty() {
-            let piece = Piece::cut(rest, pace.budget(seconds.len()));
-            assert!(!piece.commands.is_empty() && piece.calls.len() == piece.commands.len());
-            rest = &rest[piece.commands.len()..];
-            let took = piece.cost / rate(seconds.len());
-            pace = pace.after(piece.cost, took);
+            let chunk = CommandChunk::cut(rest, budget.operations(seconds.len()));
+            assert!(!chunk.commands.is_empty() && chunk.calls.len() == chunk.commands.len());
+            rest = &rest[chunk.commands.len()..];
+            let took = chunk.cost / rate(seconds.len());
+            budget = budget.after(chunk.cost, took);
             seconds.push(took);
         }
         seconds
@@ -142,15 +142,18 @@ mod tests {
         assert!(took[6] > 0.02, "the next one takes {} s", took[6]);
         assert!((0.04..0.07).contains(&took[10]), "{took:?}");
         // Without the limit the next one would take a hundredth.
-        assert!(Pace::default().after(1e8, 5.0).full_budget() > 0.4 * Pace::default().full_budget());
+        assert!(
+            SubmissionBudget::default().after(1e8, 5.0).full_operations()
+                > 0.4 * SubmissionBudget::default().full_operations()
+        );
     }
 
     #[test]
     fn latency_does_not_slow_the_pace() {
-        let pace = Pace::default();
+        let budget = SubmissionBudget::default();
         // What is left over at the end of a call: little work, and as long on its way as anything.
-        assert_eq!(pace.after(1e3, 1e-4), pace);
-        assert_ne!(pace.after(1e3, 0.02), pace);
+        assert_eq!(budget.after(1e3, 1e-4), budget);
+        assert_ne!(budget.after(1e3, 0.02), budget);
     }
 
     /// The share of the time in which the device waits, when every command takes the host `write` and then the device `run` seconds. The next submission is
@@ -160,13 +163,13 @@ mod tests {
         // When each submission ends.
         let mut ends = vec![0.0f64];
         while !rest.is_empty() {
-            let piece = Piece::cut(rest, budget(ends.len() - 1));
-            rest = &rest[piece.commands.len()..];
-            host += write * piece.commands.len() as f64;
+            let chunk = CommandChunk::cut(rest, budget(ends.len() - 1));
+            rest = &rest[chunk.commands.len()..];
+            host += write * chunk.commands.len() as f64;
             let last = ends[ends.len() - 1];
             let start = host.max(last);
             waited += start - last;
-            ends.push(start + run * piece.commands.len() as f64);
+            ends.push(start + run * chunk.commands.len() as f64);
             host = host.max(last);
         }
         waited / ends[ends.len() - 1]
@@ -177,30 +180,30 @@ mod tests {
         // Eight draws of ten steps: 560 commands of 12 µs, written down in 3 µs each; then a hundred times as many.
         let times = [3e-6, 12e-6];
         let cost = 1e7;
-        let pace = Pace { rate: (cost + DISPATCH_COST) / times[1] };
+        let budget = SubmissionBudget { rate: (cost + DISPATCH_COST) / times[1] };
         for draws in [560, 56_000] {
             let commands: Vec<_> = (0..draws).map(|step| command(step, cost)).collect();
-            let waits = idle(&commands, |n| pace.budget(n), times);
+            let waits = idle(&commands, |n| budget.operations(n), times);
             assert!(waits < 0.05, "{draws} commands: the device waits {waits} of the time");
         }
         // The control: with full submissions from the first.
         let commands: Vec<_> = (0..560).map(|step| command(step, cost)).collect();
-        let waits = idle(&commands, |_| pace.full_budget(), times);
+        let waits = idle(&commands, |_| budget.full_operations(), times);
         assert!(waits > 0.15, "{waits}");
     }
 
     #[test]
     fn a_dispatch_that_is_too_long_goes_alone() {
         let commands = [command(0, 1e6), command(1, 1e15), command(2, 1e6), command(3, 1e6)];
-        assert_eq!(Piece::cut(&commands[1..], Pace::default().full_budget()).commands.len(), 1);
-        assert_eq!(Piece::cut(&commands, Pace::default().full_budget()).commands.len(), 2);
+        assert_eq!(CommandChunk::cut(&commands[1..], SubmissionBudget::default().full_operations()).commands.len(), 1);
+        assert_eq!(CommandChunk::cut(&commands, SubmissionBudget::default().full_operations()).commands.len(), 2);
     }
 
     #[test]
     fn equal_arguments_are_sent_once_and_never_more_than_there_is_room_for() {
         let pairs: Vec<_> = (0..20_000).map(|n| command(n / 2, 0.0)).collect();
-        let piece = Piece::cut(&pairs, f64::INFINITY);
-        assert_eq!((piece.commands.len(), piece.arguments.len()), (2 * CALLS, CALLS * CALL_STRIDE));
-        assert_eq!(piece.calls[..4], [0, 0, 1, 1]);
+        let chunk = CommandChunk::cut(&pairs, f64::INFINITY);
+        assert_eq!((chunk.commands.len(), chunk.arguments.len()), (2 * CALLS, CALLS * CALL_STRIDE));
+        assert_eq!(chunk.calls[..4], [0, 0, 1, 1]);
     }
 }

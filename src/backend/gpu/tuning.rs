@@ -18,7 +18,7 @@ use super::device::Device;
 use super::memory::{MemoryPlan, allowed};
 use super::tiling::Tiling;
 use super::{Gpu, GpuOptions};
-use crate::backend::{Backend, BackendError, Ensemble, Mass, Move, Observation, Round, Scheme};
+use crate::backend::{Backend, BackendError, Ensemble, IntegratorParams, Mass, Observation, Round, Scheme};
 
 /// What products can be divided by.
 pub const TILINGS: [Tiling; 5] =
@@ -242,8 +242,8 @@ fn part(ensemble: &Ensemble, software: bool) -> Ensemble {
     Ensemble {
         temperatures: 1,
         replicas: ensemble.chains().clamp(1, most),
-        directions: vec![vec![0.0; rank]],
-        reaches: vec![[1.0; 2]],
+        projection_axes: vec![vec![0.0; rank]],
+        histogram_ranges: vec![[1.0; 2]],
         batches: 1,
         ..ensemble.clone()
     }
@@ -258,7 +258,7 @@ fn play(gpu: &mut Gpu, trajectory: u32) -> Result<f64, BackendError> {
         Scheme::Obabo { friction: 1.0, metropolis: true }
     };
     let mass = Mass { weights: vec![network.lambda0; gpu.ensemble.problem.rank()], readout: network.lambda1 };
-    let moves = [Move { beta: 1.0, scheme, step_size: STEP_SIZE, mass }];
+    let moves = [IntegratorParams { beta: 1.0, scheme, step_size: STEP_SIZE, mass }];
     let observe = Some(Observation { batch: None, gram: true, weights: true });
     let round = Round { trajectory, steps: vec![STEPS], exchange: None, observe };
     let start = Instant::now();

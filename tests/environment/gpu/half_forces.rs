@@ -7,7 +7,7 @@ use featherm::backend::cpu::Cpu;
 use featherm::backend::gpu::shader::Kernel;
 use featherm::backend::gpu::tiling::Tiling;
 use featherm::backend::gpu::{Gpu, GpuOptions};
-use featherm::backend::{Backend, Ensemble, Mass, Move, Round, Scheme};
+use featherm::backend::{Backend, Ensemble, IntegratorParams, Mass, Round, Scheme};
 use featherm::sampler::{Readout, SamplerKind};
 use libtest_mimic::Failed;
 
@@ -22,14 +22,14 @@ const HMC: Scheme = Scheme::Obabo { friction: 0.0, metropolis: true };
 const UNIT: f64 = 1.0 / 2048.0;
 
 /// β grows tenfold from one temperature to the next, with masses to match.
-fn moves(ensemble: &Ensemble, scheme: Scheme, beta: f64, step_size: f64) -> Vec<Move> {
+fn moves(ensemble: &Ensemble, scheme: Scheme, beta: f64, step_size: f64) -> Vec<IntegratorParams> {
     let problem = &ensemble.problem;
     let curvature = |j: usize| problem.z_train.col(j).squared_norm_l2();
     let motion = |t: usize| {
         let beta = beta * 10f64.powi(t as i32);
         let weights = (0..problem.rank()).map(|j| 1.0 + beta * curvature(j)).collect();
         let mass = Mass { weights, readout: 1.0 + beta * problem.points() as f64 };
-        Move { beta, scheme, step_size, mass }
+        IntegratorParams { beta, scheme, step_size, mass }
     };
     (0..ensemble.temperatures).map(motion).collect()
 }

@@ -16,7 +16,7 @@ use featherm::backend::cpu::Cpu;
 use featherm::backend::doctor::{Check, Tolerances, compare, doctor};
 use featherm::backend::gpu::tiling::Tiling;
 use featherm::backend::gpu::{Gpu, GpuOptions};
-use featherm::backend::{Backend, Ensemble, Mass, Move, Observation, Outcome, Parity, Round, Scheme};
+use featherm::backend::{Backend, Ensemble, IntegratorParams, Mass, Observation, Outcome, Parity, Round, Scheme};
 use featherm::model::{Activation, Network, Problem, Task};
 use featherm::numerics::noise::{Address, Purpose};
 use libtest_mimic::Failed;
@@ -124,8 +124,8 @@ impl Case {
             seed: 0x1234_5678_9abc_def0,
             temperatures: self.temperatures,
             replicas: self.replicas,
-            directions: (0..self.temperatures).map(unit_vector).collect(),
-            reaches: (0..self.temperatures).map(|t| [1.5 + 0.1 * t as f64, 2.0]).collect(),
+            projection_axes: (0..self.temperatures).map(unit_vector).collect(),
+            histogram_ranges: (0..self.temperatures).map(|t| [1.5 + 0.1 * t as f64, 2.0]).collect(),
             batches: 2,
             problem,
         }
@@ -150,10 +150,12 @@ pub fn all_pass(checks: &[Check]) -> Test {
 }
 
 /// How all temperatures move in the tests below.
-pub fn moves(ensemble: &Ensemble, scheme: Scheme, step_size: f64) -> Vec<Move> {
+pub fn moves(ensemble: &Ensemble, scheme: Scheme, step_size: f64) -> Vec<IntegratorParams> {
     let mass = Mass { weights: vec![2.0; ensemble.problem.rank()], readout: 3.0 };
     let beta = |t: usize| 0.5 + t as f64;
-    (0..ensemble.temperatures).map(|t| Move { beta: beta(t), scheme, step_size, mass: mass.clone() }).collect()
+    (0..ensemble.temperatures)
+        .map(|t| IntegratorParams { beta: beta(t), scheme, step_size, mass: mass.clone() })
+        .collect()
 }
 
 pub fn rounds(ensemble: &Ensemble, count: u32, observed: bool) -> Vec<Round> {

@@ -123,11 +123,11 @@ controls! {
     readout_gradient: BackwardReadout, "sum * OUTPUT_SCALE" => "1.0001 * sum * OUTPUT_SCALE", "gradient";
     momentum: Launch, "p = place.root" => "p = 1.0001 * place.root", "hmc";
     starting_energy: Launch, "vec2<f32>(0.5 *" => "vec2<f32>(0.501 *", "energy";
-    kick: Backward, "halves * motion.force" => "1.001 * halves * motion.force", "hmc";
-    drift: Backward, "motion.time *" => "1.0001 * motion.time *", "hmc";
-    friction: Backward, "motion.fresh *" => "1.0001 * motion.fresh *", "obabo";
-    middle_friction: Launch, "motion.fresh *" => "1.0001 * motion.fresh *", "baoab";
-    langevin_noise: Launch, "motion.amplitude *" => "1.001 * motion.amplitude *", "ula";
+    kick: Backward, "halves * integrator.force" => "1.001 * halves * integrator.force", "hmc";
+    drift: Backward, "integrator.time *" => "1.0001 * integrator.time *", "hmc";
+    friction: Backward, "integrator.fresh *" => "1.0001 * integrator.fresh *", "obabo";
+    middle_friction: Launch, "integrator.fresh *" => "1.0001 * integrator.fresh *", "baoab";
+    langevin_noise: Launch, "integrator.amplitude *" => "1.001 * integrator.amplitude *", "ula";
     work: Backward, "0.5 * LAMBDA" => "0.499 * LAMBDA", "energy";
     metropolis: Accept, "u < acceptance" => "u < 0.5 * acceptance", "accepted states";
     settle: Settle, "offset < CHAIN_BODY" => "offset + 1u < CHAIN_BODY", "ula";

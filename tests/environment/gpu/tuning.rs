@@ -11,7 +11,7 @@ use featherm::backend::gpu::shader::Kernel;
 use featherm::backend::gpu::tiling::Tiling;
 use featherm::backend::gpu::tuning::{Choice, TILINGS, Tilings, tune};
 use featherm::backend::gpu::{AdapterChoice, AdapterInfo, Gpu, GpuOptions};
-use featherm::backend::{Backend, Ensemble, Mass, Move, Observation, Round, Scheme};
+use featherm::backend::{Backend, Ensemble, IntegratorParams, Mass, Observation, Round, Scheme};
 use featherm::config::{Setup, TemperatureSettings, preset};
 use featherm::session::Session;
 use featherm::studies::load;
@@ -57,9 +57,9 @@ fn new(ensemble: &Ensemble, tiling: Option<Tiling>) -> Result<Gpu, Failed> {
 const MALT: Scheme = Scheme::Obabo { friction: 0.5, metropolis: true };
 const INTEGRATED: Scheme = Scheme::Marginal { friction: 0.5 };
 
-fn moves(ensemble: &Ensemble, scheme: Scheme) -> [Move; 1] {
+fn moves(ensemble: &Ensemble, scheme: Scheme) -> [IntegratorParams; 1] {
     let mass = Mass { weights: vec![2.0; ensemble.problem.rank()], readout: 3.0 };
-    [Move { beta: 1.0, scheme, step_size: 0.2, mass }]
+    [IntegratorParams { beta: 1.0, scheme, step_size: 0.2, mass }]
 }
 
 fn round(trajectory: u32, steps: u32) -> Round {
