@@ -2,17 +2,18 @@
 
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use zarrs::array::codec::GzipCodec;
 use zarrs::array::{ArrayBuilder, ArrayMetadataOptions, DataType, FillValue};
-use zarrs::filesystem::FilesystemStore;
 use zarrs::group::Group;
 use zarrs::metadata::GroupMetadata;
 use zarrs::metadata::v3::{AdditionalFieldV3, AdditionalFieldsV3, GroupMetadataV3};
+use zarrs::storage::store::MemoryStore;
+use zarrs::storage::{ListableStorageTraits, ReadableStorageTraits};
 
 /// Attributes of a group or an array.
 pub type Attributes = Map<String, Value>;
@@ -41,7 +42,7 @@ pub struct Variable<'a> {
 
 /// A store that is being written. It is whole only after [`Writer::finish`].
 pub struct Writer {
-    store: Arc<FilesystemStore>,
+    root: PathBuf,
     /// Metadata of every group and array, by path.
     metadata: Map<String, Value>,
 }
@@ -50,8 +51,7 @@ impl Writer {
     /// Begins a store in the directory `path`, which must not be there.
     pub fn create(path: &Path) -> io::Result<Self> {
         fs::create_dir(path)?;
-        let store = Arc::new(FilesystemStore::new(path).map_err(io::Error::other)?);
-        Ok(Self { store, metadata: Map::new() })
+        Ok(Self { root: path.into(), metadata: Map::new() })
     }
 
     /// Adds a group, before its arrays.
@@ -77,12 +77,13 @@ impl Writer {
             Values::Flag(_) => FillValue::from(false),
             Values::Text(_) => FillValue::from(""),
         };
+        let encoded = Arc::new(MemoryStore::new());
         let gzip = GzipCodec::new(GZIP_LEVEL).map_err(io::Error::other)?;
         let array = ArrayBuilder::new(shape, chunk(dimensions).as_slice(), kind, fill)
             .bytes_to_bytes_codecs(vec![Arc::new(gzip)])
             .dimension_names(Some(dimensions.iter().map(|&(name, _)| name)))
             .attributes(attributes)
-            .build(Arc::clone(&self.store), &format!("/{group}/{name}"))
+            .build(Arc::clone(&encoded), &format!("/{group}/{name}"))
             .map_err(io::Error::other)?;
         // Which library wrote it is no news for the user.
         let options = ArrayMetadataOptions::default().with_include_zarrs_metadata(false);
@@ -95,7 +96,8 @@ impl Writer {
             Values::Flag(values) => array.store_array_subset_elements(&all, values),
             Values::Text(values) => array.store_array_subset_elements(&all, values),
         }
-        .map_err(io::Error::other)
+        .map_err(io::Error::other)?;
+        self.write(&encoded)
     }
 
     /// Writes the root, without which there is no store.
@@ -114,8 +116,25 @@ impl Writer {
     }
 
     fn write_group(&self, path: &str, metadata: GroupMetadataV3) -> io::Result<()> {
-        let group = Group::new_with_metadata(Arc::clone(&self.store), path, GroupMetadata::V3(metadata));
-        group.map_err(io::Error::other)?.store_metadata().map_err(io::Error::other)
+        let encoded = Arc::new(MemoryStore::new());
+        let group = Group::new_with_metadata(Arc::clone(&encoded), path, GroupMetadata::V3(metadata));
+        group.map_err(io::Error::other)?.store_metadata().map_err(io::Error::other)?;
+        self.write(&encoded)
+    }
+
+    /// Writes the files of one group or array. The store of zarrs on disk would wait for the disk
+    /// after every file.
+    fn write(&self, encoded: &MemoryStore) -> io::Result<()> {
+        for key in encoded.list().map_err(io::Error::other)? {
+            let path = self.root.join(key.as_str());
+            if let Some(directory) = path.parent() {
+                fs::create_dir_all(directory)?;
+            }
+            if let Some(bytes) = encoded.get(&key).map_err(io::Error::other)? {
+                fs::write(path, bytes)?;
+            }
+        }
+        Ok(())
     }
 }
 

@@ -48,8 +48,8 @@ proptest! {
             npz.stream("integers", &shape, [parts.0, parts.1]).unwrap();
             npz.stream("singles", &shape, singles.chunks(5)).unwrap();
         });
-        let archive = reader(&bytes);
-        prop_assert_eq!(archive.names().collect::<Vec<_>>(), ["floats", "integers", "singles"]);
+        let npz = reader(&bytes);
+        prop_assert_eq!(npz.names().collect::<Vec<_>>(), ["floats", "integers", "singles"]);
         let bits = |array: ArrayD<f64>| array.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
         let found = whole::<f64>(&bytes, "floats").unwrap();
         prop_assert_eq!(found.shape(), &shape);
