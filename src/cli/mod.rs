@@ -43,7 +43,13 @@ enum Failure {
 
 impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Self {
-        Self::BadInput(with_remedies(&error))
+        let message = with_remedies(&error);
+        Self::BadInput(match error {
+            ConfigError::SeveralCases { .. } => {
+                format!("{message} with --case NAME, or let `featherm run` take them all")
+            }
+            _ => message,
+        })
     }
 }
 

@@ -111,9 +111,9 @@ fn flags() {
         row(&["--steps", "0"], &["steps = 0"]),
         row(&["--lambda0", "0"], &["lambda0 = 0", "positive"]),
         row(&["--lambda1", "inf"], &["lambda1 = inf", "finite"]),
-        row(&["--step-size", "-1"], &["step-size = -1"]),
+        row(&["--step-size", "-1"], &["step_size = -1"]),
         row(&["--sampler", "ula"], &["step-size", "missing"]),
-        row(&["--sampler", "ula", "--step-size", "9"], &["step-size = 9", "2/(tλ)"]),
+        row(&["--sampler", "ula", "--step-size", "9"], &["step_size = 9", "2/(tλ)"]),
         row(&["--sampler", "gibbs"], &["--sampler", "gibbs", "malt"]),
         row(&["--sampler", "baoab", "--readout", "integrated"], &["readout = integrated", "malt"]),
         row(&["--activation", "sine"], &["--activation", "sine", "erf"]),
@@ -128,8 +128,8 @@ fn flags() {
             &["precision = f16-matrix", "malt"],
         ),
         row(&["--precision", "f64", "--backend", "gpu"], &["precision = f64", "--backend cpu"]),
-        row(&["--checkpoint-every", "-1"], &["checkpoint-every = -1", "seconds"]),
-        row(&["--checkpoint-every", "NaN"], &["checkpoint-every = nan", "seconds"]),
+        row(&["--checkpoint-every", "-1"], &["checkpoint_every = -1", "seconds"]),
+        row(&["--checkpoint-every", "NaN"], &["checkpoint_every = nan", "seconds"]),
         row(&["--preset", "slow"], &["'slow'", "quick"]),
         row(&["--preset", "quick", "--config", "c.toml"], &["--config", "--preset"]),
         row(&["--backend", "cpu", "--chains", "100000", "--width", "100000"], &["mib"]),
@@ -410,7 +410,7 @@ fn archives() {
         with(
             &["--data", "p.npz", "--width", "3", "--temperatures", "1", "--standardize", "global"],
             vec![("p.npz", Content::Bytes(instead("x_train.npy", npy("<f8", "(2, 2)", &files::f64s(&[1.0; 4])))))],
-            &["p.npz are equal", "--standardize to none"],
+            &["p.npz are equal", "--standardize none"],
         ),
     ]);
 }
