@@ -1,13 +1,15 @@
-//! Collective signatures: the posterior Gram matrix of the features and the geometry of the class manifolds.
+//! Collective signatures: the posterior Gram matrix of the features and the geometry of the class
+//! manifolds.
 //!
 //! ```text
 //! ⟨G⟩ = K − [1/(λ1 N1 (1+Q))] ( K B K − M B M )
 //! D²_ab = uᵀG u,  u_μ = 1/P_a on class a, −1/P_b on class b        R²_a = Tr G_aa/P_a − 1ᵀG_aa 1/P_a²
 //! ```
 //!
-//! For train–test and test–test blocks the outer K and M are the cross blocks. The formula treats the features as Gaussian with
-//! covariance K: on real data their fourth cumulants enter at the same order 1/N1. The geometry needs forms and traces only: O(P) per temperature beside
-//! the products in [`super::projections`].
+//! For train–test and test–test blocks the outer K and M are the cross blocks. The formula treats
+//! the features as Gaussian with covariance K: on real data their fourth cumulants enter at the
+//! same order 1/N1. The geometry needs forms and traces only: O(P) per temperature beside the
+//! products in [`super::projections`].
 
 use faer::Mat;
 
@@ -83,7 +85,8 @@ pub(super) struct TestManifolds {
 }
 
 impl TestManifolds {
-    /// `None` where some class has no manifold at the test points. `cross` is UᵀK̃_* and `mean` Uᵀm.
+    /// `None` where some class has no manifold at the test points. `cross` is UᵀK̃_* and `mean`
+    /// Uᵀm.
     pub fn new(
         problem: &Problem,
         kernels: &Kernels,
@@ -110,7 +113,8 @@ impl TestManifolds {
     }
 }
 
-/// D²_ab and R²_a as [`geometry`], of the test points; empty where some class has no manifold there.
+/// D²_ab and R²_a as [`geometry`], of the test points; empty where some class has no manifold
+/// there.
 pub(super) fn test_geometry(
     theory: &Theory,
     resolvent: &Resolvent,
@@ -186,7 +190,8 @@ fn gram_form(theory: &Theory, resolvent: &Resolvent, inverse_width: f64, u: &[f6
     prior - resolvent.mean_gain * inverse_width * moved
 }
 
-/// Tr ⟨G⟩_aa over the points of a class: Σ_μ (KBK)_μμ is a sum over eigenvectors less the squares of two vectors.
+/// Tr ⟨G⟩_aa over the points of a class: Σ_μ (KBK)_μμ is a sum over eigenvectors less the squares
+/// of two vectors.
 fn gram_trace(
     theory: &Theory,
     resolvent: &Resolvent,
@@ -233,7 +238,8 @@ impl Theory {
         Some(self.gram_block(prediction, process, self.kernels.test(&self.problem), [Set::Test, Set::Test]))
     }
 
-    /// K − g/N1 (L B Rᵀ − m_l (mᵀBm) m_rᵀ), with L and R the kernel between each side and the training points, in the eigenbasis.
+    /// K − g/N1 (L B Rᵀ − m_l (mᵀBm) m_rᵀ), with L and R the kernel between each side and the
+    /// training points, in the eigenbasis.
     fn gram_block(
         &self,
         prediction: &Prediction,

@@ -54,7 +54,8 @@ impl Kernels {
         self.activation.kernel(covariance(x, x, self.scale), &variances, &variances)
     }
 
-    /// The means of K_** over the pairs of points of two classes, (classes, classes), without holding more of it than some rows at a time.
+    /// The means of K_** over the pairs of points of two classes, (classes, classes), without
+    /// holding more of it than some rows at a time.
     pub(super) fn test_class_means(&self, problem: &Problem, stop: &Stop) -> Result<Mat<f64>, Stopped> {
         const ROWS: usize = 128;
         let x = problem.x_test.as_ref();

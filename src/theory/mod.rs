@@ -1,19 +1,23 @@
-//! Float64 theory of the proportional limit: order parameters and everything that follows from them; knows nothing of samples.
+//! Float64 theory of the proportional limit: order parameters and everything that follows from
+//! them; knows nothing of samples.
 //!
-//! The limit is P, N1 → ∞ at fixed α = P/N1 (Corti, Pacelli, Rotondo, Gherardi, arXiv 2508.20989; Li & Sompolinsky, PRX 11, 031059;
-//! Pacelli et al., Nat. Mach. Intell. 5, 1497). The posterior over readouts and weights is a Gaussian process whose kernel is
-//! rescaled by the order parameters Q, Q̄ of the saddle point ([`saddle`]), while features and weights move by amounts of order
-//! 1/N1 and 1/√N1 that the same resolvent gives:
+//! The limit is P, N1 → ∞ at fixed α = P/N1 (Corti, Pacelli, Rotondo, Gherardi, arXiv 2508.20989;
+//! Li & Sompolinsky, PRX 11, 031059; Pacelli et al., Nat. Mach. Intell. 5, 1497). The posterior
+//! over readouts and weights is a Gaussian process whose kernel is rescaled by the order parameters
+//! Q, Q̄ of the saddle point ([`saddle`]), while features and weights move by amounts of order 1/N1
+//! and 1/√N1 that the same resolvent gives:
 //!
 //! ```text
 //! A(Q, Q̄) = T·1 + (Q̄/λ1) K̃ + M/(λ1(1+Q))      a = A⁻¹y      B = A⁻¹ − a aᵀ
 //! ```
 //!
-//! with K the kernel of the prior, m its mean feature, M = m mᵀ and K̃ = K − M. Everything is computed in the eigenbasis of K̃
-//! ([`spectrum`]): one eigendecomposition in [`Theory::new`] serves all temperatures, each of which then costs O(P) for the order
-//! parameters and O(P²) for what needs the eigenvectors (`projections`); only the Gram matrices, made on demand, cost O(P³).
+//! with K the kernel of the prior, m its mean feature, M = m mᵀ and K̃ = K − M. Everything is
+//! computed in the eigenbasis of K̃ ([`spectrum`]): one eigendecomposition in [`Theory::new`]
+//! serves all temperatures, each of which then costs O(P) for the order parameters and O(P²) for
+//! what needs the eigenvectors (`projections`); only the Gram matrices, made on demand, cost O(P³).
 //!
-//! That theory takes the features as Gaussian. The theories of [`mod@unit`] do not: they average over the measure of one hidden unit by Monte Carlo.
+//! That theory takes the features as Gaussian. The theories of [`mod@unit`] do not: they average
+//! over the measure of one hidden unit by Monte Carlo.
 
 mod error;
 mod evidence;
@@ -54,8 +58,8 @@ use product::product;
 use saddle::Solution;
 use spectrum::{Resolvent, Spectrum};
 
-/// P×P float64 matrices alive at once while a theory is prepared: K, its centred copy, the eigenvectors, and the work space of the
-/// decomposition.
+/// P×P float64 matrices alive at once while a theory is prepared: K, its centred copy, the
+/// eigenvectors, and the work space of the decomposition.
 const MATRICES: u64 = 6;
 
 /// Bytes that [`Theory::new`] takes for `points` training points, about.
@@ -86,7 +90,7 @@ impl Theory {
         Self::new_until(problem, network, &Stop::default())
     }
 
-    /// [`Theory::new`] that heeds a request to stop: before and after the kernels and the
+    /// Does as [`Theory::new`] and heeds a request to stop: before and after the kernels and the
     /// eigendecomposition, each of which is done in one piece, and throughout the rest.
     ///
     /// # Errors
@@ -136,7 +140,7 @@ impl Theory {
         self.problem.points()
     }
 
-    /// Infinite width at one temperature.
+    /// Predicts infinite width at one temperature.
     ///
     /// # Errors
     /// [`TheoryError`] if the temperature is not positive or the prediction not finite.
@@ -144,10 +148,11 @@ impl Theory {
         Ok(Process::at(self, TheoryKind::Nngp, temperature, &Stop::default())?.into())
     }
 
-    /// The saddle point at one temperature, followed from high temperature.
+    /// Predicts the saddle point at one temperature, followed from high temperature.
     ///
     /// # Errors
-    /// [`TheoryError`] if the temperature is not positive, the branch from high temperature is lost, or the prediction not finite.
+    /// [`TheoryError`] if the temperature is not positive, the branch from high temperature is
+    /// lost, or the prediction not finite.
     pub fn saddle(&self, temperature: f64) -> Result<Prediction, TheoryError> {
         Ok(Process::at(self, TheoryKind::Saddle, temperature, &Stop::default())?.into())
     }

@@ -1,4 +1,5 @@
-//! Predictions on test and training points: a Gaussian process whose prior is rescaled by the order parameters.
+//! Predictions on test and training points: a Gaussian process whose prior is rescaled by the order
+//! parameters.
 //!
 //! ```text
 //! ⟨f*⟩ = R_*ᵀa      Var f* = R_** − R_*ᵀA⁻¹R_*      R_* = (Q̄/λ1)(K_* − M_*) + M_*/(λ1(1+Q))
@@ -23,7 +24,8 @@ pub(super) fn predictive(theory: &Theory, resolvent: &Resolvent, stop: &Stop) ->
                 .collect();
             let prior = covariance_gain * (theory.kernels.test_diagonal[j] - mean_test * mean_test)
                 + mean_gain * mean_test * mean_test;
-            // Rounding may push the variance of a point that the training set determines below zero.
+            // Rounding may push the variance of a point that the training set determines below
+            // zero.
             let variance = (prior - resolvent.quadratic_form(&response)).max(0.0);
             Ok((dot(&response, &resolvent.dual), variance))
         })

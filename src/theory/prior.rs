@@ -7,7 +7,8 @@
 //! Var₀ L = ½ Tr K²/λ1² + yᵀK y/λ1 + (1/(N1 λ1²)) [ ½ (E s² − Tr K²) + ¼ Var s ]
 //! ```
 //!
-//! from E Tr G² = (1 − 1/N1) Tr K² + E s²/N1 and Var L = E Var(L | W) + Var E(L | W). Derived for this project.
+//! from E Tr G² = (1 − 1/N1) Tr K² + E s²/N1 and Var L = E Var(L | W) + Var E(L | W). Derived for
+//! this project.
 
 use faer::Mat;
 use rand::RngExt;
@@ -24,7 +25,8 @@ pub struct PriorLoss {
     pub variance: f64,
 }
 
-/// Draws of a unit for Var s, which has no closed form: it enters at order 1/N1, where their few per cent do not matter.
+/// Draws of a unit for Var s, which has no closed form: it enters at order 1/N1, where their few
+/// per cent do not matter.
 const UNITS: usize = 2048;
 /// Units whose features are held at once.
 const BLOCK: usize = 256;
@@ -71,7 +73,8 @@ mod tests {
     use super::*;
     use crate::theory::tests::{ALL, network, problem};
 
-    /// Against networks drawn from the prior: 4000 of them give the mean to 1.6 % of its deviation and the variance to some 5 %.
+    /// Against networks drawn from the prior: 4000 of them give the mean to 1.6 % of its deviation
+    /// and the variance to some 5 %.
     #[test]
     fn moments_are_those_of_sampled_networks() {
         let problem = problem();

@@ -62,7 +62,7 @@ pub(super) fn solve(
         .collect();
     let resolvents: Vec<Resolvent> =
         known.iter().map(|(temperature, solution)| theory.resolvent(*temperature, solution)).collect();
-    let projections = Projections::new(theory, &resolvents);
+    let projections = Projections::new(theory, &resolvents, stop)?;
     let predicted: Vec<_> = (known.into_par_iter().zip(&resolvents).zip(projections.each()))
         .map(|(((temperature, solution), resolvent), at)| {
             TheoryError::part_stop(predict(theory, kind, temperature, solution, (resolvent, at), stop))

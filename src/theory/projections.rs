@@ -1,10 +1,13 @@
-//! What needs the eigenvectors at every temperature, for all temperatures at once: then U is read a few times in all and not at each of them.
+//! What needs the eigenvectors at every temperature, for all temperatures at once: then U is read a
+//! few times in all and not at each of them.
 
 use faer::Mat;
 use rayon::prelude::*;
 
 use super::Theory;
+use super::product::product;
 use super::spectrum::Resolvent;
+use crate::host::stop::{Stop, Stopped};
 
 /// One column per temperature in every matrix.
 pub(super) struct Projections {
@@ -31,7 +34,9 @@ pub(super) struct Projected<'a> {
 }
 
 impl Projections {
-    pub fn new(theory: &Theory, resolvents: &[Resolvent]) -> Self {
+    /// # Errors
+    /// [`Stopped`] on request.
+    pub fn new(theory: &Theory, resolvents: &[Resolvent], stop: &Stop) -> Result<Self, Stopped> {
         let (problem, spectrum) = (&theory.problem, &theory.spectrum);
         let (points, count) = (spectrum.points(), resolvents.len());
         let eigenvectors = theory.eigenvectors.as_ref();
@@ -39,18 +44,19 @@ impl Projections {
         let has_mean = spectrum.has_mean();
         // K = K̃ + m mᵀ on what is given in the eigenbasis of K̃.
         let kernel_times = |vector: &dyn Fn(usize, usize) -> f64| {
-            let mut image = eigenvectors * Mat::from_fn(points, count, |i, t| spectrum.eigenvalues[i] * vector(i, t));
+            let scaled = Mat::from_fn(points, count, |i, t| spectrum.eigenvalues[i] * vector(i, t));
+            let mut image = product(eigenvectors, scaled.as_ref(), stop)?;
             if has_mean {
                 for (t, column) in image.col_iter_mut().enumerate() {
                     let overlap: f64 = (0..points).map(|i| spectrum.mean[i] * vector(i, t)).sum();
                     column.iter_mut().zip(means).for_each(|(x, m)| *x += m * overlap);
                 }
             }
-            image
+            Ok(image)
         };
-        let response = kernel_times(&|i, t| resolvents[t].dual[i]);
+        let response = kernel_times(&|i, t| resolvents[t].dual[i])?;
         let tilted = |i: usize, t: usize| resolvents[t].inverse_diagonal()[i] * spectrum.mean[i];
-        let overlap = has_mean.then(|| kernel_times(&tilted));
+        let overlap = has_mean.then(|| kernel_times(&tilted)).transpose()?;
 
         let scale = 1.0 / (theory.network.lambda0 * (problem.dimension() as f64).sqrt());
         let weigh = |mut columns: Mat<f64>| {
@@ -59,8 +65,9 @@ impl Projections {
             }
             columns
         };
-        let duals = eigenvectors * Mat::from_fn(points, count, |i, t| resolvents[t].dual[i]);
-        let mut direction = problem.x_train.transpose() * weigh(duals);
+        let duals = Mat::from_fn(points, count, |i, t| resolvents[t].dual[i]);
+        let duals = weigh(product(eigenvectors, duals.as_ref(), stop)?);
+        let mut direction = product(problem.x_train.transpose(), duals.as_ref(), stop)?;
         let correlation_norm: Vec<f64> = direction
             .col_iter_mut()
             .map(|column| {
@@ -69,8 +76,9 @@ impl Projections {
                 norm
             })
             .collect();
-        let along = eigenvectors.transpose() * weigh(&problem.x_train * &direction);
-        Self { response, overlap, direction, correlation_norm, along }
+        let along = weigh(product(problem.x_train.as_ref(), direction.as_ref(), stop)?);
+        let along = product(eigenvectors.transpose(), along.as_ref(), stop)?;
+        Ok(Self { response, overlap, direction, correlation_norm, along })
     }
 
     /// The columns of every temperature, in order.

@@ -1,4 +1,5 @@
-//! Order parameters Q, Q̄ of the proportional limit: the stationary point of S that is continuous from high temperature.
+//! Order parameters Q, Q̄ of the proportional limit: the stationary point of S that is continuous
+//! from high temperature.
 //!
 //! ```text
 //! S(Q, Q̄) = −Q Q̄ + ln(1+Q) + (1/N1)[ ln det A + yᵀA⁻¹y ]
@@ -11,16 +12,18 @@
 //! ρ = 1 − (1/N1) [ g s/(1+g s) − g t²/(1+g s)² ],      g = u/λ1, s = mᵀD⁻¹m, t = mᵀD⁻¹y, D = T + (Q̄/λ1) K̃
 //! ```
 //!
-//! where s and t depend on Q̄ alone. u ρ(u) grows from 0 to ∞ for N1 ≥ 2 (ρ = 1 for odd σ), so each Q̄ has exactly one Q and, for any σ,
-//! one scalar equation in x = ln Q̄ remains, at O(P) per evaluation: the slope of S along that curve,
+//! where s and t depend on Q̄ alone. u ρ(u) grows from 0 to ∞ for N1 ≥ 2 (ρ = 1 for odd σ), so each
+//! Q̄ has exactly one Q and, for any σ, one scalar equation in x = ln Q̄ remains, at O(P) per
+//! evaluation: the slope of S along that curve,
 //!
 //! ```text
 //! φ(x) = Q̄ ∂S/∂Q̄ = Q̄ − ρ + (Q̄/(λ1N1)) Tr(BK̃) = 0.
 //! ```
 //!
-//! φ is negative below and positive above rigorous bounds that hold every root. The physical one is followed
-//! from a temperature at which it is unique, by steps in ln T that keep an upward crossing of φ near its linear extrapolation, in a
-//! window shrinking as the square root of the step: at a fold, where the branch ends, the steps go to zero and the loss is reported.
+//! φ is negative below and positive above rigorous bounds that hold every root. The physical one is
+//! followed from a temperature at which it is unique, by steps in ln T that keep an upward crossing
+//! of φ near its linear extrapolation, in a window shrinking as the square root of the step: at a
+//! fold, where the branch ends, the steps go to zero and the loss is reported.
 
 use thiserror::Error;
 
@@ -56,7 +59,8 @@ pub struct Solution {
     pub residual: f64,
     /// Evaluations of φ: the continuation from the temperature before, the solve and the scan.
     pub iterations: usize,
-    /// (Q, Q̄) of every other stationary point that the scan sees (a pair closer than its spacing escapes it).
+    /// (Q, Q̄) of every other stationary point that the scan sees (a pair closer than its spacing
+    /// escapes it).
     pub other_roots: Vec<(f64, f64)>,
 }
 
@@ -75,11 +79,12 @@ pub enum SaddleError {
     SingleUnit,
 }
 
-/// The saddle point at many positive temperatures, in one continuation from the highest to the lowest; results in the order given.
+/// The saddle point at many positive temperatures, in one continuation from the highest to the
+/// lowest; results in the order given.
 ///
 /// # Errors
-/// [`Stopped`] on request. Each result is a [`SaddleError`] if the branch from high temperature ends above its temperature or the
-/// equations are not solved to tolerance.
+/// [`Stopped`] on request. Each result is a [`SaddleError`] if the branch from high temperature
+/// ends above its temperature or the equations are not solved to tolerance.
 pub fn ladder(
     spectrum: &Spectrum,
     temperatures: &[f64],
@@ -101,7 +106,8 @@ pub fn ladder(
     Ok(solved.into_iter().map(|(_, result)| result).collect())
 }
 
-/// The branch of solutions continuous from high temperature, at the lowest temperature reached so far.
+/// The branch of solutions continuous from high temperature, at the lowest temperature reached so
+/// far.
 struct Branch<'a> {
     spectrum: &'a Spectrum,
     params: &'a Params,
@@ -116,7 +122,8 @@ struct Branch<'a> {
 }
 
 impl<'a> Branch<'a> {
-    /// Starts at `temperature`, or higher where that is needed for the bounds of Q̄ to be within a few per cent of each other.
+    /// Starts at `temperature`, or higher where that is needed for the bounds of Q̄ to be within a
+    /// few per cent of each other.
     fn start(spectrum: &'a Spectrum, temperature: f64, params: &'a Params) -> Result<Self, SaddleError> {
         if spectrum.width < 2.0 && spectrum.mean.iter().any(|&m| m != 0.0) {
             return Err(SaddleError::SingleUnit);
@@ -240,7 +247,8 @@ impl Equation<'_> {
         bare.resolvent(inverse)
     }
 
-    /// Solves Q̄ = u ρ(u) for u = 1/(1+Q), in ln u, between the bounds 1 − 1/N1 ≤ ρ ≤ 1 + t²/(4 s N1).
+    /// Solves Q̄ = u ρ(u) for u = 1/(1+Q), in ln u, between the bounds 1 − 1/N1 ≤ ρ ≤ 1 + t²/(4 s
+    /// N1).
     fn inverse_one_plus_q(&self, bare: &Bare, q_bar: f64) -> f64 {
         let Spectrum { lambda1, width, .. } = *self.spectrum;
         let (s, t) = (bare.mean_mean, bare.mean_labels);
@@ -258,8 +266,8 @@ impl Equation<'_> {
         bracketed_root(violation, (low, violation(low)), (high, violation(high))).exp()
     }
 
-    /// Bounds of ln Q̄ over all roots: ρ_min/(1 + Tr K̃/(λ1N1T)) ≤ Q̄ ≤ 1 + ‖y‖²/(T N1), from 0 ≤ Tr(A⁻¹K̃) ≤ Tr K̃/T and
-    /// aᵀA a = yᵀA⁻¹y ≤ ‖y‖²/T; widened by a per cent.
+    /// Bounds of ln Q̄ over all roots: ρ_min/(1 + Tr K̃/(λ1N1T)) ≤ Q̄ ≤ 1 + ‖y‖²/(T N1), from 0 ≤
+    /// Tr(A⁻¹K̃) ≤ Tr K̃/T and aᵀA a = yᵀA⁻¹y ≤ ‖y‖²/T; widened by a per cent.
     fn bounds(&self) -> (f64, f64) {
         let Spectrum { eigenvalues, labels, mean, lambda1, width } = self.spectrum;
         let rho = if mean.iter().any(|&m| m != 0.0) { 1.0 - 1.0 / width } else { 1.0 };
@@ -270,8 +278,9 @@ impl Equation<'_> {
     }
 }
 
-/// The root between two points where `f` has opposite signs, until the bracket is down to rounding: Chandrupatla's method
-/// (Adv. Eng. Softw. 28, 145, 1997), inverse quadratic interpolation where it is safe and bisection elsewhere.
+/// The root between two points where `f` has opposite signs, until the bracket is down to rounding:
+/// Chandrupatla's method (Adv. Eng. Softw. 28, 145, 1997), inverse quadratic interpolation where it
+/// is safe and bisection elsewhere.
 fn bracketed_root(mut f: impl FnMut(f64) -> f64, low: (f64, f64), high: (f64, f64)) -> f64 {
     // `newest` and `other` bracket the root; `last` is the point dropped before.
     let (mut newest, mut other) = (high, low);
@@ -313,7 +322,8 @@ mod tests {
         ladder(spectrum, &[temperature], params, &Stop::default()).unwrap().remove(0)
     }
 
-    /// Many directions without labels and one stiff direction with a huge label: φ has a fold near T = 95.
+    /// Many directions without labels and one stiff direction with a huge label: φ has a fold near
+    /// T = 95.
     fn folded() -> Spectrum {
         let mut eigenvalues = vec![1.0; 1000];
         let mut labels = vec![0.0; 1000];

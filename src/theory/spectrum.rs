@@ -1,4 +1,5 @@
-//! The kernel in the eigenbasis of its centred part K̃ = U diag(k) Uᵀ, where the resolvent A⁻¹ is diagonal plus rank one.
+//! The kernel in the eigenbasis of its centred part K̃ = U diag(k) Uᵀ, where the resolvent A⁻¹ is
+//! diagonal plus rank one.
 //!
 //! With D = T + (Q̄/λ1) k, g = 1/(λ1(1+Q)) and m̃ = Uᵀm, Sherman–Morrison gives
 //!
@@ -6,7 +7,8 @@
 //! A = D + g m̃ m̃ᵀ      A⁻¹ = D⁻¹ − g D⁻¹m̃ m̃ᵀD⁻¹/(1 + g s)      s = m̃ᵀD⁻¹m̃
 //! ```
 //!
-//! so that every trace, determinant and quadratic form costs O(P). Vectors here are in the eigenbasis.
+//! so that every trace, determinant and quadratic form costs O(P). Vectors here are in the
+//! eigenbasis.
 
 use crate::model::Network;
 use crate::numerics::linalg::{dot, sum_of};
@@ -26,7 +28,8 @@ pub struct Spectrum {
 }
 
 impl Spectrum {
-    /// Eigenvalues below P·ε·k_max are rounding and count as zero: a rank-deficient kernel stays exactly so as T → 0.
+    /// Eigenvalues below P·ε·k_max are rounding and count as zero: a rank-deficient kernel stays
+    /// exactly so as T → 0.
     pub fn new(eigenvalues: Vec<f64>, labels: Vec<f64>, mean: Vec<f64>, network: &Network) -> Self {
         let largest = eigenvalues.iter().fold(0.0, |m, &k| f64::max(m, k));
         let rounding = eigenvalues.len() as f64 * f64::EPSILON * largest;
@@ -45,7 +48,8 @@ impl Spectrum {
     }
 }
 
-/// The part of A that depends on Q̄ alone: D, and how the mean feature and the labels overlap through D⁻¹.
+/// The part of A that depends on Q̄ alone: D, and how the mean feature and the labels overlap
+/// through D⁻¹.
 pub struct Bare<'a> {
     spectrum: &'a Spectrum,
     temperature: f64,

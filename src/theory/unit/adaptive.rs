@@ -1,19 +1,26 @@
-//! The self-consistent field of one unit: dual field a and resolvent B that the units themselves produce.
+//! The self-consistent field of one unit: dual field a and resolvent B that the units themselves
+//! produce.
 //!
 //! ```text
 //! T a + √N1⟨vφ⟩ = y        B = (T·1 + C)⁻¹,  C = ⟨v²φφᵀ⟩ − ⟨vφ⟩⟨vφ⟩ᵀ        ⟨L⟩ = ½[T²‖a‖² + T P − T² Tr B]
 //! ```
 //!
-//! Since C is also the derivative of √N1⟨vφ⟩ with respect to a, the step a ← a + η B(y − T a − √N1⟨vφ⟩), B ← B + η((T + C)⁻¹ − B) is Newton's in a
-//! at η = 1, and converges in a few iterations where the solution is stable; η is halved whenever the residual grows.
+//! Since C is also the derivative of √N1⟨vφ⟩ with respect to a, the step a ← a + η B(y − T a −
+//! √N1⟨vφ⟩), B ← B + η((T + C)⁻¹ − B) is Newton's in a at η = 1, and converges in a few iterations
+//! where the solution is stable; η is halved whenever the residual grows.
 //!
-//! Averages are over a fixed set of draws, so that the iteration is deterministic. Where these are of the prior, their own error in its kernel is taken out:
-//! C and √N1⟨vφ⟩ get ⟨v²⟩(K − K̂) and ⟨v²⟩(K − K̂)a, which is exact for Gaussian features. It reduces to the saddle point for them at large N1.
+//! Averages are over a fixed set of draws, so that the iteration is deterministic. Where these are
+//! of the prior, their own error in its kernel is taken out: C and √N1⟨vφ⟩ get ⟨v²⟩(K − K̂) and
+//! ⟨v²⟩(K − K̂)a, which is exact for Gaussian features. It reduces to the saddle point for them at
+//! large N1.
 //!
-//! The physical solution is the one continuous from high temperature, where it is the saddle point. A strong tilt gives the measure of one unit a second mode
-//! far out, in which the unit fits the data alone, and lets an unguarded iteration run away to it. So temperature is lowered in steps, each from the solution
-//! before; a step on which the iteration does not converge, or ⟨v²⟩ or the spread of the weights jumps, is halved, and when that no longer helps
-//! [`population`](super::population)s of Markov chains go on from there; where they do not help either, the branch is reported as unstable. (Derived for this project.)
+//! The physical solution is the one continuous from high temperature, where it is the saddle point.
+//! A strong tilt gives the measure of one unit a second mode far out, in which the unit fits the
+//! data alone, and lets an unguarded iteration run away to it. So temperature is lowered in steps,
+//! each from the solution before; a step on which the iteration does not converge, or ⟨v²⟩ or the
+//! spread of the weights jumps, is halved, and when that no longer helps
+//! [`population`](super::population)s of Markov chains go on from there; where they do not help
+//! either, the branch is reported as unstable. (Derived for this project.)
 
 use faer::Mat;
 use rayon::prelude::*;
@@ -41,7 +48,8 @@ const MOST_ITERATIONS: usize = 60;
 /// Smallest η.
 const LEAST_DAMPING: f64 = 0.1;
 
-/// ⟨v²⟩ over that of the solution before, or of the saddle point if that is less, beyond which it has jumped.
+/// ⟨v²⟩ over that of the solution before, or of the saddle point if that is less, beyond which it
+/// has jumped.
 pub(super) const MOST_GROWTH: f64 = 1.5;
 
 /// Effective fraction of the draws below which they no longer know the measure.
@@ -96,7 +104,8 @@ impl Field {
 pub(super) enum FieldError {
     /// The residual it was left with.
     NotConverged(f64),
-    /// ⟨v²⟩ has left what is known of it, or T + C and the law of the others' output have ceased to be any.
+    /// ⟨v²⟩ has left what is known of it, or T + C and the law of the others' output have ceased to
+    /// be any.
     RanAway,
     /// The draws do not know the measure any more.
     Undersampled,
@@ -111,7 +120,8 @@ impl From<Stopped> for FieldError {
 }
 
 impl FieldError {
-    /// What it means where a solution for `temperature` failed at the temperature `near`, on the way there.
+    /// What it means where a solution for `temperature` failed at the temperature `near`, on the
+    /// way there.
     pub fn on_the_way(self, temperature: f64, near: f64) -> TheoryError {
         let kind = TheoryKind::Adaptive;
         match self {
@@ -156,7 +166,8 @@ fn respond(sample: &Sample, measure: &Measure, stop: &Stop) -> Result<Response, 
     Ok(Response { output, spread, second_moment, effective_fraction })
 }
 
-/// Solves on prior draws at `temperature` from `start`; `known` is the ⟨v²⟩ from which a jump is judged.
+/// Solves on prior draws at `temperature` from `start`; `known` is the ⟨v²⟩ from which a jump is
+/// judged.
 pub(super) fn solve(
     sample: &Sample,
     labels: &[f64],
@@ -214,14 +225,16 @@ pub(super) fn solve(
 const LARGEST_STEP: f64 = std::f64::consts::LN_2;
 const SMALLEST_STEP: f64 = 0.02;
 
-/// The branch of solutions continuous from high temperature, at the lowest temperature reached so far.
+/// The branch of solutions continuous from high temperature, at the lowest temperature reached so
+/// far.
 pub(super) struct Branch<'a> {
     theory: &'a Theory,
     count: usize,
     stop: &'a Stop,
     temperature: f64,
     field: Field,
-    /// The coldest solution so far that the draws know well, and its temperature: where chains take over.
+    /// The coldest solution so far that the draws know well, and its temperature: where chains take
+    /// over.
     trusted: (f64, Field),
 }
 

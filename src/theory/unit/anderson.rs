@@ -1,5 +1,5 @@
-//! Anderson acceleration of a fixed-point iteration x = F(x): the combination of past steps whose residuals cancel best
-//! (Walker & Ni, SIAM J. Numer. Anal. 49, 1715, 2011).
+//! Anderson acceleration of a fixed-point iteration x = F(x): the combination of past steps whose
+//! residuals cancel best (Walker & Ni, SIAM J. Numer. Anal. 49, 1715, 2011).
 
 use std::collections::VecDeque;
 
@@ -27,7 +27,8 @@ impl Anderson {
         *self = Self::default();
     }
 
-    /// The next point after `x`, whose residual F(x) − x is `residual`; `damping` multiplies the part that no past step explains.
+    /// The next point after `x`, whose residual F(x) − x is `residual`; `damping` multiplies the
+    /// part that no past step explains.
     pub fn next(&mut self, x: Vec<f64>, residual: Vec<f64>, damping: f64) -> Vec<f64> {
         let difference = |new: &[f64], old: &[f64]| new.iter().zip(old).map(|(new, old)| new - old).collect();
         if let Some((old_x, old_residual)) = self.last.take() {
@@ -68,8 +69,8 @@ impl Anderson {
 mod tests {
     use super::*;
 
-    /// A linear map with eigenvalues on both sides of −1 and one near 1: the plain iteration diverges, the accelerated one is exact after as many steps
-    /// as there are dimensions.
+    /// A linear map with eigenvalues on both sides of −1 and one near 1: the plain iteration
+    /// diverges, the accelerated one is exact after as many steps as there are dimensions.
     #[test]
     fn linear_maps_are_solved_where_the_plain_iteration_diverges() {
         let slopes = [-3.0, 0.97, 0.2, -0.5];

@@ -18,7 +18,8 @@ pub(super) const BLOCK: usize = 256;
 /// Variances along û of the parts of the mixture over that of the prior.
 pub(super) const WIDENINGS: [f64; 3] = [1.0, 3.0, 9.0];
 
-/// Names the noise of the single-unit theories, with the number of the set: no chain of a run has these numbers.
+/// Names the noise of the single-unit theories, with the number of the set: no chain of a run has
+/// these numbers.
 const STREAM: u32 = u32::MAX - 1;
 
 /// The address of set `set`'s random numbers for one `step`: what they are for within it.
@@ -32,15 +33,18 @@ pub(super) struct Block {
     pub weights: Mat<f64>,
     /// φ, (P, draws).
     pub features: Mat<f64>,
-    /// Of every class the mean of φ over its test points, then of every class that of φ², (2·classes, draws); empty without manifolds there.
+    /// Of every class the mean of φ over its test points, then of every class that of φ²,
+    /// (2·classes, draws); empty without manifolds there.
     pub tested: Mat<f64>,
     /// Of what the test points see of w outside the span of the training inputs.
     pub outside: Address,
     /// w·û.
     pub along: Vec<f64>,
-    /// ln of prior over proposal density, up to a constant; what a chain drew under another measure counts as its proposal. As a chain records it, −ln⟨v²⟩ given w.
+    /// ln of prior over proposal density, up to a constant; what a chain drew under another measure
+    /// counts as its proposal. As a chain records it, −ln⟨v²⟩ given w.
     pub log_base: Vec<f64>,
-    /// By how much t is off its mean in the field of each draw ([`collective`](super::collective)); empty where one field is that of all.
+    /// By how much t is off its mean in the field of each draw ([`collective`](super::collective));
+    /// empty where one field is that of all.
     pub offsets: Vec<f64>,
 }
 
@@ -61,7 +65,8 @@ pub(super) fn features(problem: &Problem, activation: Activation, weights: &Mat<
     h
 }
 
-/// φ of the test points `rows`, (rows, draws), of every column of `weights`. What a test point sees outside the span of the training inputs keeps its prior, and is drawn.
+/// φ of the test points `rows`, (rows, draws), of every column of `weights`. What a test point sees
+/// outside the span of the training inputs keeps its prior, and is drawn.
 pub(super) fn test_features(
     problem: &Problem,
     network: &Network,

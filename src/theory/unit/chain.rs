@@ -1,18 +1,23 @@
-//! Markov chains on the measure of one unit, for tilts so strong that reweighted prior draws have lost their effective sample size.
+//! Markov chains on the measure of one unit, for tilts so strong that reweighted prior draws have
+//! lost their effective sample size.
 //!
-//! Chains hold a w ⟨v²⟩_w times as often as the measure does, and draws have the weight 1/⟨v²⟩_w, which is bounded by 1 + q: a far mode in which one unit in fifty carries a
-//! third of ⟨v²⟩ holds a third of the chains then, and not a fiftieth.
+//! Chains hold a w ⟨v²⟩_w times as often as the measure does, and draws have the weight 1/⟨v²⟩_w,
+//! which is bounded by 1 + q: a far mode in which one unit in fifty carries a third of ⟨v²⟩ holds a
+//! third of the chains then, and not a fiftieth.
 //!
-//! In the coordinates x = √λ0 w' the prior is the standard Gaussian and the rest of the potential is Ψ(x) = −ln of ⟨v²⟩ times the tilt. Hamiltonian trajectories are
-//! split so that the prior part is solved exactly, whatever the dimension (Beskos et al., Stoch. Proc. Appl. 121, 2201, 2011):
+//! In the coordinates x = √λ0 w' the prior is the standard Gaussian and the rest of the potential
+//! is Ψ(x) = −ln of ⟨v²⟩ times the tilt. Hamiltonian trajectories are split so that the prior part
+//! is solved exactly, whatever the dimension (Beskos et al., Stoch. Proc. Appl. 121, 2201, 2011):
 //!
 //! ```text
 //! p ← p − (h/2)∇Ψ        (x, p) ← rotation by the angle h        p ← p − (h/2)∇Ψ
 //! ```
 //!
-//! and are accepted with probability min(1, e^{−Δ(Ψ + ½‖x‖² + ½‖p‖²)}). After each, x·û' is drawn anew from the mixture of widened Gaussians that prior draws
-//! take it from, the rest of x staying, and accepted by Metropolis and Hastings: far modes lie along û, and trajectories alone would need hundreds to
-//! reach one or to leave it. Chains start from the prior. All move together, so that a gradient is a few matrix products, and they can go on while the measure changes.
+//! and are accepted with probability min(1, e^{−Δ(Ψ + ½‖x‖² + ½‖p‖²)}). After each, x·û' is drawn
+//! anew from the mixture of widened Gaussians that prior draws take it from, the rest of x staying,
+//! and accepted by Metropolis and Hastings: far modes lie along û, and trajectories alone would
+//! need hundreds to reach one or to leave it. Chains start from the prior. All move together, so
+//! that a gradient is a few matrix products, and they can go on while the measure changes.
 
 use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, Par};
@@ -91,8 +96,8 @@ pub(super) struct Chains {
     step: f64,
 }
 
-/// Draws from the measure. Each chain is one group of [`Draws`]; their `log_base` makes their weights under this very measure
-/// equal.
+/// Draws from the measure. Each chain is one group of [`Draws`]; their `log_base` makes their
+/// weights under this very measure equal.
 ///
 /// # Errors
 /// [`Stopped`] on request, as all that moves chains.
@@ -138,7 +143,8 @@ impl Chains {
         })
     }
 
-    /// One trajectory of every chain and one redrawing along û; returns the mean acceptance probability of the trajectories.
+    /// One trajectory of every chain and one redrawing along û; returns the mean acceptance
+    /// probability of the trajectories.
     pub fn advance(&mut self, target: &Target<'_>) -> Result<f64, Stopped> {
         let (set, trajectory, step) = (self.set, self.trajectory, self.step);
         // The same length for all, since they move together; its jitter breaks resonances.
@@ -153,7 +159,8 @@ impl Chains {
         Ok(self.bundles.iter().map(|bundle| bundle.accepted).sum::<f64>() / self.bundles.len() as f64)
     }
 
-    /// [`Chains::advance`], and the step changed by Robbins–Monro in ln h: fast at first, then averaging.
+    /// [`Chains::advance`], and the step changed by Robbins–Monro in ln h: fast at first, then
+    /// averaging.
     pub fn adapt(&mut self, target: &Target<'_>, since: usize) -> Result<(), Stopped> {
         let rate = self.advance(target)?;
         let gain = 2.0 / (1.0 + since as f64).powf(0.6);
@@ -195,7 +202,8 @@ impl Noise {
     }
 }
 
-/// What the random numbers of a trajectory are for; from the last four on there is one for every chain.
+/// What the random numbers of a trajectory are for; from the last four on there is one for every
+/// chain.
 const MOMENTUM: u32 = 2;
 const ALONG: u32 = 3;
 const TESTED: u32 = 8;
@@ -280,8 +288,8 @@ impl Target<'_> {
         Ok(())
     }
 
-    /// Ψ and its gradient: with s_q, s_m, s_r the slopes in q, m and the response, ∇_φ = s_q 2Bφ/(λ1N1) + (s_m a + s_r Be)/√(λ1N1), and
-    /// ∇_x = −Zᵀ(σ'(h)∘∇_φ)/√λ0.
+    /// Ψ and its gradient: with s_q, s_m, s_r the slopes in q, m and the response, ∇_φ = s_q
+    /// 2Bφ/(λ1N1) + (s_m a + s_r Be)/√(λ1N1), and ∇_x = −Zᵀ(σ'(h)∘∇_φ)/√λ0.
     fn state(&self, position: &Mat<f64>) -> Result<State, Stopped> {
         let Target { problem, network, measure, stop, .. } = self;
         stop.check()?;

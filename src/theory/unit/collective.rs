@@ -1,12 +1,15 @@
-//! The others' output along one direction beyond its Gaussian: what keeps several units from fitting the data at once.
+//! The others' output along one direction beyond its Gaussian: what keeps several units from
+//! fitting the data at once.
 //!
 //! # Derivation
 //!
-//! One unit of a network of N1 is distributed as p0(w) p0(v) Z(y − x), with x = vφ/√N1 its part of the output and Z(y') the evidence of the other
-//! N1 − 1 for labels y'. The adaptive theory takes ln Z to second order in x, as if the others' output f' were Gaussian, of covariance C. At low
-//! temperature and large P/N1 that fails: a few units fit much of the data alone, |x| is as large as |y|, and where one does, no second does. In a Gaussian of
-//! covariance C they come and go independently: the more of them there are, the softer (T + C)⁻¹ is where they act, and the more come. So C is split along
-//! one direction g of the data,
+//! One unit of a network of N1 is distributed as p0(w) p0(v) Z(y − x), with x = vφ/√N1 its part of
+//! the output and Z(y') the evidence of the other N1 − 1 for labels y'. The adaptive theory takes
+//! ln Z to second order in x, as if the others' output f' were Gaussian, of covariance C. At low
+//! temperature and large P/N1 that fails: a few units fit much of the data alone, |x| is as large
+//! as |y|, and where one does, no second does. In a Gaussian of covariance C they come and go
+//! independently: the more of them there are, the softer (T + C)⁻¹ is where they act, and the more
+//! come. So C is split along one direction g of the data,
 //!
 //! ```text
 //! t = g·f',     f' = F + (t − t̄) e + f⊥,     e = Cg/(gᵀCg),     f⊥ Gaussian of covariance C⊥ = C − CggᵀC/(gᵀCg),  uncorrelated with t
@@ -18,11 +21,15 @@
 //! Z(y − x) ∝ ∫dt ω(t) exp( x·(a − (t − t̄)Be) − ½xᵀBx ),     ω(t) ∝ ρ^{*(N1−1)}(t) exp( −½b(t − t̄)² + κt ),     ⟨t⟩_ω = t̄ = g·(y − Ta)
 //! ```
 //!
-//! where ρ is the law of g·x of one unit without the others' answer to it, exp(−½bs²) ∫dt ω(t) exp(−bs(t − t̄)) = W(s), and κ holds the mean where the dual field
-//! has it. ρ comes from a tally of s in the mixture, over W; what is averaged over iterations is that ratio, each tally over the W and the dual field it was made
-//! under: a mean tally over the last W remembers other fields, and the loop through it oscillates. So a unit is in a mixture of fields a − (t − t̄)Be. A Gaussian ω of variance 1/(b + 1/gᵀCg) gives back (T + C)⁻¹, and that is where
-//! N1 → ∞ at fixed P leads; the difference is of higher order than 1/N1 there, and of order one where units fit the data alone. g is the direction of a: along it the
-//! dual field acts, and such units lie. (Derived for this project.)
+//! where ρ is the law of g·x of one unit without the others' answer to it, exp(−½bs²) ∫dt ω(t)
+//! exp(−bs(t − t̄)) = W(s), and κ holds the mean where the dual field has it. ρ comes from a tally
+//! of s in the mixture, over W; what is averaged over iterations is that ratio, each tally over the
+//! W and the dual field it was made under: a mean tally over the last W remembers other fields, and
+//! the loop through it oscillates. So a unit is in a mixture of fields a − (t − t̄)Be. A Gaussian ω
+//! of variance 1/(b + 1/gᵀCg) gives back (T + C)⁻¹, and that is where N1 → ∞ at fixed P leads; the
+//! difference is of higher order than 1/N1 there, and of order one where units fit the data alone.
+//! g is the direction of a: along it the dual field acts, and such units lie. (Derived for this
+//! project.)
 
 use faer::Mat;
 
@@ -37,7 +44,8 @@ const GRID: usize = 401;
 /// Logarithm of the weight below which a field does not count.
 const LEAST: f64 = -40.0;
 
-/// Nodes and weights that average polynomials of degree 13 over a standard Gaussian (Gauss and Hermite).
+/// Nodes and weights that average polynomials of degree 13 over a standard Gaussian (Gauss and
+/// Hermite).
 const NODES: [(f64, f64); 7] = [
     (-3.750_439_717_725_742, 5.482_688_559_722_18e-4),
     (-2.366_759_410_734_541, 0.030_757_123_967_586_5),
@@ -80,7 +88,8 @@ impl CavityField<'_> {
         self.fields(pushed) - 0.5 * pushed * s
     }
 
-    /// A Gaussian of `variance` = gᵀCg, which is in the stiffness already and answers with (1/b + gᵀCg)⁻¹.
+    /// A Gaussian of `variance` = gᵀCg, which is in the stiffness already and answers with (1/b +
+    /// gᵀCg)⁻¹.
     pub fn gaussian(stiffness: f64, variance: f64) -> Self {
         Self { mixture: None, stiffness: stiffness - stiffness * stiffness / (stiffness + 1.0 / variance) }
     }
@@ -101,13 +110,15 @@ pub(super) struct ProjectedLaw {
     /// g.
     pub direction: Vec<f64>,
     step: f64,
-    /// ρ in each cell, averaged over iterations, under the dual field that `reference` is along g; empty before the first.
+    /// ρ in each cell, averaged over iterations, under the dual field that `reference` is along g;
+    /// empty before the first.
     alone: Vec<f64>,
     reference: f64,
 }
 
 impl ProjectedLaw {
-    /// Along the direction of `dual_field`, which must not be zero, on a grid that holds the whole output along it and its spread.
+    /// Along the direction of `dual_field`, which must not be zero, on a grid that holds the whole
+    /// output along it and its spread.
     pub fn new(dual_field: &[f64], labels: &[f64], spread: &Mat<f64>) -> Self {
         let size = dot(dual_field, dual_field).sqrt();
         let direction: Vec<f64> = dual_field.iter().map(|a| a / size).collect();
@@ -134,8 +145,9 @@ impl ProjectedLaw {
 
     /// Takes the share `gain` of ρ from units in the fields of `others`, under `dual_field`.
     ///
-    /// Of one w it is the law of v over W: exp(mv − ½(1+q)v²) Ω(vφ·Be/√(λ1N1))/W(s), where Ω(z) is the mean of exp(−oz). Nearly, Ω cancels W's and leaves a Gaussian of stiffness
-    /// 1 + q − b(s/v)², softer than the law of v; nodes are of that one, and weigh what is left.
+    /// Of one w it is the law of v over W: exp(mv − ½(1+q)v²) Ω(vφ·Be/√(λ1N1))/W(s), where Ω(z) is
+    /// the mean of exp(−oz). Nearly, Ω cancels W's and leaves a Gaussian of stiffness 1 + q −
+    /// b(s/v)², softer than the law of v; nodes are of that one, and weigh what is left.
     pub fn add(&mut self, units: &[ProjectedTally], dual_field: &[f64], gain: f64, others: &CavityField<'_>) {
         let excess = dot(&self.direction, dual_field) - self.reference;
         let (mut at, mut log_weights) = (Vec::new(), Vec::new());
@@ -162,8 +174,9 @@ impl ProjectedLaw {
         }
     }
 
-    /// Puts a weight on three cells so that its mean and its variance stay what they are: hundreds are added up, and what cells would widen each by is their spread before long. Outer
-    /// cells may be a little below zero, which others make up for.
+    /// Puts a weight on three cells so that its mean and its variance stay what they are: hundreds
+    /// are added up, and what cells would widen each by is their spread before long. Outer cells
+    /// may be a little below zero, which others make up for.
     fn count(&self, s: f64, weight: f64, tally: &mut [f64]) {
         // Beyond the grid there is nothing.
         let cell = (s / self.step + (GRID / 2) as f64).clamp(1.0, (GRID - 2) as f64);
@@ -188,8 +201,9 @@ impl ProjectedLaw {
     }
 }
 
-/// `law` times an exponential of t that gives it this mean, its sum one, by Newton's method between the nearest exponents known to give less and more: far out, where a law has gaps, its
-/// variance is no guide. A few cells may be below zero.
+/// `law` times an exponential of t that gives it this mean, its sum one, by Newton's method between
+/// the nearest exponents known to give less and more: far out, where a law has gaps, its variance
+/// is no guide. A few cells may be below zero.
 fn tilted_to(law: &[f64], grid: &[f64], mean: f64, step: f64) -> Vec<f64> {
     let log: Vec<f64> = law.iter().map(|p| p.abs().ln()).collect();
     let tilted = |kappa: f64| -> Vec<f64> {
@@ -219,7 +233,8 @@ fn tilted_to(law: &[f64], grid: &[f64], mean: f64, step: f64) -> Vec<f64> {
     weights
 }
 
-/// ln of the law of a sum of n independent numbers, from that of one. Where no cell of it is below zero nothing cancels, and tails keep their digits; what falls below zero otherwise is zero.
+/// ln of the law of a sum of n independent numbers, from that of one. Where no cell of it is below
+/// zero nothing cancels, and tails keep their digits; what falls below zero otherwise is zero.
 fn power(one: &[f64], n: usize) -> Vec<f64> {
     let mut base: Vec<f64> = one.to_vec();
     let (mut scale, mut result, mut left) = (0.0, None::<(Vec<f64>, f64)>, n);
@@ -275,7 +290,8 @@ mod tests {
         (0..k).map(|i| (((n - i) as f64) / ((i + 1) as f64)).ln()).sum()
     }
 
-    /// A sum of n coins, tails of 1e-90 included, where a transform in double precision would have noise of 1e-16.
+    /// A sum of n coins, tails of 1e-90 included, where a transform in double precision would have
+    /// noise of 1e-16.
     #[test]
     fn sums_of_independent_numbers_keep_their_tails() {
         for n in [0, 1, 2, 7, 24, 63] {
@@ -291,7 +307,8 @@ mod tests {
         }
     }
 
-    /// A law along one axis of a plane, of `others` units that are Gaussian along it, together of this variance, with this stiffness.
+    /// A law along one axis of a plane, of `others` units that are Gaussian along it, together of
+    /// this variance, with this stiffness.
     fn gaussian(others: usize, variance: f64, stiffness: f64) -> ProjectedLaw {
         let spread = Mat::from_fn(2, 2, |i, j| {
             if i != j {
@@ -324,7 +341,8 @@ mod tests {
             };
             let found = of_sum(&law.alone);
             assert!((found / variance - 1.0).abs() < 1e-3, "{others}: {found} for {variance}");
-            // Control: with cells below zero cut off before the sum, units narrower than a cell are too wide.
+            // Control: with cells below zero cut off before the sum, units narrower than a cell are
+            // too wide.
             let cut: Vec<f64> = law.alone.iter().map(|p| p.max(0.0)).collect();
             assert!(variance > 0.04 || of_sum(&cut) > 1.2 * variance, "{}", of_sum(&cut));
         }
@@ -347,7 +365,8 @@ mod tests {
         assert!((dot(&weights, &grid) - 3.99).abs() > 1e-3);
     }
 
-    /// The tally of single units holds the others' answer; where all is Gaussian, the mixture has the variance of a Gaussian field, and a unit in it the weight and the mean of one whose
+    /// The tally of single units holds the others' answer; where all is Gaussian, the mixture has
+    /// the variance of a Gaussian field, and a unit in it the weight and the mean of one whose
     /// stiffness is that much softer.
     #[test]
     fn a_gaussian_law_is_a_softer_stiffness() {
@@ -369,13 +388,15 @@ mod tests {
         let log_sized = log_weight(expected) + square.ln();
         assert!((tilt.log_sized - log_sized).abs() < 0.01, "{} for {log_sized}", tilt.log_sized);
         assert!((tilt.log_total - log_weight(expected)).abs() < 0.01, "{}", tilt.log_total);
-        // Controls: a field without the mixture, and one in which the others know nothing of each other.
+        // Controls: a field without the mixture, and one in which the others know nothing of each
+        // other.
         assert!((tilt.mean - mean(0.0)).abs() > 0.1, "the mixture must be seen");
         assert!(soft(variance) < 0.0, "independent units would have no measure at all");
     }
 
-    /// Units that either do nothing or give s: their number is the binomial law times exp(−½b(ks − t̄)²), and of one unit what is left of that after the other
-    /// N − 1. From its exact tally the law of the others comes back, far narrower than of independent units.
+    /// Units that either do nothing or give s: their number is the binomial law times exp(−½b(ks −
+    /// t̄)²), and of one unit what is left of that after the other N − 1. From its exact tally the
+    /// law of the others comes back, far narrower than of independent units.
     #[test]
     fn units_that_fit_the_data_exclude_each_other() {
         let (n, s, stiffness, activity) = (25usize, 2.0, 0.7, 0.2f64);

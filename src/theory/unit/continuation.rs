@@ -1,4 +1,5 @@
-//! The adaptive theory down a ladder of temperatures: on prior draws as long as these know the measure of one unit, by populations of chains below.
+//! The adaptive theory down a ladder of temperatures: on prior draws as long as these know the
+//! measure of one unit, by populations of chains below.
 
 use rayon::prelude::*;
 
@@ -16,7 +17,8 @@ use crate::theory::predictor::test_error;
 use crate::theory::process::Process;
 use crate::theory::{Prediction, Theory, TheoryError, TheoryKind};
 
-/// Standard errors between the halves of the populations' time beyond which they stay for as long again, and how often they do.
+/// Standard errors between the halves of the populations' time beyond which they stay for as long
+/// again, and how often they do.
 const SETTLED: f64 = 3.0;
 const MOST_DOUBLINGS: usize = 3;
 

@@ -1,8 +1,8 @@
 //! Draws of one hidden unit, with what is needed to reweight them.
 //!
-//! Prior draws
-//! keep their components orthogonal to û' and take w·û from a mixture in equal parts, a third of the draws each, of Gaussians of
-//! [`WIDENINGS`] times the prior's variance: the tilt acts along û above all, and the part that is the prior keeps every ratio of densities below 3.
+//! Prior draws keep their components orthogonal to û' and take w·û from a mixture in equal parts, a
+//! third of the draws each, of Gaussians of [`WIDENINGS`] times the prior's variance: the tilt acts
+//! along û above all, and the part that is the prior keeps every ratio of densities below 3.
 
 use faer::Mat;
 use rand::RngExt;
@@ -15,16 +15,19 @@ use crate::host::stop::{Stop, Stopped};
 use crate::numerics::linalg::dot;
 use crate::theory::Theory;
 
-/// Draws in blocks of equal length; draw k of the whole belongs to group k mod `groups`, and groups are independent.
+/// Draws in blocks of equal length; draw k of the whole belongs to group k mod `groups`, and groups
+/// are independent.
 pub(super) struct Draws {
     pub blocks: Vec<Block>,
     pub groups: usize,
-    /// Whether `log_base` is the logarithm of the exact ratio, so that averages under the prior, which are known, can be held against the draws.
+    /// Whether `log_base` is the logarithm of the exact ratio, so that averages under the prior,
+    /// which are known, can be held against the draws.
     pub from_prior: bool,
 }
 
 impl Draws {
-    /// `count` independent draws, rounded up to whole blocks, for the importance weights of any measure. `direction` is û' (zero where there is none).
+    /// `count` independent draws, rounded up to whole blocks, for the importance weights of any
+    /// measure. `direction` is û' (zero where there is none).
     ///
     /// # Errors
     /// [`Stopped`] on request.

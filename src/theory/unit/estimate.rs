@@ -4,9 +4,11 @@
 //! R = Σ p_i g_i,  Σ p_i = 1        f_i = n p_i (g_i − R)        R ± sd of the group means of f / √groups
 //! ```
 //!
-//! f is the influence of a draw on the ratio (the delta method); groups are independent, single draws of an importance sample or whole chains.
-//! Where averages c_k under the prior are known exactly, the draws' own error in them is taken out: R − β·mean(c), with β the regression of f on the
-//! centred c. At high temperature, where the measure is nearly the prior, that removes most of the error; anywhere it removes some.
+//! f is the influence of a draw on the ratio (the delta method); groups are independent, single
+//! draws of an importance sample or whole chains. Where averages c_k under the prior are known
+//! exactly, the draws' own error in them is taken out: R − β·mean(c), with β the regression of f on
+//! the centred c. At high temperature, where the measure is nearly the prior, that removes most of
+//! the error; anywhere it removes some.
 
 use faer::{Mat, Side};
 
@@ -75,7 +77,8 @@ impl Controls {
         Some(Self { inverse: &scaled * eigen.U().transpose(), columns, means })
     }
 
-    /// Takes the part of `influence` that the controls explain out of it, and returns what that was on average.
+    /// Takes the part of `influence` that the controls explain out of it, and returns what that was
+    /// on average.
     fn remove(&self, influence: &mut [f64]) -> f64 {
         let n = influence.len() as f64;
         let overlaps: Vec<f64> = self.columns.iter().map(|column| dot(column, influence) / n).collect();
@@ -122,7 +125,8 @@ mod tests {
         values
     }
 
-    /// E x² under N(1, 1) from draws of N(0, 1): the estimate is within its error, the error is that of repetitions, and controls shrink both.
+    /// E x² under N(1, 1) from draws of N(0, 1): the estimate is within its error, the error is
+    /// that of repetitions, and controls shrink both.
     #[test]
     fn errors_are_those_of_repetitions() {
         let run = |set: u32, with_controls: bool| {

@@ -9,12 +9,14 @@ use crate::numerics::linalg::dot;
 pub(super) struct Fit {
     /// ⟨L⟩ = ½ Σ_μ [(y_μ − ⟨f_μ⟩)² + Var f_μ].
     pub loss: f64,
-    /// Σ_μ Var f_μ/T: the effective number of parameters (p_D of Spiegelhalter et al., J. R. Stat. Soc. B 64, 583, 2002), between zero and P.
+    /// Σ_μ Var f_μ/T: the effective number of parameters (p_D of Spiegelhalter et al., J. R. Stat.
+    /// Soc. B 64, 583, 2002), between zero and P.
     pub effective_parameters: f64,
 }
 
 impl Fit {
-    /// Of the dual field a and of Tr(−∂² ln Z): y − ⟨f⟩ = Ta, and Σ_μ Var f_μ = TP − T² Tr(−∂² ln Z).
+    /// Of the dual field a and of Tr(−∂² ln Z): y − ⟨f⟩ = Ta, and Σ_μ Var f_μ = TP − T² Tr(−∂² ln
+    /// Z).
     pub fn new(dual_field: &[f64], curvature: f64, temperature: f64) -> Self {
         let effective_parameters = dual_field.len() as f64 - temperature * curvature;
         let loss = 0.5 * temperature * (temperature * dot(dual_field, dual_field) + effective_parameters);

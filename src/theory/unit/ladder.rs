@@ -1,4 +1,5 @@
-//! The theories of one unit down a ladder of temperatures: where one is lost, it is lost at all lower ones.
+//! The theories of one unit down a ladder of temperatures: where one is lost, it is lost at all
+//! lower ones.
 
 use super::continuation::Continuation;
 use super::error::UnitError;
@@ -9,8 +10,8 @@ use crate::theory::error::check_temperature;
 use crate::theory::process::{self, Process};
 use crate::theory::{Prediction, Theory, TheoryError, TheoryKind};
 
-/// One of [`TheoryKind::UNITS`] at many temperatures, taken from the highest to the lowest; results in the order given. `done` hears of the number of
-/// temperatures done.
+/// One of [`TheoryKind::UNITS`] at many temperatures, taken from the highest to the lowest; results
+/// in the order given. `done` hears of the number of temperatures done.
 ///
 /// # Errors
 /// [`Stopped`] on request.

@@ -5,8 +5,9 @@
 //! v | w ~ N( m/(√λ1(1+q)), 1/(λ1(1+q)) )
 //! ```
 //!
-//! It follows from the joint weight exp(−½λ1v² + v φ·a/√N1 − ½v² φᵀBφ/N1) by integrating v out: the others make the unit feel a dual field a on its
-//! contribution to the output and a resolvent B. (Derived for this project; B is A⁻¹ of the saddle point, or solved for.)
+//! It follows from the joint weight exp(−½λ1v² + v φ·a/√N1 − ½v² φᵀBφ/N1) by integrating v out: the
+//! others make the unit feel a dual field a on its contribution to the output and a resolvent B.
+//! (Derived for this project; B is A⁻¹ of the saddle point, or solved for.)
 
 use std::borrow::Cow;
 
@@ -27,7 +28,8 @@ pub(super) struct Measure {
     pub dual_field: Vec<f64>,
     /// B, (P, P), symmetric.
     pub resolvent: Mat<f64>,
-    /// Be, (P), by which the dual field changes with the others' output ([`collective`](super::collective)); empty where one dual field stands for all.
+    /// Be, (P), by which the dual field changes with the others' output
+    /// ([`collective`](super::collective)); empty where one dual field stands for all.
     pub field_response: Vec<f64>,
     /// λ1.
     pub lambda1: f64,

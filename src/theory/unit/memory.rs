@@ -4,8 +4,9 @@ use super::params::{Params, prior_draws};
 use super::{population, predictor};
 use crate::theory::kind::TheoryKind;
 
-/// Bytes that the draws of `kind` take at once beside what [`memory`](crate::theory::memory) counts, for `points` training points: of every draw φ and w', one for each
-/// point at most; and what is summed up of them at `tests` test points.
+/// Bytes that the draws of `kind` take at once beside what [`memory`](crate::theory::memory)
+/// counts, for `points` training points: of every draw φ and w', one for each point at most; and
+/// what is summed up of them at `tests` test points.
 pub fn memory(kind: TheoryKind, points: usize, tests: usize) -> u64 {
     let Params { draws, chain, sets, adaptive_draws, adaptive_chain } = Params::default();
     let together = sets.min(rayon::current_num_threads());

@@ -1,4 +1,5 @@
-//! One unit in a mixture of fields, which the others' output along a direction is to it ([`collective`](super::collective)).
+//! One unit in a mixture of fields, which the others' output along a direction is to it
+//! ([`collective`](super::collective)).
 
 use super::log_weights::normalised;
 use super::measure::UnitAction;
@@ -14,7 +15,8 @@ pub(super) struct Mixture {
     pub log_weights: Vec<f64>,
 }
 
-/// Of one w in a mixture of fields, in units in which λ1 = 1: averages over the fields given w, and what chains move on.
+/// Of one w in a mixture of fields, in units in which λ1 = 1: averages over the fields given w, and
+/// what chains move on.
 #[derive(Clone, Copy)]
 pub(super) struct MixtureTilt {
     /// ⟨v⟩.
@@ -30,7 +32,8 @@ pub(super) struct MixtureTilt {
 }
 
 impl MixtureTilt {
-    /// Of a w whose tilt is `action` at the mean field, in `fields` of offset o and ln ω; `response` is φ·Be/√(λ1N1), so that m is `action.m` − o·`response` there.
+    /// Of a w whose tilt is `action` at the mean field, in `fields` of offset o and ln ω;
+    /// `response` is φ·Be/√(λ1N1), so that m is `action.m` − o·`response` there.
     pub fn new(action: UnitAction, response: f64, fields: impl Iterator<Item = (f64, f64)> + Clone) -> Self {
         let stiff = 1.0 + action.q.max(0.0);
         let exponent = |(offset, log): (f64, f64)| log + 0.5 * (action.m - offset * response).powi(2) / stiff;

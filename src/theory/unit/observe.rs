@@ -5,8 +5,8 @@
 //! ⟨v⟩ = ⟨μ⟩,  ⟨v²⟩ = ⟨μ² + τ⟩,  ⟨v⁴⟩ = ⟨μ⁴ + 6μ²τ + 3τ²⟩,  ⟨v w·û⟩ = ⟨μ w·û⟩,      v | w ~ N(μ, τ)
 //! ```
 //!
-//! v is averaged exactly given w. For odd σ the measure is even under w → −w, v → −v: draws then stand for both signs, so that ⟨v⟩ = 0 exactly and
-//! densities are even.
+//! v is averaged exactly given w. For odd σ the measure is even under w → −w, v → −v: draws then
+//! stand for both signs, so that ⟨v⟩ = 0 exactly and densities are even.
 
 use faer::Mat;
 use rayon::prelude::*;
@@ -155,7 +155,8 @@ pub(super) fn sampled_well(prediction: Prediction) -> Result<Prediction, TheoryE
     Ok(prediction)
 }
 
-/// D² and R² at the test points. Their own averages under the prior are the controls, so that nothing else depends on whether there are test points.
+/// D² and R² at the test points. Their own averages under the prior are the controls, so that
+/// nothing else depends on whether there are test points.
 fn tested(
     log: &[f64],
     draws: &Draws,
@@ -253,7 +254,8 @@ fn manifolds(centroids: &[f64], squares: &[f64]) -> Vec<f64> {
     distances.chain(squares.iter().zip(centroids).map(|(s, c)| s - c * c)).collect()
 }
 
-/// Averages under the prior that are known: 1, the geometry, q, m, m², m w·û, and two moments of w·û, each times the ratio of prior to proposal.
+/// Averages under the prior that are known: 1, the geometry, q, m, m², m w·û, and two moments of
+/// w·û, each times the ratio of prior to proposal.
 fn controls(theory: &Theory, measure: &Measure, prior: &Prediction, direction: &[f64], rows: &[Row]) -> Vec<Vec<f64>> {
     let kernel = &theory.kernels.train;
     let lambda0 = theory.network.lambda0;

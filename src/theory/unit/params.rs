@@ -9,11 +9,14 @@ pub struct Params {
     pub draws: usize,
     /// Markov chains where those lose their effective sample size.
     pub chain: ChainParams,
-    /// Independent sets of draws, each of [`Params::adaptive_draws`] from the prior or of [`Params::adaptive_chain`], with which the adaptive theory is solved: their spread is its error.
+    /// Independent sets of draws, each of [`Params::adaptive_draws`] from the prior or of
+    /// [`Params::adaptive_chain`], with which the adaptive theory is solved: their spread is its
+    /// error.
     pub sets: usize,
     /// Prior draws of one set, at least: forty per training point are taken where that is more.
     pub adaptive_draws: usize,
-    /// Markov chains of one set where prior draws fail the adaptive theory: so long at every temperature on the way, and at one that is asked for.
+    /// Markov chains of one set where prior draws fail the adaptive theory: so long at every
+    /// temperature on the way, and at one that is asked for.
     pub adaptive_chain: ChainParams,
 }
 

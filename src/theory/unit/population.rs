@@ -1,18 +1,22 @@
-//! The self-consistent field on Markov chains that move on while it is sought, for temperatures at which reweighted prior draws no longer know the measure of
-//! one unit.
+//! The self-consistent field on Markov chains that move on while it is sought, for temperatures at
+//! which reweighted prior draws no longer know the measure of one unit.
 //!
-//! Chains move one trajectory in the field, and the field a little towards what they answer (stochastic approximation: Robbins & Monro, Ann. Math. Stat. 22,
-//! 400, 1951):
+//! Chains move one trajectory in the field, and the field a little towards what they answer
+//! (stochastic approximation: Robbins & Monro, Ann. Math. Stat. 22, 400, 1951):
 //!
 //! ```text
 //! a ← a + γ(T + C)⁻¹(y − T a − √N1⟨vφ⟩_k)        C ← C + ¼γ(C_k − C)        γ = 0.3 (1 + k/20)^−0.8
 //! ```
 //!
-//! so that the field makes up for what the chains do not know, and nothing is solved on draws that may have no solution. Chains hold a w ⟨v²⟩ times as often as the
-//! measure does, so that C_k is their plain mean, to which a few units far out give as much as all others. The field is the mixture of
-//! [`collective`](super::collective), whose law is tallied along. From a solution known of prior draws, temperature is lowered in small steps, each from the chains
-//! and the field before, which keeps to the branch that is continuous from high temperature; a ⟨v²⟩ that jumps ends it. Draws are those of the second half of the time at a temperature, and
-//! the field is its mean over it (Polyak & Juditsky, SIAM J. Control Optim. 30, 838, 1992). Several populations that know nothing of each other give the error.
+//! so that the field makes up for what the chains do not know, and nothing is solved on draws that
+//! may have no solution. Chains hold a w ⟨v²⟩ times as often as the measure does, so that C_k is
+//! their plain mean, to which a few units far out give as much as all others. The field is the
+//! mixture of [`collective`](super::collective), whose law is tallied along. From a solution known
+//! of prior draws, temperature is lowered in small steps, each from the chains and the field
+//! before, which keeps to the branch that is continuous from high temperature; a ⟨v²⟩ that jumps
+//! ends it. Draws are those of the second half of the time at a temperature, and the field is its
+//! mean over it (Polyak & Juditsky, SIAM J. Control Optim. 30, 838, 1992). Several populations that
+//! know nothing of each other give the error.
 
 use std::ops::Range;
 
@@ -34,14 +38,16 @@ use crate::numerics::linalg::{dot, inverse_of_positive, multiply};
 use crate::theory::Theory;
 use crate::theory::process::Process;
 
-/// γ of a and of the law after so many trajectories, and γ of C over it. a answers first, so that units that begin to fit the data alone lower it before they
-/// soften the others' resolvent, and C is a mean over many more draws than it has rows.
+/// γ of a and of the law after so many trajectories, and γ of C over it. a answers first, so that
+/// units that begin to fit the data alone lower it before they soften the others' resolvent, and C
+/// is a mean over many more draws than it has rows.
 fn gain(trajectory: usize) -> f64 {
     0.3 / (1.0 + trajectory as f64 / 20.0).powf(0.8)
 }
 const SLOWER: f64 = 0.25;
 
-/// Of so many trajectories one is kept, of a longer time fewer in proportion: a chain remembers the others.
+/// Of so many trajectories one is kept, of a longer time fewer in proportion: a chain remembers the
+/// others.
 const THINNING: usize = 4;
 
 /// Draws that a population keeps of its time at a temperature.
@@ -170,7 +176,8 @@ impl<'a> Population<'a> {
         self.stay(&direction, before..self.stayed, true)
     }
 
-    /// These trajectories of the time at the temperature, with the draws of the second half of all of it if they are to be kept.
+    /// These trajectories of the time at the temperature, with the draws of the second half of all
+    /// of it if they are to be kept.
     fn stay(&mut self, direction: &[f64], trajectories: Range<usize>, keep: bool) -> Result<Solution, FieldError> {
         let Self { theory, temperature, stop, .. } = *self;
         let (problem, network) = (&theory.problem, &theory.network);
@@ -268,7 +275,8 @@ struct Response {
 }
 
 impl Response {
-    /// Chains hold a w ⟨v²⟩ times as often as the measure does, so that in C all of them count alike.
+    /// Chains hold a w ⟨v²⟩ times as often as the measure does, so that in C all of them count
+    /// alike.
     fn of(chains: &Chains, measure: &Measure, law: &ProjectedLaw, stop: &Stop) -> Result<Self, Stopped> {
         let count = chains.count() as f64;
         let (lambda1, root) = (measure.lambda1, measure.width.sqrt());
@@ -328,7 +336,8 @@ impl Sums {
         self.second_moments.push(response.second_moment);
     }
 
-    /// The draws count alike: they are of the fields that were passed through, and stand for that of the mean.
+    /// The draws count alike: they are of the fields that were passed through, and stand for that
+    /// of the mean.
     fn mean(
         self,
         chains: &Chains,

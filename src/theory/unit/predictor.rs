@@ -1,16 +1,19 @@
-//! Predictions of the adaptive theory on test points: the mean output of its units, and what the training points leave of its spread.
+//! Predictions of the adaptive theory on test points: the mean output of its units, and what the
+//! training points leave of its spread.
 //!
 //! ```text
 //! ⟨f*⟩ = √N1⟨vφ*⟩        Var f* = C_** − C_*ᵀB C_*        C_ab = ⟨v²φ_aφ_b⟩ − ⟨vφ_a⟩⟨vφ_b⟩
 //! ```
 //!
-//! with C_* between training and test points. Where the others' output is no Gaussian along g ([`collective`](super::collective)), C of all three is split as it is there,
+//! with C_* between training and test points. Where the others' output is no Gaussian along g
+//! ([`collective`](super::collective)), C of all three is split as it is there,
 //!
 //! ```text
 //! Var f* = C⊥_** − C⊥_*ᵀB C⊥_* + Var t (e_* − C⊥_*ᵀBe)²        e_* = C_*ᵀg/(gᵀCg)        C⊥_* = C_* − e C_*ᵀg        C⊥_** = C_** − e_*² gᵀCg
 //! ```
 //!
-//! since given t the output is Gaussian. At a training point both are what they are there: y − Ta and T − T²(−∂² ln Z)_μμ. (Derived for this project.)
+//! since given t the output is Gaussian. At a training point both are what they are there: y − Ta
+//! and T − T²(−∂² ln Z)_μμ. (Derived for this project.)
 
 use std::ops::Range;
 
@@ -26,6 +29,7 @@ use super::reweight::{PARTS, actions, log_weights, prior_weights};
 use crate::host::stop::{Stop, Stopped};
 use crate::numerics::linalg::multiply;
 use crate::theory::Theory;
+use crate::theory::product::sequential_product;
 
 /// Test points whose sums are held at a time.
 const TOGETHER: usize = 1024;
@@ -65,7 +69,8 @@ struct Sums {
 }
 
 impl Outputs {
-    /// From draws under `measure`, and the law of the others' output along g where one field does not stand for all.
+    /// From draws under `measure`, and the law of the others' output along g where one field does
+    /// not stand for all.
     ///
     /// # Errors
     /// [`Stopped`] on request.
@@ -94,7 +99,7 @@ impl Outputs {
             let mut sums = Sums::over(theory, draws, &weights, &rows, stop)?;
             let drawn = if draws.from_prior { sums.pop() } else { None };
             if let Some(sums) = sums.pop() {
-                let Self { mean, variance } = field.outputs(sums, drawn, &rows);
+                let Self { mean, variance } = field.outputs(sums, drawn, &rows, stop)?;
                 found.mean.extend(mean);
                 found.variance.extend(variance);
             }
@@ -113,14 +118,16 @@ struct InField<'a> {
 }
 
 impl InField<'_> {
-    /// Of the test points `rows`, from their sums and those of the same draws as draws of the prior.
-    fn outputs(&self, sums: Sums, drawn: Option<Sums>, rows: &Range<usize>) -> Outputs {
+    /// Of the test points `rows`, from their sums and those of the same draws as draws of the
+    /// prior.
+    fn outputs(&self, sums: Sums, drawn: Option<Sums>, rows: &Range<usize>, stop: &Stop) -> Result<Outputs, Stopped> {
         let Self { theory, measure, projection, second_moment, temperature } = *self;
         let Sums { output, mut cross, squares: mut own } = sums;
-        let (points, tests, root) = (theory.points(), rows.len(), measure.width.sqrt());
+        let (tests, root) = (rows.len(), measure.width.sqrt());
         let mut mean: Vec<f64> = output.iter().map(|x| root * x).collect();
         if let Some(drawn) = drawn {
-            // The draws' own error in the prior's kernel is taken out as in the equations that a and B solve.
+            // The draws' own error in the prior's kernel is taken out as in the equations that a
+            // and B solve.
             let excess = theory.kernels.cross.as_ref().subcols(rows.start, tests) - &drawn.cross;
             let correction = multiply(excess.transpose(), &measure.dual_field);
             mean.iter_mut().zip(&correction).for_each(|(f, c)| *f += second_moment * c);
@@ -147,14 +154,13 @@ impl InField<'_> {
                 *left = variance * (along / spread - answered).powi(2);
             }
         }
-        let mut image = Mat::zeros(points, tests);
-        matmul(image.as_mut(), Accum::Replace, measure.resolvent.as_ref(), cross.as_ref(), 1.0, Par::Seq);
+        let image = sequential_product(measure.resolvent.as_ref(), cross.as_ref(), stop)?;
         let explained = cross.col_iter().zip(image.col_iter());
         let explained = explained.map(|(c, image)| c.iter().zip(image.iter()).map(|(c, x)| c * x).sum::<f64>());
         // Rounding may push the variance of a point that the training set determines below zero.
         let variance =
             own.iter().zip(explained).zip(&left).map(|((own, explained), left)| (own - explained + left).max(0.0));
-        Outputs { variance: variance.collect(), mean }
+        Ok(Outputs { variance: variance.collect(), mean })
     }
 }
 
@@ -184,7 +190,8 @@ impl Sums {
         }
     }
 
-    /// For every set of weights its sums over all draws at the test points `rows`, whose features are made once for all.
+    /// For every set of weights its sums over all draws at the test points `rows`, whose features
+    /// are made once for all.
     fn over(
         theory: &Theory,
         draws: &Draws,
@@ -280,7 +287,8 @@ mod tests {
         }
     }
 
-    /// With the law of the others' output along g, Σ Var f_μ is what the field's own curvature says; without it, it is not.
+    /// With the law of the others' output along g, Σ Var f_μ is what the field's own curvature
+    /// says; without it, it is not.
     #[test]
     #[ignore = "slow: a population of 256 chains is solved from T = 2 to 0.2"]
     fn the_spread_along_the_force_is_that_of_the_others_law() {

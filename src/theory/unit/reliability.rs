@@ -1,9 +1,14 @@
-//! Where the adaptive theory is not to be relied on: where one unit of a network may fit the labels alone, which leaves the others another field than the one that all units share.
+//! Where the adaptive theory is not to be relied on: where one unit of a network may fit the labels
+//! alone, which leaves the others another field than the one that all units share.
 //!
-//! Nothing in a solution at one temperature says so; two things do, and were found to before any observable was off by more than two or three per cent (⟨L⟩ of ReLU by five; `docs/theory-errors.md`):
+//! Nothing in a solution at one temperature says so; two things do, and were found to before any
+//! observable was off by more than two or three per cent (⟨L⟩ of ReLU by five;
+//! `docs/theory-errors.md`):
 //!
-//! * **many effective parameters per hidden unit**, Σ_μ Var f_μ/(T N1): what one unit does to the field of the others is of that order;
-//! * **⟨v⁴⟩/⟨v²⟩² that falls as it cools**: that of networks rises, to its largest where one unit has grown to |v| of about √N1.
+//! * **many effective parameters per hidden unit**, Σ_μ Var f_μ/(T N1): what one unit does to the
+//!   field of the others is of that order;
+//! * **⟨v⁴⟩/⟨v²⟩² that falls as it cools**: that of networks rises, to its largest where one unit
+//!   has grown to |v| of about √N1.
 
 use crate::theory::Prediction;
 
@@ -13,7 +18,8 @@ const MOST_PER_UNIT: f64 = 1.2;
 /// ⟨v⁴⟩/⟨v²⟩² over the largest at any higher temperature below which it has fallen.
 const FALLEN: f64 = 0.9;
 
-/// What is to be said of the adaptive ones among `predictions`, in any order, for networks of this `width`, where one of the two holds.
+/// What is to be said of the adaptive ones among `predictions`, in any order, for networks of this
+/// `width`, where one of the two holds.
 pub fn reliability_warning<'a>(width: usize, predictions: impl IntoIterator<Item = &'a Prediction>) -> Option<String> {
     let of_adaptive = |p: &'a Prediction| {
         let fourth = p.readout_fourth_moment?.value;

@@ -9,7 +9,8 @@ use super::estimate::Weights;
 use super::measure::{Measure, UnitAction};
 use crate::host::stop::{Stop, Stopped};
 
-/// Parts into which sums over blocks are split: fixed, so that no result depends on the number of threads.
+/// Parts into which sums over blocks are split: fixed, so that no result depends on the number of
+/// threads.
 pub(super) const PARTS: usize = 8;
 
 /// q and m of all draws, in order.

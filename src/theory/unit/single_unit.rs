@@ -10,8 +10,9 @@ use crate::host::stop::Stop;
 use crate::theory::process::Process;
 use crate::theory::{Prediction, Theory, TheoryError, TheoryKind};
 
-/// Factor between ⟨v²⟩ of the single-unit theory and of the saddle point beyond which it is no correction to it any more. Above, a far mode holds part of
-/// the measure; below, the saddle point lies on such a mode itself.
+/// Factor between ⟨v²⟩ of the single-unit theory and of the saddle point beyond which it is no
+/// correction to it any more. Above, a far mode holds part of the measure; below, the saddle point
+/// lies on such a mode itself.
 const MOST_EXCESS: f64 = 1.5;
 
 /// ln T to which the temperature is found at which the theory is lost.
@@ -45,7 +46,8 @@ pub(super) fn predict(
     sampled_well(observed.finite()?)
 }
 
-/// The temperature at which the theory is lost, between one at which it is `known` and one at which it is not.
+/// The temperature at which the theory is lost, between one at which it is `known` and one at which
+/// it is not.
 pub(super) fn ends_near(
     theory: &Theory,
     mut known: f64,

@@ -5,10 +5,12 @@
 //! ⟨v²|w⟩ = μ² + τ,     ⟨v³|w⟩ = μ³ + 3μτ,     v | w ~ N(μ, τ)
 //! ```
 //!
-//! Every draw of μ w has noise in all r directions, and together they would be as long as what is looked for. s is what integration by parts over w
-//! leaves of v times the slope of the log density (Stein's identity): its mean is zero under the measure of the unit itself, reweighted draws or chains, and it
-//! knows that noise. So the part of μ w that goes with s is taken out, direction by direction, by regression over groups of draws that are independent. At
-//! high temperature nothing is left of the noise but that of ⟨σ'⟩.
+//! Every draw of μ w has noise in all r directions, and together they would be as long as what is
+//! looked for. s is what integration by parts over w leaves of v times the slope of the log density
+//! (Stein's identity): its mean is zero under the measure of the unit itself, reweighted draws or
+//! chains, and it knows that noise. So the part of μ w that goes with s is taken out, direction by
+//! direction, by regression over groups of draws that are independent. At high temperature nothing
+//! is left of the noise but that of ⟨σ'⟩.
 
 use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, Par};
@@ -92,7 +94,8 @@ fn regressed(product: &[f64], stein: &[f64], weight: &[f64]) -> Estimate {
 }
 
 impl Sums {
-    /// Adds the draws of `block`; draw k of it has weight `weights[k]` and belongs to group `group(k)`.
+    /// Adds the draws of `block`; draw k of it has weight `weights[k]` and belongs to group
+    /// `group(k)`.
     fn add(
         &mut self,
         theory: &Theory,
