@@ -1,7 +1,9 @@
-//! Effective samples per second on a real problem, by sampler: the adaptive ones, with the readout integrated out and sampled, beside
-//! the field's update (`ula`) with learning rate 1e-2, all in one run and in turn.
+//! Effective samples per second on a real problem, by sampler: the adaptive ones, with the readout
+//! integrated out and sampled, beside the field's update (`ula`) with learning rate 1e-2, all in
+//! one run and in turn.
 //!
-//! Fashion-MNIST classes 2 and 4, the first P = 100, N1 = 50, erf, λ = 1, T = 0.1; needs the data set (Debian: dataset-fashion-mnist).
+//! Fashion-MNIST classes 2 and 4, the first P = 100, N1 = 50, erf, λ = 1, T = 0.1; needs the data
+//! set (Debian: dataset-fashion-mnist).
 
 mod common;
 

@@ -1,5 +1,7 @@
-//! Speed of the GPU backend, one JSON document per line: per case chain-steps and operations per second, and for each kernel of a step the time on the device's own
-//! clock with its share of operations and bytes. `FEATHERM_GPU` names the device; the default is the first. Without any it says so and ends.
+//! Speed of the GPU backend, one JSON document per line: per case chain-steps and operations per
+//! second, and for each kernel of a step the time on the device's own clock with its share of
+//! operations and bytes. `FEATHERM_GPU` names the device; the default is the first. Without any it
+//! says so and ends.
 //!
 //! Run with `cargo bench --bench gpu`; with `-- --test` one small case only shows that it works.
 

@@ -1,8 +1,9 @@
 //! One chain-step of the CPU backend beside the two matrix products it cannot do without.
 //!
-//! A chain-step is one gradient of one chain with its share of the momentum and noise work: 4·P·r·N1 flops in the products
-//! H = W′Zᵀ and gZ, everything else counts as overhead. Criterion times both; the table after it is measured in interleaved rounds
-//! and has the parts too, each as a difference of two trajectories: friction = MALT − HMC, activation = erf − identity.
+//! A chain-step is one gradient of one chain with its share of the momentum and noise work:
+//! 4·P·r·N1 flops in the products H = W′Zᵀ and gZ, everything else counts as overhead. Criterion
+//! times both; the table after it is measured in interleaved rounds and has the parts too, each as
+//! a difference of two trajectories: friction = MALT − HMC, activation = erf − identity.
 
 mod common;
 
@@ -18,7 +19,8 @@ use featherm::model::{Activation, Network, Problem};
 use featherm::numerics::noise::{Address, Purpose};
 use featherm::studies::speed::Products;
 
-/// Steps of one trajectory: with ten of them the full refreshment at its start is shared as in a run.
+/// Steps of one trajectory: with ten of them the full refreshment at its start is shared as in a
+/// run.
 const STEPS: u32 = 10;
 const ROUNDS: usize = 15;
 

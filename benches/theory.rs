@@ -1,4 +1,5 @@
-//! The theory's cost at size P beside one self-adjoint eigendecomposition of that size, which it cannot do without.
+//! The theory's cost at size P beside one self-adjoint eigendecomposition of that size, which it
+//! cannot do without.
 //!
 //! `FEATHERM_BENCH_LARGE=1` adds P = 2000, which takes minutes.
 

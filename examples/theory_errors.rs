@@ -6,8 +6,9 @@
 //!                                                          problems whose line begins with WORD, the others as they stand)
 //!     cargo run --release --example theory_errors -- table docs/theory-errors.csv   (the tables of docs/theory-errors.md)
 //!
-//! Needs Fashion-MNIST (Debian: dataset-fashion-mnist). Data: Fashion-MNIST 2/4 and 0/6, digits 3/8 (which has 357 points: 350 stand for the 400 of its
-//! largest problem); erf, relu, tanh; N1 = 25, 50, 100, 200; P = N1/2 and 2 N1; T = 10, 1, 0.5, 0.1.
+//! Needs Fashion-MNIST (Debian: dataset-fashion-mnist). Data: Fashion-MNIST 2/4 and 0/6, digits 3/8
+//! (which has 357 points: 350 stand for the 400 of its largest problem); erf, relu, tanh; N1 = 25,
+//! 50, 100, 200; P = N1/2 and 2 N1; T = 10, 1, 0.5, 0.1.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -147,7 +148,8 @@ fn theory(path: &str, word: &str) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// `adaptive` at all temperatures at which it has a solution, of the problem that the first four cells of a line name.
+/// `adaptive` at all temperatures at which it has a solution, of the problem that the first four
+/// cells of a line name.
 fn adaptive(name: &str) -> Result<Vec<Prediction>, Box<dyn Error>> {
     let cells: Vec<&str> = name.split(',').collect();
     let (width, points): (usize, usize) = (cells[2].parse()?, cells[3].parse()?);
@@ -215,7 +217,8 @@ fn median(values: &mut [f64]) -> Option<f64> {
     values.get(values.len() / 2).copied()
 }
 
-/// Median |deviation| in per cent by theory for every observable, load and temperature, then how often each theory is good enough, and the closest.
+/// Median |deviation| in per cent by theory for every observable, load and temperature, then how
+/// often each theory is good enough, and the closest.
 fn table(path: &str) -> Result<(), Box<dyn Error>> {
     let cases = read(path)?;
     let names = TheoryKind::ALL.map(TheoryKind::name);
@@ -282,7 +285,8 @@ fn table(path: &str) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Of every problem with P = 2 N1 at T = 0.1 the deviations of adaptive, with errors, and of saddle.
+/// Of every problem with P = 2 N1 at T = 0.1 the deviations of adaptive, with errors, and of
+/// saddle.
 fn cold(cases: &[Case]) {
     println!("\nAt P = 2 N1, T = 0.1, per cent: adaptive, and saddle in brackets.\n");
     println!("| data, σ, N1, P, T | {} |", OBSERVABLES.map(|(_, symbol)| symbol).join(" | "));

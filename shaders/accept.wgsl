@@ -1,5 +1,5 @@
-// Stage accept, twin of src/backend/cpu/accept.rs: what becomes of a proposed trajectory. `accept` decides, one workgroup per chain;
-// `settle` carries it out.
+// Stage accept, twin of src/backend/cpu/accept.rs: what becomes of a proposed trajectory. `accept`
+// decides, one workgroup per chain; `settle` carries it out.
 
 // Sum of `count` double-single slots of a chain.
 fn gather(first: u32, count: u32, lane: u32) -> vec2<f32> {
@@ -63,7 +63,8 @@ fn accept(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_ind
             diverged = lost || abs(error) > DIVERGENCE;
         }
     }
-    // Before a trajectory the gradient is made to fit, so that also a rejected one leaves one of this move's energy.
+    // Before a trajectory the gradient is made to fit, so that also a rejected one leaves one of
+    // this move's energy.
     state[note_at] = vec4<f32>(f32(lost), select(note.yz, energy_of(chain), steps_of(chain) > 0u), 0.0);
     scratch[own + SCRATCH_FLAG] = f32(accepted);
     let result = result_of(chain);
@@ -75,7 +76,8 @@ fn accept(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_ind
     results[result + TRANSITION_EXCHANGED] = 0.0;
 }
 
-// One vector of one chain: an accepted proposal becomes the position, and its gradient, kept in the momentum's room, the gradient.
+// One vector of one chain: an accepted proposal becomes the position, and its gradient, kept in the
+// momentum's room, the gradient.
 @compute @workgroup_size(LANES)
 fn settle(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let chain = group.y;

@@ -1,4 +1,5 @@
-// Stage activation, twin of src/backend/cpu/activation.rs: σ and σ′ by the same formulas and coefficients.
+// Stage activation, twin of src/backend/cpu/activation.rs: σ and σ′ by the same formulas and
+// coefficients.
 
 struct Activated {
     value: vec4<f32>,
@@ -12,7 +13,8 @@ fn activate(h: vec4<f32>) -> Activated {
         }
         case RELU: {
             let on = h > vec4<f32>(0.0);
-            // A NaN is not positive, yet must get through; so that compilers cannot lose it, it is known by its bits.
+            // A NaN is not positive, yet must get through; so that compilers cannot lose it, it is
+            // known by its bits.
             let broken = (bitcast<vec4<u32>>(h) & vec4<u32>(0x7f800000u)) == vec4<u32>(0x7f800000u);
             return Activated(select(vec4<f32>(0.0), h, on | broken), select(vec4<f32>(0.0), vec4<f32>(1.0), on));
         }
@@ -52,7 +54,8 @@ fn hyperbolic_tangent(argument: vec4<f32>) -> vec4<f32> {
     return x * p / q;
 }
 
-// 2ⁿ eʳ with |r| ≤ ½ ln 2; 0 below −87. `round` is exact on every device, so the twins reduce alike.
+// 2ⁿ eʳ with |r| ≤ ½ ln 2; 0 below −87. `round` is exact on every device, so the twins reduce
+// alike.
 fn exponential(x: vec4<f32>) -> vec4<f32> {
     let clamped = limit(x, 87.0);
     let n = round(clamped * 1.4426950408889634);

@@ -1,5 +1,5 @@
-// Stage readout, twin of `ReadoutScratch::solve` in src/backend/cpu/readout.rs: the matrix M = 1 + cΦΦᵀ or A = 1 + cΦᵀΦ, on and below its
-// diagonal. The rest of the stage is in readout.wgsl.
+// Stage readout, twin of `ReadoutScratch::solve` in src/backend/cpu/readout.rs: the matrix M = 1 +
+// cΦΦᵀ or A = 1 + cΦᵀΦ, on and below its diagonal. The rest of the stage is in readout.wgsl.
 
 var<private> chain: u32;
 

@@ -1,8 +1,8 @@
-// Stage backward, twin of src/backend/cpu/backward.rs: ∂/∂W′ = g Z with g = ∂/∂H made on the fly, and the next move of the integrator
-// in its epilogue. Rows of the product are units, columns are directions. What g is, force_loss.wgsl or force_marginal.wgsl says:
-//   aim(chain)             where it lies
-//   left(group, depth)     g but for a factor of its row, as the product wants it
-//   row_factor(chain, i)   that factor
+// Stage backward, twin of src/backend/cpu/backward.rs: ∂/∂W′ = g Z with g = ∂/∂H made on the fly,
+// and the next move of the integrator in its epilogue. Rows of the product are units, columns are
+// directions. What g is, force_loss.wgsl or force_marginal.wgsl says: aim(chain) where it lies
+// left(group, depth) g but for a factor of its row, as the product wants it row_factor(chain, i)
+// that factor
 
 fn input(group: u32, point: u32) -> vec4<f32> {
     return data[DATA_TRAIN + min(point, POINTS - 1u) * RV + min(group, RV - 1u)];
@@ -23,7 +23,8 @@ fn backward(at: Invocation) {
     locate(at.group.x, at.lane, RANK);
     var block = multiply(at, PV);
 
-    // A copy that is indexed at run time, so that the long code of a move exists once; `block` itself must stay in registers.
+    // A copy that is indexed at run time, so that the long code of a move exists once; `block`
+    // itself must stay in registers.
     var gradient: array<vec4<f32>, 4u * ROW_GROUPS * COLUMN_GROUPS>;
     for (var row = 0u; row < 4u * passes(ROW_GROUPS); row++) {
         for (var h = 0u; h < COLUMN_GROUPS; h++) {

@@ -1,5 +1,5 @@
-// Stage backward, the readout's part: ∂L/∂v_i = (1/√N1) Σ_μ e_μ φ_iμ and the next move of v. It runs after the weights' part, which
-// needs v as it was. An invocation treats four units.
+// Stage backward, the readout's part: ∂L/∂v_i = (1/√N1) Σ_μ e_μ φ_iμ and the next move of v. It
+// runs after the weights' part, which needs v as it was. An invocation treats four units.
 
 @compute @workgroup_size(LANES)
 fn backward_readout(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {

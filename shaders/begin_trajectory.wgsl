@@ -1,5 +1,5 @@
-// Start of a trajectory: a full refreshment of the momentum, the energy without its loss, and the first step up to where its
-// gradient is taken. An invocation treats LAUNCH vectors of one chain.
+// Start of a trajectory: a full refreshment of the momentum, the energy without its loss, and the
+// first step up to where its gradient is taken. An invocation treats LAUNCH vectors of one chain.
 
 @compute @workgroup_size(LANES)
 fn launch(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {

@@ -1,6 +1,6 @@
 // Bindings and addresses that every kernel shares. Names in capitals that no shader defines are
-// constants which the host writes (`Layout::constants`): the sizes of one problem, and the places and
-// numbers of src/backend/gpu/slots.rs. Four consecutive numbers travel as one vector.
+// constants which the host writes (`Layout::constants`): the sizes of one problem, and the places
+// and numbers of src/backend/gpu/slots.rs. Four consecutive numbers travel as one vector.
 
 // Arguments of one dispatch.
 struct Call {
@@ -15,7 +15,8 @@ struct Call {
     replicas: u32,
     // Section of the state that is looked at: CURRENT or PROPOSAL.
     section: u32,
-    // Free argument: batch of predictions, first pair of temperatures or first Gram block, by kernel.
+    // Free argument: batch of predictions, first pair of temperatures or first Gram block, by
+    // kernel.
     which: u32,
     // Always 0, which no compiler can know: see `opaque`.
     zero: u32,
@@ -32,13 +33,14 @@ struct Call {
 @group(0) @binding(7) var<storage, read_write> systems: array<vec4<f32>>;
 // Binding 8 holds operands in float16: see halves.wgsl.
 
-// In each section of the state (`Section` in src/backend/gpu/slots.rs) a chain holds its first-layer
-// values (N × RV vectors), its readout values (NV vectors) and one vector of notes: for positions L
-// and V, each in double-single; for GRADIENT whether the chain is lost, then what energy the gradient
-// is of (`energy_of`).
+// In each section of the state (`Section` in src/backend/gpu/slots.rs) a chain holds its
+// first-layer values (N × RV vectors), its readout values (NV vectors) and one vector of notes: for
+// positions L and V, each in double-single; for GRADIENT whether the chain is lost, then what
+// energy the gradient is of (`energy_of`).
 
-// PREPARE is the step before the first of a trajectory: it makes the gradient at the position that of
-// the energy by which the chain is to move. After an exchange, or another kind of move, it is not.
+// PREPARE is the step before the first of a trajectory: it makes the gradient at the position that
+// of the energy by which the chain is to move. After an exchange, or another kind of move, it is
+// not.
 
 fn base(section: u32, chain: u32) -> u32 {
     return (section * CHAINS + chain) * CHAIN_STATE;
@@ -81,8 +83,9 @@ fn energy_of(chain: u32) -> vec2<f32> {
     return select(vec2<f32>(0.0), vec2<f32>(1.0, beta_of(chain)), marginal);
 }
 
-// A trajectory that has ended waits for those of other temperatures, and a gradient that fits needs no preparation. Where inner gradients come from
-// float16 products, the last of a trajectory does not, and of two kernels for one stage INNER and LAST say which treats which.
+// A trajectory that has ended waits for those of other temperatures, and a gradient that fits needs
+// no preparation. Where inner gradients come from float16 products, the last of a trajectory does
+// not, and of two kernels for one stage INNER and LAST say which treats which.
 fn idle(chain: u32) -> bool {
     if call.step == PREPARE {
         return steps_of(chain) == 0u || all(state[base(GRADIENT, chain) + CHAIN_BODY].yz == energy_of(chain));

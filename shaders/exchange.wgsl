@@ -1,5 +1,6 @@
-// Replica exchange between neighbouring temperatures, twin of `exchange` in src/backend/cpu/accept.rs. `exchange` decides, one
-// invocation per pair; `swap` carries it out. Pair i of replica s joins the temperatures which + 2i and which + 2i + 1.
+// Replica exchange between neighbouring temperatures, twin of `exchange` in
+// src/backend/cpu/accept.rs. `exchange` decides, one invocation per pair; `swap` carries it out.
+// Pair i of replica s joins the temperatures which + 2i and which + 2i + 1.
 
 fn pair_of(index: u32) -> vec2<u32> {
     let lower = (call.which + 2u * (index / call.replicas)) * call.replicas + index % call.replicas;

@@ -1,4 +1,5 @@
-// Storage of activations and slopes in float16 (relative rounding 2⁻¹¹), at half the memory and traffic. Arithmetic stays in float32.
+// Storage of activations and slopes in float16 (relative rounding 2⁻¹¹), at half the memory and
+// traffic. Arithmetic stays in float32.
 
 alias Feature = vec2<u32>;
 

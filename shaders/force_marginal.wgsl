@@ -1,4 +1,5 @@
-// The force of V for backward.wgsl, where the readout is integrated out: g_iμ = β/√N1 σ′(h_iμ) (K_iμ/(λ1√N1) + v̄_i e_μ).
+// The force of V for backward.wgsl, where the readout is integrated out: g_iμ = β/√N1 σ′(h_iμ)
+// (K_iμ/(λ1√N1) + v̄_i e_μ).
 
 var<private> slopes_at: u32;
 var<private> residual_at: u32;

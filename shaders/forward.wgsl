@@ -1,9 +1,10 @@
-// Stage forward, twin of src/backend/cpu/forward.rs: H = W′Zᵀ with σ, σ′ and the units' shares of the output in its epilogue. With
-// TEST the points are the test points, whose inputs also have a part outside the span of the training inputs; of them the output is kept,
-// and the features until their manifolds are measured. Rows of the product are points, columns are units.
+// Stage forward, twin of src/backend/cpu/forward.rs: H = W′Zᵀ with σ, σ′ and the units' shares of
+// the output in its epilogue. With TEST the points are the test points, whose inputs also have a
+// part outside the span of the training inputs; of them the output is kept, and the features until
+// their manifolds are measured. Rows of the product are points, columns are units.
 
-// Features of a chain: Φ, then σ′(H), each (P, NV vectors); where test points are predicted, W⊥ (N, KV vectors) instead,
-// then their Φ.
+// Features of a chain: Φ, then σ′(H), each (P, NV vectors); where test points are predicted, W⊥ (N,
+// KV vectors) instead, then their Φ.
 
 fn input(point: u32, k: u32) -> vec4<f32> {
     if TEST {

@@ -1,12 +1,14 @@
-// Stage gram, twin of src/backend/cpu/gram.rs: adds ΦᵀΦ/N1 of every chain, or W′ᵀW′/N1, to the double-single sum of its block of replicas. What
-// its operands are is in gram_features.wgsl and gram_weights.wgsl; by symmetry only blocks on and below the diagonal are computed.
+// Stage gram, twin of src/backend/cpu/gram.rs: adds ΦᵀΦ/N1 of every chain, or W′ᵀW′/N1, to the
+// double-single sum of its block of replicas. What its operands are is in gram_features.wgsl and
+// gram_weights.wgsl; by symmetry only blocks on and below the diagonal are computed.
 
 // First replica of a block: the inverse of `Ensemble::gram_block`.
 fn first_of(block_index: u32) -> u32 {
     return (block_index * REPLICAS + GRAM_BLOCKS - 1u) / GRAM_BLOCKS;
 }
 
-// Pairs (temperature, block) start at `which`; of each block the replicas of part `step` are added, GRAM_CHAINS of them at most.
+// Pairs (temperature, block) start at `which`; of each block the replicas of part `step` are added,
+// GRAM_CHAINS of them at most.
 @compute @workgroup_size(PRODUCT_LANES)
 fn gram(at: Invocation) {
     let pair = call.which + at.group.y;

@@ -1,5 +1,6 @@
-// Part of stage observe: the running sums over the units of every chain, behind its predictions in the accumulators; the host's account of
-// them is src/backend/histogram.rs. A lost chain adds nothing.
+// Part of stage observe: the running sums over the units of every chain, behind its predictions in
+// the accumulators; the host's account of them is src/backend/histogram.rs. A lost chain adds
+// nothing.
 
 fn lost(chain: u32) -> bool {
     return state[base(GRADIENT, chain) + CHAIN_BODY].x != 0.0;

@@ -1,8 +1,9 @@
-// The linear system of each chain where the readout is integrated out. Its matrix, M = 1 + cΦΦᵀ or A = 1 + cΦᵀΦ, is the smaller of the
-// two: its rows are units (BY_UNITS) or points, ORDER in number, and the columns of what is solved for the other. A chain holds
-//   K = M⁻¹Φ, or its transpose A⁻¹Φᵀ     4·OV rows of CV vectors
-//   the matrix, then its Cholesky factor  4·OV rows of OV vectors, of which those on and below the diagonal are used
-// in blocks of four rows and four columns, held in mat4x4 with a row of the block in each column. In the padding the matrix is 1 and K is 0.
+// The linear system of each chain where the readout is integrated out. Its matrix, M = 1 + cΦΦᵀ or
+// A = 1 + cΦᵀΦ, is the smaller of the two: its rows are units (BY_UNITS) or points, ORDER in
+// number, and the columns of what is solved for the other. A chain holds K = M⁻¹Φ, or its transpose
+// A⁻¹Φᵀ 4·OV rows of CV vectors the matrix, then its Cholesky factor 4·OV rows of OV vectors, of
+// which those on and below the diagonal are used in blocks of four rows and four columns, held in
+// mat4x4 with a row of the block in each column. In the padding the matrix is 1 and K is 0.
 
 const FACTOR = 4u * OV * CV;
 

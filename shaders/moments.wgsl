@@ -1,5 +1,6 @@
-// Sums of the weights and of their squares over the units of one chain, per direction; the host pools chains. An invocation treats
-// four directions, or after them the readout. The last number of a chain says whether it is lost.
+// Sums of the weights and of their squares over the units of one chain, per direction; the host
+// pools chains. An invocation treats four directions, or after them the readout. The last number of
+// a chain says whether it is lost.
 
 @compute @workgroup_size(LANES)
 fn moments(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {

@@ -1,5 +1,6 @@
-// Counter-based noise, twin of src/numerics/noise.rs: Philox4x32-10 and Box–Muller. The words are the CPU's bit for bit, the normals agree
-// to rounding. What a number is for, PRIOR to READOUT, is `Purpose` there.
+// Counter-based noise, twin of src/numerics/noise.rs: Philox4x32-10 and Box–Muller. The words are
+// the CPU's bit for bit, the normals agree to rounding. What a number is for, PRIOR to READOUT, is
+// `Purpose` there.
 
 // Names a chain's noise: the temperature and replica, not the place in the batch.
 fn chain_id(chain: u32) -> u32 {
@@ -39,13 +40,15 @@ fn uniforms(x: vec4<u32>) -> vec4<f32> {
     return (vec4<f32>(x >> vec4<u32>(9u)) + 0.5) * 1.1920928955078125e-7;
 }
 
-// A uniform in (0, 1] with the full relative precision of float32, from the 64 bits that the CPU uses.
+// A uniform in (0, 1] with the full relative precision of float32, from the 64 bits that the CPU
+// uses.
 fn uniform_at(place: vec3<u32>) -> f32 {
     let words = philox(vec4<u32>(0u, place));
     return (f32(words.x) + (f32(words.y) + 0.5) * 2.3283064365386963e-10) * 2.3283064365386963e-10;
 }
 
-// ln(m·2ᵉ) = e ln 2 + 2 atanh((m − 1)/(m + 1)), m in [1/√2, √2); the built-in loses 2 % near 1 on some devices.
+// ln(m·2ᵉ) = e ln 2 + 2 atanh((m − 1)/(m + 1)), m in [1/√2, √2); the built-in loses 2 % near 1 on
+// some devices.
 fn ln(x: vec2<f32>) -> vec2<f32> {
     let root_half = vec2<u32>(0x3f3504f3u);
     let bits = bitcast<vec2<u32>>(x) - root_half;

@@ -1,10 +1,11 @@
-// Stage observe, twin of src/backend/cpu/observe.rs: the primitive statistics of every chain where it stands. `centroids` averages the
-// features over each class, `measure` sums over units, one workgroup per chain.
+// Stage observe, twin of src/backend/cpu/observe.rs: the primitive statistics of every chain where
+// it stands. `centroids` averages the features over each class, `measure` sums over units, one
+// workgroup per chain.
 
 // With TEST the points are the test points, whose features the TEST variant of forward.wgsl left.
 
-// Squared norms and centroids of a chain in scratch: [class][unit], the centroid in the first half of SCRATCH_CLASSES, the mean of φ² in
-// the second.
+// Squared norms and centroids of a chain in scratch: [class][unit], the centroid in the first half
+// of SCRATCH_CLASSES, the mean of φ² in the second.
 
 // Four units of one class.
 @compute @workgroup_size(LANES)
@@ -47,7 +48,8 @@ fn plus(sum: vec2<f32>, term: f32) -> vec2<f32> {
     return add(sum, vec2<f32>(term, 0.0));
 }
 
-// The posterior of an odd σ is blind to the sign of a unit; a random one, fresh for every measurement, is the exact symmetry move.
+// The posterior of an odd σ is blind to the sign of a unit; a random one, fresh for every
+// measurement, is the exact symmetry move.
 fn sign_of(chain: u32, unit: u32) -> f32 {
     if !ODD {
         return 1.0;

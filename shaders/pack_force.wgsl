@@ -1,5 +1,5 @@
-// g = ∂/∂H but for a factor of its row, in float16: the left operand of ∂/∂W′ = g Z. What it is, force_loss.wgsl or force_marginal.wgsl says. An
-// invocation treats four units at four points.
+// g = ∂/∂H but for a factor of its row, in float16: the left operand of ∂/∂W′ = g Z. What it is,
+// force_loss.wgsl or force_marginal.wgsl says. An invocation treats four units at four points.
 
 @compute @workgroup_size(LANES)
 fn pack_force(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {

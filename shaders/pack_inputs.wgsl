@@ -1,4 +1,5 @@
-// Z in float16, which every chain's products share. An invocation treats four directions of one point.
+// Z in float16, which every chain's products share. An invocation treats four directions of one
+// point.
 
 @compute @workgroup_size(LANES)
 fn pack_inputs(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {

@@ -1,4 +1,5 @@
-// W′ᵀ in float16, the right operand of H = Z W′ᵀ. An invocation treats four directions of four units.
+// W′ᵀ in float16, the right operand of H = Z W′ᵀ. An invocation treats four directions of four
+// units.
 
 // Four directions of one unit; of none, zeros.
 fn weight(chain: u32, unit: u32, k: u32) -> vec4<f32> {

@@ -1,5 +1,5 @@
-// Part of stage observe: predictions on the test points from the units' shares that the TEST variant of forward.wgsl left, and the running
-// sums of f* and f*², one workgroup per chain.
+// Part of stage observe: predictions on the test points from the units' shares that the TEST
+// variant of forward.wgsl left, and the running sums of f* and f*², one workgroup per chain.
 
 @compute @workgroup_size(LANES)
 fn predict(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {

@@ -1,6 +1,8 @@
-// A matrix product by cooperative matrices: operands in float16, sums in float32, left in scratch (SCRATCH_STAGE, ROWS × COLUMNS) for the kernel that
-// goes on from it, which finds it there by product_staged.wgsl. A workgroup treats a tile of 64 × 64, a subgroup of it pieces of 32 × 32 in turn:
-// subgroups of any size up to LANES divide the work. The twin in plain float32 is product_emulated.wgsl.
+// A matrix product by cooperative matrices: operands in float16, sums in float32, left in scratch
+// (SCRATCH_STAGE, ROWS × COLUMNS) for the kernel that goes on from it, which finds it there by
+// product_staged.wgsl. A workgroup treats a tile of 64 × 64, a subgroup of it pieces of 32 × 32 in
+// turn: subgroups of any size up to LANES divide the work. The twin in plain float32 is
+// product_emulated.wgsl.
 
 @group(0) @binding(8) var<storage, read_write> operands: array<f16>;
 
@@ -25,7 +27,8 @@ fn product(
     if workgroupUniformLoad(&waits) != 0u {
         return;
     }
-    // Strides, and where a product is stored, must have a name: the SPIR-V writer takes no expression there.
+    // Strides, and where a product is stored, must have a name: the SPIR-V writer takes no
+    // expression there.
     let depth = DEPTH;
     let columns = COLUMNS;
     let across = (COLUMNS + 63u) / 64u;

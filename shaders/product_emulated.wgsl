@@ -1,5 +1,6 @@
-// The product of product_cooperative.wgsl from the same operands to the same place in plain float32, in which a product of two float16 numbers is
-// exact: what devices without cooperative matrices can check of the path. A tile of 64 × 64 per workgroup by product_tiled.wgsl.
+// The product of product_cooperative.wgsl from the same operands to the same place in plain
+// float32, in which a product of two float16 numbers is exact: what devices without cooperative
+// matrices can check of the path. A tile of 64 × 64 per workgroup by product_tiled.wgsl.
 
 @group(0) @binding(8) var<storage, read_write> operands: array<vec2<u32>>;
 

@@ -1,8 +1,9 @@
-// Matrix product in registers: an invocation computes a block of ROW_GROUPS × COLUMN_GROUPS groups of four and reads its operands straight
-// from memory. The kernel supplies four-by-four pieces of them:
-//   left(group, depth)   column b = row 4·group + b of the product, at the depths 4·depth …
-//   right(group, depth)  column c = depth 4·depth + c, at the columns 4·group … of the product
-// and finds in element COLUMN_GROUPS·g + h of the result column b = row b of row group g, at the columns of column group h.
+// Matrix product in registers: an invocation computes a block of ROW_GROUPS × COLUMN_GROUPS groups
+// of four and reads its operands straight from memory. The kernel supplies four-by-four pieces of
+// them: left(group, depth) column b = row 4·group + b of the product, at the depths 4·depth …
+// right(group, depth) column c = depth 4·depth + c, at the columns 4·group … of the product and
+// finds in element COLUMN_GROUPS·g + h of the result column b = row b of row group g, at the
+// columns of column group h.
 
 alias Block = array<mat4x4<f32>, ROW_GROUPS * COLUMN_GROUPS>;
 

@@ -1,5 +1,6 @@
-// A matrix product that is there already: product_cooperative.wgsl left it in scratch. Same contract as product_register.wgsl and the same blocks
-// as product_tiled.wgsl, by which the float32 products of such a layout are divided; operands are not read.
+// A matrix product that is there already: product_cooperative.wgsl left it in scratch. Same
+// contract as product_register.wgsl and the same blocks as product_tiled.wgsl, by which the float32
+// products of such a layout are divided; operands are not read.
 
 const GROUPS = ROW_GROUPS;
 alias Block = array<mat4x4<f32>, GROUPS * GROUPS>;

@@ -1,13 +1,15 @@
-// Matrix product by subgroups: eight invocations share ROW_GROUPS = 8 groups of rows, of which each reads one and hands it to the others.
-// Same contract as product_register.wgsl. It needs subgroups of eight invocations at least, and is the fastest where reading is what takes
-// time: software devices read for one invocation after the other.
+// Matrix product by subgroups: eight invocations share ROW_GROUPS = 8 groups of rows, of which each
+// reads one and hands it to the others. Same contract as product_register.wgsl. It needs subgroups
+// of eight invocations at least, and is the fastest where reading is what takes time: software
+// devices read for one invocation after the other.
 
 alias Block = array<mat4x4<f32>, ROW_GROUPS * COLUMN_GROUPS>;
 var<private> origin: vec2<u32>;
 
 struct Invocation {
     @builtin(workgroup_id) group: vec3<u32>,
-    // Rows are handed on by the number within the subgroup, which need not be that within the workgroup.
+    // Rows are handed on by the number within the subgroup, which need not be that within the
+    // workgroup.
     @builtin(subgroup_invocation_id) lane: u32,
 }
 
@@ -35,7 +37,8 @@ fn above_diagonal() -> bool {
     return origin.y / TILE_COLUMNS * TILE_COLUMNS >= origin.x + ROW_GROUPS;
 }
 
-// The end of a loop over a block: hidden from the compiler, for unrolled over so large a block a body takes seconds to compile.
+// The end of a loop over a block: hidden from the compiler, for unrolled over so large a block a
+// body takes seconds to compile.
 fn passes(count: u32) -> u32 {
     return count + call.zero;
 }
@@ -53,7 +56,8 @@ fn multiply(at: Invocation, depth: u32) -> Block {
         var own = transpose(left(row_group(at.lane), k));
         for (var d = 0u; d < passes(4u); d++) {
             let rows = own[d];
-            // The invocation from which a value comes must be a constant, so that no loop can run over them.
+            // The invocation from which a value comes must be a constant, so that no loop can run
+            // over them.
             let r0 = subgroupBroadcast(rows, 0u);
             block[0] = grow(block[0], r0, c0[d]);
             block[1] = grow(block[1], r0, c1[d]);

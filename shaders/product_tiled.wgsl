@@ -1,5 +1,5 @@
-// Matrix product through workgroup memory: 8 × 8 invocations share tiles of 8 blocks of rows and columns. Same contract as
-// product_register.wgsl, for square blocks.
+// Matrix product through workgroup memory: 8 × 8 invocations share tiles of 8 blocks of rows and
+// columns. Same contract as product_register.wgsl, for square blocks.
 
 const GROUPS = ROW_GROUPS;
 alias Block = array<mat4x4<f32>, GROUPS * GROUPS>;
@@ -10,11 +10,12 @@ struct Invocation {
     @builtin(local_invocation_index) lane: u32,
 }
 
-// SIDE × SIDE invocations share a tile.
-// Groups of four rows in a tile, and groups of four depths, such that each invocation loads one piece of either operand.
+// SIDE × SIDE invocations share a tile. Groups of four rows in a tile, and groups of four depths,
+// such that each invocation loads one piece of either operand.
 const TILE_GROUPS = SIDE * GROUPS;
 const TILE_DEPTH = SIDE * SIDE / TILE_GROUPS;
-// Column c of the piece (group, depth) lies at (4·depth + c)·TILE_GROUPS + group: neighbours in memory for neighbouring invocations.
+// Column c of the piece (group, depth) lies at (4·depth + c)·TILE_GROUPS + group: neighbours in
+// memory for neighbouring invocations.
 var<workgroup> left_tile: array<vec4<f32>, 4u * SIDE * SIDE>;
 var<workgroup> right_tile: array<vec4<f32>, 4u * SIDE * SIDE>;
 

@@ -1,6 +1,8 @@
-// Stage readout, twin of src/backend/cpu/readout.rs: the readout integrated out given the features, and drawn from its exact conditional
-// law. assemble.wgsl leaves the matrix; `factorize` takes its Cholesky factor, `solve` finds K, `evaluate` the mean v̄ of the readout, the
-// residual e there and V; backward.wgsl takes its force from them. `draw_readout` draws v, once, at the end of a trajectory.
+// Stage readout, twin of src/backend/cpu/readout.rs: the readout integrated out given the features,
+// and drawn from its exact conditional law. assemble.wgsl leaves the matrix; `factorize` takes its
+// Cholesky factor, `solve` finds K, `evaluate` the mean v̄ of the readout, the residual e there and
+// V; backward.wgsl takes its force from them. `draw_readout` draws v, once, at the end of a
+// trajectory.
 
 // The Cholesky factor of a block on the diagonal.
 fn cholesky(c: mat4x4<f32>) -> mat4x4<f32> {
@@ -37,7 +39,8 @@ fn solve_upper(l: mat4x4<f32>, rows: mat4x4<f32>) -> mat4x4<f32> {
     return mat4x4<f32>(x, y, z, w);
 }
 
-// One workgroup per chain, block column by block column; an invocation treats every LANES-th block of one.
+// One workgroup per chain, block column by block column; an invocation treats every LANES-th block
+// of one.
 @compute @workgroup_size(LANES)
 fn factorize(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let chain = group.y;
@@ -184,8 +187,8 @@ fn evaluate(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_i
     }
 }
 
-// v = v0 + β/(λ1√N1) K (y − Φᵀv0/√N1 − ξ/√β) with v0 ~ N(0, 1/λ1) and ξ ~ N(0, 1) (Matheron), and its loss, where `evaluate` was last, one
-// workgroup per chain.
+// v = v0 + β/(λ1√N1) K (y − Φᵀv0/√N1 − ξ/√β) with v0 ~ N(0, 1/λ1) and ξ ~ N(0, 1) (Matheron), and
+// its loss, where `evaluate` was last, one workgroup per chain.
 @compute @workgroup_size(LANES)
 fn draw_readout(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let chain = group.y;

@@ -1,4 +1,5 @@
-// Stage residual, twin of src/backend/cpu/residual.rs: outputs from the units' shares, e = f − y and the loss, one workgroup per chain.
+// Stage residual, twin of src/backend/cpu/residual.rs: outputs from the units' shares, e = f − y
+// and the loss, one workgroup per chain.
 
 @compute @workgroup_size(LANES)
 fn residual(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {

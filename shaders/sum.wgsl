@@ -1,6 +1,8 @@
-// Double-single sums: a pair (high, low) stands for high + low and keeps twice the digits of float32.
+// Double-single sums: a pair (high, low) stands for high + low and keeps twice the digits of
+// float32.
 
-// Hides a value from the compiler's algebra: under fast mathematics (Metal always) it would simplify rounding errors away.
+// Hides a value from the compiler's algebra: under fast mathematics (Metal always) it would
+// simplify rounding errors away.
 fn opaque(x: f32) -> f32 {
     return bitcast<f32>(bitcast<u32>(x) ^ call.zero);
 }

@@ -1,5 +1,6 @@
-// Part of stage observe: draws the weights outside the span of the training inputs, W⊥ ~ N(0, 1/λ0), into the room of the features, for
-// the TEST variant of forward.wgsl. An invocation treats four directions of one unit.
+// Part of stage observe: draws the weights outside the span of the training inputs, W⊥ ~ N(0,
+// 1/λ0), into the room of the features, for the TEST variant of forward.wgsl. An invocation treats
+// four directions of one unit.
 
 @compute @workgroup_size(LANES)
 fn complement(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {

@@ -1,16 +1,18 @@
-// Stage update, twin of src/backend/cpu/update.rs and trajectory.rs: the elementary moves of an integrator on four coordinates,
-// composed into the two halves of a step between which the gradient is taken.
+// Stage update, twin of src/backend/cpu/update.rs and trajectory.rs: the elementary moves of an
+// integrator on four coordinates, composed into the two halves of a step between which the gradient
+// is taken.
 
-// The integrator of one temperature: `IntegratorSlot` in src/backend/gpu/slots.rs, where the schemes
-// are too. In the data follow, with RV vectors each, the inverse masses of W′, the roots of its masses
-// and the flow of one step under the prior, 1 − cos ωh, sin(ωh)/(mω) and mω sin(ωh).
+// The integrator of one temperature: `IntegratorSlot` in src/backend/gpu/slots.rs, where the
+// schemes are too. In the data follow, with RV vectors each, the inverse masses of W′, the roots of
+// its masses and the flow of one step under the prior, 1 − cos ωh, sin(ωh)/(mω) and mω sin(ωh).
 struct Integrator {
     scheme: u32,
     metropolis: bool,
     beta: f32,
     // Step length of a drift.
     time: f32,
-    // Half a step times β, or half a step alone where V is the energy: what a half kick multiplies the gradient by.
+    // Half a step times β, or half a step alone where V is the energy: what a half kick multiplies
+    // the gradient by.
     force: f32,
     // Half a step times λ, of W′ and v; 0 where the prior turns W′.
     prior: vec2<f32>,
@@ -49,7 +51,8 @@ fn integrator_of(chain: u32) -> Integrator {
 struct Particle {
     x: vec4<f32>,
     p: vec4<f32>,
-    // Energy that kicks and drifts brought in: the sum of differences, exact where a difference of sums would cancel.
+    // Energy that kicks and drifts brought in: the sum of differences, exact where a difference of
+    // sums would cancel.
     work: f32,
 }
 
@@ -93,7 +96,8 @@ fn drift(q: Particle, integrator: Integrator, place: Place) -> Particle {
     return Particle(x, q.p, q.work + 0.5 * LAMBDA[place.part] * dot(x - q.x, x + q.x));
 }
 
-// A beside the prior: θ and p turn about each other. The energy of both stays but for rounding, which is counted.
+// A beside the prior: θ and p turn about each other. The energy of both stays but for rounding,
+// which is counted.
 fn rotate(q: Particle, place: Place) -> Particle {
     let turn = data[place.turn];
     let x = q.x + (data[place.turn + RV] * q.p - turn * q.x);
@@ -120,7 +124,8 @@ fn refresh(q: Particle, integrator: Integrator, place: Place, noise: vec4<f32>) 
     return Particle(q.x, integrator.keep * q.p + integrator.fresh * (place.root * noise), q.work);
 }
 
-// The number of the friction slot that acts between gradient `step` − 1 and gradient `step`; the first of a trajectory is 0.
+// The number of the friction slot that acts between gradient `step` − 1 and gradient `step`; the
+// first of a trajectory is 0.
 fn friction_slot(integrator: Integrator, step: u32) -> u32 {
     // OBABO refreshes at the end of a step, the others within one or at its start.
     return select(step, step - 1u, symmetric(integrator));
@@ -171,8 +176,9 @@ fn next_step(q: Particle, g: vec4<f32>, integrator: Integrator, place: Place, no
     return begin_step(end, g, integrator, place, noise);
 }
 
-// Moves four coordinates on when their gradient is known: to the next place where one is needed, or to the end. There the momentum
-// has served and the gradient takes its room. Returns the work done; NaN where an unadjusted chain ends beyond RUNAWAY.
+// Moves four coordinates on when their gradient is known: to the next place where one is needed, or
+// to the end. There the momentum has served and the gradient takes its room. Returns the work done;
+// NaN where an unadjusted chain ends beyond RUNAWAY.
 fn advance(chain: u32, offset: u32, g: vec4<f32>, integrator: Integrator, place: Place) -> f32 {
     if call.step == PREPARE {
         state[base(GRADIENT, chain) + offset] = g;
@@ -197,7 +203,8 @@ fn advance(chain: u32, offset: u32, g: vec4<f32>, integrator: Integrator, place:
     return moved.work;
 }
 
-// Adds to one of the slots of a chain in which energy is summed over the steps. Each slot has one writer.
+// Adds to one of the slots of a chain in which energy is summed over the steps. Each slot has one
+// writer.
 fn add_work(chain: u32, slot: u32, work: f32) {
     let at = chain * CHAIN_SCRATCH + SCRATCH_WORK + 2u * slot;
     var sum = vec2<f32>(work, 0.0);

@@ -1,7 +1,9 @@
-//! featherm, the feature-learning thermometer: samples the Gibbs posterior of one-hidden-layer networks at temperature T and holds the
-//! samples against the statistical-mechanics theory of the proportional limit (Corti, Pacelli, Rotondo & Gherardi, arXiv 2508.20989).
+//! featherm, the feature-learning thermometer: samples the Gibbs posterior of one-hidden-layer
+//! networks at temperature T and holds the samples against the statistical-mechanics theory of the
+//! proportional limit (Corti, Pacelli, Rotondo & Gherardi, arXiv 2508.20989).
 //!
-//! Types and results lie at the bottom, settings, files and flags at the top, and imports go up this list never:
+//! Types and results lie at the bottom, settings, files and flags at the top, and imports go up
+//! this list never:
 //!
 //! ```text
 //! remedy, host, numerics, stats ─▶ model ─┬─▶ data

@@ -15,7 +15,8 @@ fn main() -> ExitCode {
 /// their kind, so the layer is not missed.
 fn quiet_device_selection() {
     if std::env::var_os("XDG_RUNTIME_DIR").is_none() {
-        // SAFETY: the process has one thread here, so nobody reads the environment at the same time.
+        // SAFETY: the process has one thread here, so nobody reads the environment at the same
+        // time.
         unsafe { std::env::set_var("NODEVICE_SELECT", "1") };
     }
 }

@@ -1,7 +1,7 @@
 //! What a user can change to mend a failure, as data: each front end words it in its own terms.
 //!
-//! A library error says what went wrong and names settings. Its remedies say which setting to change
-//! and how. The command line prints `lower --train to 80`, and Python `lower train to 80`.
+//! A library error says what went wrong and names settings. Its remedies say which setting to
+//! change and how. The command line prints `lower --train to 80`, and Python `lower train to 80`.
 //!
 //! ```
 //! use featherm::remedy::{Remedy, Setting, in_words};

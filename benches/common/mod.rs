@@ -1,4 +1,5 @@
-//! What the benchmarks share: a problem of a given shape, and timings that are interleaved so that a busy machine slows all alike.
+//! What the benchmarks share: a problem of a given shape, and timings that are interleaved so that
+//! a busy machine slows all alike.
 #![allow(dead_code, reason = "each benchmark uses its part")]
 
 use std::time::Instant;
@@ -7,8 +8,8 @@ use featherm::model::{Problem, Task};
 use featherm::numerics::noise::{Address, Purpose};
 use ndarray::{Array1, Array2};
 
-/// Standard Gaussian inputs in `rank` dimensions, `points` ≥ `rank` of them, labelled by the sign of their first coordinate, with
-/// `test` test points.
+/// Standard Gaussian inputs in `rank` dimensions, `points` ≥ `rank` of them, labelled by the sign
+/// of their first coordinate, with `test` test points.
 pub fn problem(points: usize, rank: usize, test: usize) -> Problem {
     let inputs = |count: usize, step: u32| {
         let mut values = vec![0f64; count * rank];
@@ -32,7 +33,8 @@ pub fn problem(points: usize, rank: usize, test: usize) -> Problem {
     Problem::new(&task).expect("Gaussian inputs have a rank")
 }
 
-/// Median seconds of every job over `rounds` rounds, each of which runs all jobs in turn, after one that is not counted.
+/// Median seconds of every job over `rounds` rounds, each of which runs all jobs in turn, after one
+/// that is not counted.
 pub fn interleaved(rounds: usize, jobs: &mut [&mut dyn FnMut()]) -> Vec<f64> {
     let mut seconds = vec![Vec::with_capacity(rounds); jobs.len()];
     for round in 0..=rounds {

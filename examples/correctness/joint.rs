@@ -1,4 +1,5 @@
-//! The joint law of weights and data under every sampler: Geweke's alternation and simulation-based calibration.
+//! The joint law of weights and data under every sampler: Geweke's alternation and simulation-based
+//! calibration.
 
 use featherm::model::Activation;
 

@@ -67,7 +67,8 @@ impl Case<'_> {
         let (worst, z) = worst.map_or(("", f64::NAN), |target| (target.name.as_str(), target.z()));
         let square = found.iter().map(|target| target.z().powi(2)).sum::<f64>() / found.len() as f64;
         let ess = found.iter().map(|target| target.sampled.ess_bulk).fold(f64::INFINITY, f64::min);
-        // Batches and blocks are few and carry the least ESS as a stand-in: it is of the others that the number speaks.
+        // Batches and blocks are few and carry the least ESS as a stand-in: it is of the others
+        // that the number speaks.
         let known = found.iter().map(|target| target.sampled.ess_bulk).filter(|&ess| ess != MIN_ESS);
         let cells = [
             self.name.clone(),
@@ -87,8 +88,8 @@ impl Case<'_> {
     }
 }
 
-/// An adjusted sampler: `malt` and `hmc` in float32 at one temperature take ten times the draws of the tests. A graphics device may be a
-/// software one, and takes fewer.
+/// An adjusted sampler: `malt` and `hmc` in float32 at one temperature take ten times the draws of
+/// the tests. A graphics device may be a software one, and takes fewer.
 fn adjusted(kind: SamplerKind, readout: Readout, tempering: bool, on: On) -> Setting {
     let temperatures: &[f64] = if tempering { &LADDER } else { &[TEMPERATURE] };
     let replicas = match (on, tempering) {

@@ -1,4 +1,5 @@
-//! Right samplers are right and wrong ones are found out: the long versions of the statistical tests, as tables.
+//! Right samplers are right and wrong ones are found out: the long versions of the statistical
+//! tests, as tables.
 //!
 //!     cargo run --release --example correctness                 (all parts; the tables of docs/correctness.md)
 //!     cargo run --release --example correctness -- geweke starts

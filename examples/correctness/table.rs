@@ -1,7 +1,8 @@
-//! A Markdown table that is printed row by row and counts the rows that did not come out as they must.
+//! A Markdown table that is printed row by row and counts the rows that did not come out as they
+//! must.
 
-/// Largest |z| of a right sampler, least largest |z| of a wrong one. Of the fifteen hundred comparisons here, were all z normal, one
-/// run in a hundred would have one beyond.
+/// Largest |z| of a right sampler, least largest |z| of a wrong one. Of the fifteen hundred
+/// comparisons here, were all z normal, one run in a hundred would have one beyond.
 pub const MAX_Z: f64 = 4.5;
 
 /// Least probability of a right sampler's ranks, and greatest of a wrong one's.

@@ -31,14 +31,15 @@ pub enum Precision {
     /// of the largest buffers, on the CPU the same roundings, to check a GPU against, and slower.
     ///
     /// Rounded, to nearest and ties to even, are σ(h) and σ′(h) of the training points, σ(h) of the
-    /// test points, and the weights outside the span of the training inputs. The output
-    /// f = (1/√N1) Σ_i v_i σ(h_i) is summed before, from unrounded activations: with v sampled,
-    /// energies and so the law of adjusted samplers are those of float32. With v integrated out, the
-    /// energy is that of the rounded activations.
+    /// test points, and the weights outside the span of the training inputs. The output f = (1/√N1)
+    /// Σ_i v_i σ(h_i) is summed before, from unrounded activations: with v sampled, energies and so
+    /// the law of adjusted samplers are those of float32. With v integrated out, the energy is that
+    /// of the rounded activations.
     F16,
     /// float32 with forces within a trajectory from products of float16 inputs on cooperative
     /// matrices (tensor cores); energies and the last force of a trajectory stay float32, so that
-    /// the law stays exact. GPU only (the CPU refuses it), where wgpu's experimental feature is there.
+    /// the law stays exact. GPU only (the CPU refuses it), where wgpu's experimental feature is
+    /// there.
     F16Matrix,
 }
 
@@ -51,7 +52,7 @@ pub struct DeviceRequest {
     pub adapter: Option<String>,
     /// The arithmetic of the chains.
     pub precision: Precision,
-    /// Directory of the tilings that were measured on graphics devices: [`tune`](super::tune) writes
-    /// there, and runs read. With `None` nothing is kept, and a rule chooses the tiling.
+    /// Directory of the tilings that were measured on graphics devices: [`tune`](super::tune)
+    /// writes there, and runs read. With `None` nothing is kept, and a rule chooses the tiling.
     pub cache: Option<PathBuf>,
 }

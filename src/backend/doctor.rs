@@ -1,4 +1,5 @@
-//! The doctor: one backend held against another, stage by stage, from the same states and the same noise.
+//! The doctor: one backend held against another, stage by stage, from the same states and the same
+//! noise.
 
 use std::sync::Arc;
 
@@ -38,7 +39,8 @@ pub struct Tolerances {
     pub steps: f64,
     /// Positions after twenty steps, over which rounding grows.
     pub trajectory: f64,
-    /// Energy errors, absolute, per root of the number of coordinates: rounding moves each coordinate at random.
+    /// Energy errors, absolute, per root of the number of coordinates: rounding moves each
+    /// coordinate at random.
     pub energy: f64,
 }
 
@@ -49,16 +51,19 @@ impl Tolerances {
     pub const HALF: Self = Self { noise: 1e-6, stage: 5e-4, steps: 1e-4, trajectory: 1e-3, energy: 2e-4 };
 }
 
-/// What a step of the rotation under the prior, rounded to float32, changes a coordinate's energy by: alike for all units, so that it adds up.
+/// What a step of the rotation under the prior, rounded to float32, changes a coordinate's energy
+/// by: alike for all units, so that it adds up.
 const ROTATION_DRIFT: f64 = 1e-9;
 
-/// Fraction of units that may be counted in another cell because rounding puts them across its edge.
+/// Fraction of units that may be counted in another cell because rounding puts them across its
+/// edge.
 const MISPLACED: f64 = 2e-3;
 
 /// Steps of the long trajectory.
 const LONG: u32 = 20;
 
-/// Holds a backend against the CPU in float64 on a small bundled problem; `start` puts the problem's chains on the subject.
+/// Holds a backend against the CPU in float64 on a small bundled problem; `start` puts the
+/// problem's chains on the subject.
 ///
 /// # Errors
 /// When the subject cannot be started or fails.
@@ -70,7 +75,8 @@ pub fn doctor(
     compare(&mut Cpu::<f64>::new(ensemble.clone()), subject.as_mut(), &ensemble, &Tolerances::SINGLE)
 }
 
-/// Gaussian inputs, 23 training and 7 test points in 31 dimensions; four temperatures of five chains.
+/// Gaussian inputs, 23 training and 7 test points in 31 dimensions; four temperatures of five
+/// chains.
 fn reference_ensemble() -> Result<Ensemble, BackendError> {
     let seed = 20_250_820;
     let address = Address { seed, chain: 0, trajectory: 0, step: 0, purpose: Purpose::Data };
@@ -102,8 +108,8 @@ fn reference_ensemble() -> Result<Ensemble, BackendError> {
     })
 }
 
-/// Plays the same rounds on both backends and compares them after every stage. Both start anew from the reference's states each time, so that
-/// deviations do not add up.
+/// Plays the same rounds on both backends and compares them after every stage. Both start anew from
+/// the reference's states each time, so that deviations do not add up.
 ///
 /// # Errors
 /// When one of them fails.
@@ -224,7 +230,8 @@ pub fn compare(
     Ok(checks)
 }
 
-/// A round of the comparison: temperatures take turns in the number of steps, so that some wait for others.
+/// A round of the comparison: temperatures take turns in the number of steps, so that some wait for
+/// others.
 fn duel_round(ensemble: &Ensemble, trajectory: u32, steps: u32) -> Round {
     let steps = (0..ensemble.temperatures).map(|t| steps.saturating_sub((t % 2) as u32)).collect();
     Round { trajectory, steps, exchange: None, observe: None }

@@ -1,4 +1,5 @@
-//! What is added up over the hidden units of one chain, draw by draw, because a mean over units would lose it: distributions and a vector.
+//! What is added up over the hidden units of one chain, draw by draw, because a mean over units
+//! would lose it: distributions and a vector.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,8 +9,10 @@ pub const CELLS: usize = crate::numerics::histogram::GRID;
 
 /// Sums over the units of one chain and over its observed draws.
 ///
-/// v and w·û are counted in [`CELLS`] cells of width 2R/(CELLS − 1) about the points −R … R of a grid, with R the chain's entry of
-/// [`Ensemble::histogram_ranges`](super::Ensemble::histogram_ranges), between one cell for what lies below and one for what lies above.
+/// v and w·û are counted in [`CELLS`] cells of width 2R/(CELLS − 1) about the points −R … R of a
+/// grid, with R the chain's entry of
+/// [`Ensemble::histogram_ranges`](super::Ensemble::histogram_ranges), between one cell for what
+/// lies below and one for what lies above.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct UnitHistogram {
     /// Draws added.
@@ -34,12 +37,14 @@ impl UnitHistogram {
     }
 }
 
-/// Cells per unit of a variable whose cells reach to `reach`; 0, which counts everything in the middle, where there is no range.
+/// Cells per unit of a variable whose cells reach to `reach`; 0, which counts everything in the
+/// middle, where there is no range.
 pub(super) fn cells_per_unit(reach: f64) -> f64 {
     if reach > 0.0 { (CELLS / 2) as f64 / reach } else { 0.0 }
 }
 
-/// The entry of [`UnitHistogram::readout`] or [`UnitHistogram::along_u`] in which a value is counted.
+/// The entry of [`UnitHistogram::readout`] or [`UnitHistogram::along_u`] in which a value is
+/// counted.
 pub(super) fn cell(x: f64, cells_per_unit: f64) -> usize {
     // A cast saturates at zero, for what lies below.
     ((x * cells_per_unit + (CELLS / 2) as f64 + 1.5).floor() as usize).min(CELLS + 1)

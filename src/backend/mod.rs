@@ -1,7 +1,9 @@
-//! Where an ensemble of chains lives and moves: the interface that every device implements, and the devices.
+//! Where an ensemble of chains lives and moves: the interface that every device implements, and the
+//! devices.
 //!
-//! Noise is shared by all backends. A normal is named by seed, [`Ensemble::chain_id`], trajectory, purpose, step and index
-//! ([`crate::numerics::noise::Address`]); blocks of weights take two steps, 2·slot for v (N1 normals) and 2·slot + 1 for W′ (N1·r, row-major):
+//! Noise is shared by all backends. A normal is named by seed, [`Ensemble::chain_id`], trajectory,
+//! purpose, step and index ([`crate::numerics::noise::Address`]); blocks of weights take two steps,
+//! 2·slot for v (N1 normals) and 2·slot + 1 for W′ (N1·r, row-major):
 //!
 //! | purpose | trajectory | slot |
 //! |---|---|---|
@@ -36,15 +38,17 @@ pub use self::error::BackendError;
 pub use self::histogram::{CELLS, UnitHistogram};
 pub use self::select::{MemoryNeed, SelectedDevice, memory_plan, select, tune, unsupported_reason};
 
-/// Chains of one temperature are accumulated in at most this many independent blocks, whose spread is the error of ⟨G⟩.
+/// Chains of one temperature are accumulated in at most this many independent blocks, whose spread
+/// is the error of ⟨G⟩.
 pub const GRAM_BLOCKS: usize = 8;
 
 /// Energy errors above this count as divergences, as in Stan.
 pub const DIVERGENCE: f64 = 1000.0;
 
-/// An unadjusted chain with a weight further from zero than this many standard deviations of its prior, 1/√λ, has run away. A loss does not
-/// show it where the activation is bounded: at ηTλ0 > 2 the step of ULA magnifies W′ without end, and erf of it stays 1. No posterior is there,
-/// and fourth powers are still finite in float32.
+/// An unadjusted chain with a weight further from zero than this many standard deviations of its
+/// prior, 1/√λ, has run away. A loss does not show it where the activation is bounded: at ηTλ0 > 2
+/// the step of ULA magnifies W′ without end, and erf of it stays 1. No posterior is there, and
+/// fourth powers are still finite in float32.
 pub const RUNAWAY: f64 = 1e6;
 
 /// The ensemble a backend holds: every replica of every temperature, all on the same data.
@@ -63,7 +67,8 @@ pub struct Ensemble {
     /// For each temperature the range R of the histograms of v and of w·û, from −R to R: see
     /// [`UnitHistogram`].
     pub histogram_ranges: Vec<[f64; 2]>,
-    /// Most batches of consecutive draws into which the test predictions of one chain are accumulated.
+    /// Most batches of consecutive draws into which the test predictions of one chain are
+    /// accumulated.
     pub batches: usize,
 }
 
@@ -73,8 +78,8 @@ impl Ensemble {
         self.temperatures * self.replicas
     }
 
-    /// The name under which a chain draws its noise. It does not change when replicas or temperatures are added, so a chain's
-    /// draws do not depend on how many others run beside it.
+    /// The name under which a chain draws its noise. It does not change when replicas or
+    /// temperatures are added, so a chain's draws do not depend on how many others run beside it.
     pub fn chain_id(temperature: usize, replica: usize) -> u32 {
         (temperature as u32) << 20 | replica as u32
     }
@@ -106,7 +111,8 @@ impl Ensemble {
     }
 }
 
-/// Diagonal mass: one value per rotated input direction, shared by all units, and one for the readout.
+/// Diagonal mass: one value per rotated input direction, shared by all units, and one for the
+/// readout.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Mass {
     pub weights: Vec<f64>,
@@ -116,7 +122,8 @@ pub struct Mass {
 /// Returns the exact flow of one coordinate of mass m for time t under the prior ½λθ²: with
 /// ω = √(λ/m), the numbers 1 − cos ωt, sin(ωt)/(mω) and mω sin(ωt).
 ///
-/// What moves is added to what stays: a cosine near 1, rounded, would let the energy of all units drift one way in every step.
+/// What moves is added to what stays: a cosine near 1, rounded, would let the energy of all units
+/// drift one way in every step.
 fn harmonic_flow(m: f64, lambda: f64, time: f64) -> [f64; 3] {
     let omega = (lambda / m).sqrt();
     let sin = (omega * time).sin();
@@ -126,19 +133,24 @@ fn harmonic_flow(m: f64, lambda: f64, time: f64) -> [f64; 3] {
 /// How one step of length h is composed.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Scheme {
-    /// O–B–A–B–O: velocity Verlet between partial momentum refreshments with friction γ. With `metropolis` the trajectory's
-    /// accumulated energy error is accepted or rejected: MALT (Riou-Durand & Vogrinc 2022); γ = 0 is HMC, one step MALA.
+    /// O–B–A–B–O: velocity Verlet between partial momentum refreshments with friction γ. With
+    /// `metropolis` the trajectory's accumulated energy error is accepted or rejected: MALT
+    /// (Riou-Durand & Vogrinc 2022); γ = 0 is HMC, one step MALA.
     Obabo { friction: f64, metropolis: bool },
-    /// As `Obabo` with `metropolis`, of W′ alone: v is integrated out of the energy, and drawn given W′ at the end of every trajectory.
+    /// As `Obabo` with `metropolis`, of W′ alone: v is integrated out of the energy, and drawn
+    /// given W′ at the end of every trajectory.
     ///
-    /// The part of the energy that the data brings, V(W′) = −ln ∫ N(v; 0, 1/λ1) e^{−βL} dv, is far less stiff than βL at low T: what
-    /// the readout can make good no longer counts against a move (repriorisation, Hron, Novak, Pennington & Sohl-Dickstein 2022).
+    /// The part of the energy that the data brings, V(W′) = −ln ∫ N(v; 0, 1/λ1) e^{−βL} dv, is far
+    /// less stiff than βL at low T: what the readout can make good no longer counts against a move
+    /// (repriorisation, Hron, Novak, Pennington & Sohl-Dickstein 2022).
     Marginal { friction: f64 },
     /// B–A–O–A–B, unadjusted (Leimkuhler & Matthews 2013).
     Baoab { friction: f64 },
-    /// θ ← (1 − ηTλ)θ − η∇L + √(2ηT) ξ, unadjusted, with h as the learning rate η; the mass is not used.
+    /// θ ← (1 − ηTλ)θ − η∇L + √(2ηT) ξ, unadjusted, with h as the learning rate η; the mass is not
+    /// used.
     Ula,
-    /// θ ← θ − η∇L with h as the learning rate η: gradient descent on the loss alone. Noise, prior, temperature and mass have no part in it.
+    /// θ ← θ − η∇L with h as the learning rate η: gradient descent on the loss alone. Noise, prior,
+    /// temperature and mass have no part in it.
     Descent,
 }
 
@@ -174,8 +186,8 @@ impl Parity {
 /// What is measured at the end of a round.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Observation {
-    /// Batch that receives the test predictions; without one the test points and the histograms of units are left out, as warm-up needs nothing
-    /// of them.
+    /// Batch that receives the test predictions; without one the test points and the histograms of
+    /// units are left out, as warm-up needs nothing of them.
     pub batch: Option<usize>,
     /// Whether ⟨G⟩ is accumulated too.
     pub gram: bool,
@@ -183,10 +195,12 @@ pub struct Observation {
     pub weights: bool,
 }
 
-/// One round of the ensemble: a trajectory of every chain, then an exchange, then a measurement, the last two if asked for.
+/// One round of the ensemble: a trajectory of every chain, then an exchange, then a measurement,
+/// the last two if asked for.
 #[derive(Debug, Clone)]
 pub struct Round {
-    /// Number of the trajectory in the run: with the chain it names the noise, so no two rounds may share it.
+    /// Number of the trajectory in the run: with the chain it names the noise, so no two rounds may
+    /// share it.
     pub trajectory: u32,
     /// Steps, each one gradient, of the chains of every temperature.
     pub steps: Vec<u32>,
@@ -199,13 +213,16 @@ pub struct Round {
 pub struct Transition {
     /// min(1, exp(−energy error)); 1 for unadjusted schemes.
     pub acceptance: f64,
-    /// Change of the Hamiltonian over the trajectory's deterministic parts; 0 for [`Scheme::Ula`] and [`Scheme::Descent`], which have none.
+    /// Change of the Hamiltonian over the trajectory's deterministic parts; 0 for [`Scheme::Ula`]
+    /// and [`Scheme::Descent`], which have none.
     pub energy_error: f64,
-    /// The Hamiltonian βL + ½λ0‖W′‖² + ½λ1‖v‖² + ½ pᵀm⁻¹p at the start, after the full momentum refreshment, with V in
-    /// place of βL + ½λ1‖v‖² and W′ alone moving for [`Scheme::Marginal`]; NaN for [`Scheme::Ula`] and [`Scheme::Descent`].
+    /// The Hamiltonian βL + ½λ0‖W′‖² + ½λ1‖v‖² + ½ pᵀm⁻¹p at the start, after the full momentum
+    /// refreshment, with V in place of βL + ½λ1‖v‖² and W′ alone moving for [`Scheme::Marginal`];
+    /// NaN for [`Scheme::Ula`] and [`Scheme::Descent`].
     pub energy: f64,
-    /// The energy error was not finite or above [`DIVERGENCE`] (adjusted: the move was rejected), or the loss is no longer finite or a weight
-    /// beyond [`RUNAWAY`] (unadjusted: the chain is lost and stays where it was before).
+    /// The energy error was not finite or above [`DIVERGENCE`] (adjusted: the move was rejected),
+    /// or the loss is no longer finite or a weight beyond [`RUNAWAY`] (unadjusted: the chain is
+    /// lost and stays where it was before).
     pub diverged: bool,
 }
 
@@ -214,9 +231,9 @@ pub struct Transition {
 pub struct Measurement {
     /// L = ½ Σ_μ (y − f)².
     pub loss: f64,
-    /// (1/N1) Σ_i s_i v_i. For odd σ the posterior is unchanged when a unit's (v, w) changes sign, which chains do rarely at low
-    /// temperature: a random sign s_i per unit and draw is the exact symmetry move, and every other statistic here is blind to
-    /// it. Otherwise s_i = 1.
+    /// (1/N1) Σ_i s_i v_i. For odd σ the posterior is unchanged when a unit's (v, w) changes sign,
+    /// which chains do rarely at low temperature: a random sign s_i per unit and draw is the exact
+    /// symmetry move, and every other statistic here is blind to it. Otherwise s_i = 1.
     pub readout_mean: f64,
     /// (1/N1) Σ_i v_i².
     pub readout_second_moment: f64,
@@ -229,13 +246,15 @@ pub struct Measurement {
     pub weight_along_u_fourth: f64,
     /// (1/(N1 r)) Σ_ij W'_ij².
     pub weight_second_moment: f64,
-    /// (1/N1) Σ_i c_i^a c_i^b with c_i^a the mean of φ_i over class a: the Gram matrix of the class centroids, row-major.
+    /// (1/N1) Σ_i c_i^a c_i^b with c_i^a the mean of φ_i over class a: the Gram matrix of the class
+    /// centroids, row-major.
     pub centroid_gram: Vec<f64>,
     /// For each class the mean of G_μμ over its points.
     pub mean_square_norm: Vec<f64>,
     /// (1/P*) Σ (f* − y*)² over the test points, if they were predicted.
     pub test_squared_error: Option<f64>,
-    /// `centroid_gram` and `mean_square_norm` of the test points, if they were predicted and [`Problem::has_test_manifolds`].
+    /// `centroid_gram` and `mean_square_norm` of the test points, if they were predicted and
+    /// [`Problem::has_test_manifolds`].
     pub test_manifolds: Option<(Vec<f64>, Vec<f64>)>,
     /// The chain was lost (see [`Transition::diverged`]) and must not be averaged.
     pub lost: bool,
@@ -245,7 +264,8 @@ pub struct Measurement {
 #[derive(Debug, Clone)]
 pub struct Outcome {
     pub transitions: Vec<Transition>,
-    /// For each attempted exchange whether it was accepted: pairs in the order of [`Parity::pairs`], then replica.
+    /// For each attempted exchange whether it was accepted: pairs in the order of
+    /// [`Parity::pairs`], then replica.
     pub exchanged: Vec<bool>,
     /// Empty when the round did not observe.
     pub measurements: Vec<Measurement>,
@@ -306,9 +326,11 @@ impl PredictiveBatch {
 /// What a backend accumulated over all observed draws.
 #[derive(Debug, Clone)]
 pub struct Accumulated {
-    /// For each temperature, for each block of chains, the mean Gram matrix (P×P, row-major); empty when never asked for.
+    /// For each temperature, for each block of chains, the mean Gram matrix (P×P, row-major); empty
+    /// when never asked for.
     pub gram: Vec<Vec<Vec<f64>>>,
-    /// The same of W′ᵀW′/N1, the second moment of the rotated weights pooled over hidden units (r×r, row-major).
+    /// The same of W′ᵀW′/N1, the second moment of the rotated weights pooled over hidden units
+    /// (r×r, row-major).
     pub weights: Vec<Vec<Vec<f64>>>,
     /// For each temperature and replica, its batches.
     pub predictive: Vec<Vec<Vec<PredictiveBatch>>>,
@@ -321,7 +343,8 @@ pub struct Accumulated {
 pub struct Device {
     pub backend: String,
     pub name: String,
-    /// How a GPU divides matrix products, and why so: the order of all sums there, and with it the bits, follow from it.
+    /// How a GPU divides matrix products, and why so: the order of all sums there, and with it the
+    /// bits, follow from it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tiling: Option<String>,
 }
@@ -335,8 +358,9 @@ pub struct StageTime {
 
 /// An ensemble on a device, started from the prior.
 ///
-/// Lists over chains are ordered by temperature, then replica. A backend runs the rounds it is handed without coming back to the
-/// host in between, so that a device is never left waiting for one.
+/// Lists over chains are ordered by temperature, then replica. A backend runs the rounds it is
+/// handed without coming back to the host in between, so that a device is never left waiting for
+/// one.
 pub trait Backend: Send {
     fn device(&self) -> Device;
 
@@ -345,7 +369,8 @@ pub trait Backend: Send {
     /// it is [restored](Backend::restore). Ignored where a backend cannot be stopped.
     fn heed(&mut self, _stop: Stop) {}
 
-    /// Whether [`Scheme::Marginal`] can be played: on the CPU always, on a GPU up to a size (`gpu::layout`).
+    /// Whether [`Scheme::Marginal`] can be played: on the CPU always, on a GPU up to a size
+    /// (`gpu::layout`).
     fn integrates_readout(&self) -> bool;
 
     /// Plays the rounds in order; `moves` has one entry per temperature and holds for all of them.
@@ -354,15 +379,17 @@ pub trait Backend: Send {
     /// When the device fails.
     fn run(&mut self, moves: &[IntegratorParams], rounds: &[Round]) -> Result<Vec<Outcome>, BackendError>;
 
-    /// What each stage takes of one step of the whole ensemble, with the same number of steps at all temperatures of the round; empty where a device
-    /// has no clock. The ensemble's state is of no use afterwards.
+    /// What each stage takes of one step of the whole ensemble, with the same number of steps at
+    /// all temperatures of the round; empty where a device has no clock. The ensemble's state is of
+    /// no use afterwards.
     ///
     /// # Errors
     /// When the device fails.
     fn stages(&mut self, moves: &[IntegratorParams], round: &Round) -> Result<Vec<StageTime>, BackendError>;
 
-    /// Seconds of its own time in which the device computes when it plays the round, all commands added up without what lies between them; `None` where
-    /// it has no clock, or is the host. The ensemble's state is of no use afterwards.
+    /// Seconds of its own time in which the device computes when it plays the round, all commands
+    /// added up without what lies between them; `None` where it has no clock, or is the host. The
+    /// ensemble's state is of no use afterwards.
     ///
     /// # Errors
     /// When the device fails.
@@ -370,26 +397,30 @@ pub trait Backend: Send {
         Ok(None)
     }
 
-    /// Pooled moments of the weights where they stand, one entry per temperature; lost chains are left out.
+    /// Pooled moments of the weights where they stand, one entry per temperature; lost chains are
+    /// left out.
     ///
     /// # Errors
     /// When the device fails.
     fn moments(&self) -> Result<Vec<Moments>, BackendError>;
 
-    /// Merges the batches of test predictions two by two: batch i becomes the sum of batches 2i and 2i + 1.
+    /// Merges the batches of test predictions two by two: batch i becomes the sum of batches 2i and
+    /// 2i + 1.
     ///
     /// # Errors
     /// When the device fails.
     fn merge_batches(&mut self) -> Result<(), BackendError>;
 
-    /// Appends all that the ensemble carries from one call of [`Backend::run`] to the next, accumulators included, bit for bit.
+    /// Appends all that the ensemble carries from one call of [`Backend::run`] to the next,
+    /// accumulators included, bit for bit.
     ///
     /// # Errors
     /// When the device fails.
     fn save(&self, saved: &mut Vec<u8>) -> Result<(), BackendError>;
 
-    /// Takes up what [`Backend::save`] left on the same device for the same ensemble: what follows is what would have followed there. Returns whether
-    /// `saved` is of this ensemble; if not, nothing has changed.
+    /// Takes up what [`Backend::save`] left on the same device for the same ensemble: what follows
+    /// is what would have followed there. Returns whether `saved` is of this ensemble; if not,
+    /// nothing has changed.
     ///
     /// # Errors
     /// When the device fails.

@@ -79,8 +79,8 @@ pub fn unsupported_reason(request: &DeviceRequest) -> Result<Option<String>, Bac
 }
 
 /// Times the tilings of matrix products on the graphics device that would run the ensemble, and
-/// keeps the fastest in [`DeviceRequest::cache`] for later runs. Returns one line on what was found;
-/// `None` if the CPU or cooperative matrices would run the ensemble.
+/// keeps the fastest in [`DeviceRequest::cache`] for later runs. Returns one line on what was
+/// found; `None` if the CPU or cooperative matrices would run the ensemble.
 ///
 /// # Errors
 /// If the requested device does not exist or fails.

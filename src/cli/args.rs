@@ -16,11 +16,12 @@ use crate::data::recognise;
 use crate::studies::descent;
 use crate::studies::scaling::FixedQuantity;
 
-/// The feature-learning thermometer: samples the Gibbs posterior of one-hidden-layer networks at temperature T and holds the samples
-/// against the statistical-mechanics theory of the proportional limit.
+/// The feature-learning thermometer: samples the Gibbs posterior of one-hidden-layer networks at
+/// temperature T and holds the samples against the statistical-mechanics theory of the proportional
+/// limit.
 ///
-/// Without a command it runs: `featherm` alone is the preset `quick`, two handwritten digits on a ladder of temperatures, under a
-/// minute on two cores.
+/// Without a command it runs: `featherm` alone is the preset `quick`, two handwritten digits on a
+/// ladder of temperatures, under a minute on two cores.
 #[derive(Debug, Parser)]
 #[command(version, args_conflicts_with_subcommands = true, after_help = EXAMPLES)]
 pub struct Cli {
@@ -50,15 +51,19 @@ pub enum Command {
     Run(RunArgs),
     /// The theory alone: order parameters, predictor, evidence, geometry, weights.
     Theory(TheoryArgs),
-    /// Go on with a run that was interrupted, killed or cut off, to the same result, bit for bit; or take more draws of one that is done.
+    /// Go on with a run that was interrupted, killed or cut off, to the same result, bit for bit;
+    /// or take more draws of one that is done.
     Resume(ResumeArgs),
-    /// Print the table of a run directory and write its page and figures; of several runs, the page that compares them.
+    /// Print the table of a run directory and write its page and figures; of several runs, the page
+    /// that compares them.
     Report(ReportArgs),
-    /// Run a problem at many widths and extrapolate every theory's deviation from the samples to infinite width.
+    /// Run a problem at many widths and extrapolate every theory's deviation from the samples to
+    /// infinite width.
     Scaling(ScalingArgs),
     /// Follow noiseless gradient descent from prior draws and record how the class manifolds move.
     Descend(DescendArgs),
-    /// Measure the sampler: its speed beside that of the matrix products in it, and what draws are worth.
+    /// Measure the sampler: its speed beside that of the matrix products in it, and what draws are
+    /// worth.
     Bench(Box<BenchArgs>),
     /// Known data sets: what there is, where it is looked for, and how to get it.
     #[command(arg_required_else_help = false)]
@@ -101,7 +106,8 @@ pub struct ScalingArgs {
     /// Widths N1, at least three; the problem's P and N0 belong to its own --width.
     #[arg(long, value_name = "N1,N1,…", value_delimiter = ',', required = true, allow_negative_numbers = true)]
     pub widths: Vec<usize>,
-    /// What stays as it is while the width grows: P, or P/N1 at the same N0, or P/N1 and N0/N1 (teacher data).
+    /// What stays as it is while the width grows: P, or P/N1 at the same N0, or P/N1 and N0/N1
+    /// (teacher data).
     #[arg(long, value_enum, default_value = "train")]
     pub hold: FixedQuantity,
     /// Print JSON (schema featherm.scaling/1) instead of a table.
@@ -111,7 +117,8 @@ pub struct ScalingArgs {
 
 #[derive(Debug, Args)]
 pub struct DescendArgs {
-    /// The chains are the starts; warm-up, draws and temperatures concern the equilibrium that is printed beside them, or nothing.
+    /// The chains are the starts; warm-up, draws and temperatures concern the equilibrium that is
+    /// printed beside them, or nothing.
     #[command(flatten)]
     pub experiment: ExperimentArgs,
     /// η of θ ← θ − η∇L; left out, a tenth of the largest that is stable at the start.
@@ -123,7 +130,8 @@ pub struct DescendArgs {
     /// Moments recorded, at most: the start and log-spaced steps.
     #[arg(long, value_name = "N", default_value_t = 30, allow_negative_numbers = true)]
     records: usize,
-    /// Also write descent.json and the figure of D² against training loss (SVG, PNG and a page) into this directory: absent or empty.
+    /// Also write descent.json and the figure of D² against training loss (SVG, PNG and a page)
+    /// into this directory: absent or empty.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// A run of the same problem, whose samples the figure shows beside descent.
@@ -170,7 +178,8 @@ pub struct SpeedArgs {
     /// Time the steps alone, without the run whose effective samples are counted.
     #[arg(long)]
     pub steps_only: bool,
-    /// First time the ways to divide matrix products on the GPU, and keep the fastest for every later run of these shapes there.
+    /// First time the ways to divide matrix products on the GPU, and keep the fastest for every
+    /// later run of these shapes there.
     #[arg(long)]
     pub tune: bool,
     /// Print JSON (schema featherm.bench/1) instead of a table.
@@ -202,7 +211,8 @@ impl SpeedArgs {
 
 #[derive(Debug, Subcommand)]
 pub enum BenchCommand {
-    /// The bias of the unadjusted samplers at h, h/2 and h/4 against malt, and its order (--sampler and --readout are its own).
+    /// The bias of the unadjusted samplers at h, h/2 and h/4 against malt, and its order (--sampler
+    /// and --readout are its own).
     Bias(BiasArgs),
 }
 
@@ -234,10 +244,12 @@ pub enum DataCommand {
 #[derive(Debug, Args)]
 pub struct FetchArgs {
     pub name: String,
-    /// Folder of a server to take the files from; their SHA-256 must be the published ones nevertheless.
+    /// Folder of a server to take the files from; their SHA-256 must be the published ones
+    /// nevertheless.
     #[arg(long, value_name = "URL")]
     pub mirror: Option<String>,
-    /// Folder to put NAME into, in place of $FEATHERM_DATA or the XDG data directory; set FEATHERM_DATA to it to use it by name.
+    /// Folder to put NAME into, in place of $FEATHERM_DATA or the XDG data directory; set
+    /// FEATHERM_DATA to it to use it by name.
     #[arg(long, value_name = "DIR")]
     pub dir: Option<PathBuf>,
 }
@@ -260,7 +272,8 @@ pub struct TheoryArgs {
 pub struct ResumeArgs {
     /// Directory of a run.
     pub dir: PathBuf,
-    /// More draws than were planned: +N of them, or N in all. The result is that of a run planned so from the start.
+    /// More draws than were planned: +N of them, or N in all. The result is that of a run planned
+    /// so from the start.
     #[arg(long, value_name = "+N|N", allow_hyphen_values = true)]
     pub draws: Option<String>,
     /// How progress is told on stderr: a bar where that is a terminal, or JSON lines for programs.
@@ -270,17 +283,20 @@ pub struct ResumeArgs {
 
 #[derive(Debug, Args)]
 pub struct ReportArgs {
-    /// Directories of runs: of one, the table is printed and report.html and the figures are written into it; several are laid over each other.
+    /// Directories of runs: of one, the table is printed and report.html and the figures are
+    /// written into it; several are laid over each other.
     #[arg(value_name = "DIR", required = true)]
     pub dirs: Vec<PathBuf>,
-    /// Where the page that compares several runs goes, ./report-overlay.html without it; an earlier such page is replaced.
+    /// Where the page that compares several runs goes, ./report-overlay.html without it; an earlier
+    /// such page is replaced.
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
 pub struct SourceArgs {
-    /// Settings from a TOML file with the sections [data] [network] [temperature] [sampler] [output].
+    /// Settings from a TOML file with the sections [data] [network] [temperature] [sampler]
+    /// [output].
     #[arg(long, value_name = "FILE", conflicts_with = "preset", help_heading = "Settings")]
     pub config: Option<PathBuf>,
     /// Ready-made settings: quick, or paper (six runs on Fashion-MNIST).
@@ -313,7 +329,8 @@ impl ProblemArgs {
 }
 
 impl SourceArgs {
-    /// The settings below the flags, and the name under which runs of them are filed. A file stands alone; otherwise there is a preset.
+    /// The settings below the flags, and the name under which runs of them are filed. A file stands
+    /// alone; otherwise there is a preset.
     fn base(&self) -> Result<(Settings, String), Failure> {
         let (settings, name) = self.all()?;
         match &self.case {

@@ -1,4 +1,5 @@
-//! Several runs as one: every case of a preset or file in a directory of its own, and the page that lays them over each other.
+//! Several runs as one: every case of a preset or file in a directory of its own, and the page that
+//! lays them over each other.
 
 use std::path::{Path, PathBuf};
 
@@ -13,7 +14,8 @@ use crate::report::summary;
 use crate::results::Document;
 use crate::store::{PAGE, RunDir, read_report, write_page};
 
-/// Runs every case of `settings`, one after the other. Bad input in any of them is found before anything is written.
+/// Runs every case of `settings`, one after the other. Bad input in any of them is found before
+/// anything is written.
 pub fn run(mut settings: Settings, name: &str, arguments: &RunArgs) -> Result<(), Failure> {
     for case in settings.cases()? {
         let setup = resolve(case.settings)?;
@@ -80,7 +82,8 @@ fn run_case(dir: &RunDir, case: Case, progress: Style) -> Result<(), Failure> {
     execute(&setup, problem, &begun, None, progress)
 }
 
-/// What to say when a case did not end well: the others are safe, and there is one command to go on with them all.
+/// What to say when a case did not end well: the others are safe, and there is one command to go on
+/// with them all.
 fn case_failed(dir: &RunDir, case: &str, failure: Failure) -> Failure {
     let on = format!("`featherm resume {}` goes on from case {case}", dir.path().display());
     match failure {
@@ -90,7 +93,8 @@ fn case_failed(dir: &RunDir, case: &str, failure: Failure) -> Failure {
     }
 }
 
-/// The cases of the settings in a directory; none if it holds a single run, or nothing that can be read.
+/// The cases of the settings in a directory; none if it holds a single run, or nothing that can be
+/// read.
 pub fn cases(dir: &Path) -> Option<Settings> {
     let text = std::fs::read_to_string(dir.join("config.toml")).ok()?;
     Settings::from_toml(&text, "config.toml").ok().filter(|settings| !settings.case.is_empty())

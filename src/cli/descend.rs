@@ -56,7 +56,8 @@ pub fn descend(arguments: &DescendArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The report of a run, if it is of the problem of this experiment: the same data, chosen with the same seed, and the same network.
+/// The report of a run, if it is of the problem of this experiment: the same data, chosen with the
+/// same seed, and the same network.
 fn run_of(setup: &Setup, dir: &Path) -> Result<Document, Failure> {
     let run = read_report(dir)?;
     let (here, there) = (problem(setup.settings())?, problem(&run.config)?);
@@ -87,7 +88,8 @@ fn problem(settings: &Settings) -> Result<BTreeMap<String, String>, Failure> {
     Ok(found)
 }
 
-/// Tracks in columns, records in lines; then whether D² inverts, and the equilibrium of the theories.
+/// Tracks in columns, records in lines; then whether D² inverts, and the equilibrium of the
+/// theories.
 fn table(found: &Descent) -> String {
     let mut text = format!(
         "gradient descent from {} draws of the prior, learning rate η = {:.3e}; mean ± standard deviation over the starts\n",

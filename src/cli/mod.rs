@@ -1,4 +1,5 @@
-//! The command line: raw arguments become an `Experiment`, errors become one message and an exit code.
+//! The command line: raw arguments become an `Experiment`, errors become one message and an exit
+//! code.
 
 mod args;
 mod bench;
@@ -129,7 +130,8 @@ pub fn main_from<T: Into<OsString> + Clone>(arguments: impl IntoIterator<Item = 
     code
 }
 
-/// The message with whatever a file or an argument brought in that is no plain text, as an escape sequence of the terminal, written out.
+/// The message with whatever a file or an argument brought in that is no plain text, as an escape
+/// sequence of the terminal, written out.
 fn one_line(message: &str) -> String {
     let plain = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
     message.chars().map(plain).collect()

@@ -1,4 +1,5 @@
-//! Where a run stands, as a bar on a terminal or as lines of JSON; it also carries the wish to stop.
+//! Where a run stands, as a bar on a terminal or as lines of JSON; it also carries the wish to
+//! stop.
 
 use std::ops::ControlFlow;
 use std::time::Instant;

@@ -1,4 +1,5 @@
-//! `featherm report`: the table, the page and the figures of a run from its directory alone; with several runs, the page that compares them.
+//! `featherm report`: the table, the page and the figures of a run from its directory alone; with
+//! several runs, the page that compares them.
 
 use std::path::Path;
 
@@ -44,7 +45,8 @@ pub fn report(arguments: &ReportArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Writes the page and the figures of a run from what its directory holds; returns what had to be left out.
+/// Writes the page and the figures of a run from what its directory holds; returns what had to be
+/// left out.
 ///
 /// # Errors
 /// When the disk refuses.

@@ -1,4 +1,5 @@
-//! `featherm resume`: goes on with a run from its directory, from whatever an interruption, a kill or a loss of power left there.
+//! `featherm resume`: goes on with a run from its directory, from whatever an interruption, a kill
+//! or a loss of power left there.
 
 use super::args::{ResumeArgs, setup};
 use super::progress::Style;

@@ -38,7 +38,8 @@ pub fn run(arguments: &RunArgs) -> Result<(), Failure> {
     execute(&setup, problem, &dir, None, arguments.progress)
 }
 
-/// Loads the data of an experiment and makes sure that its run fits into memory; `show` prints the settings and the need.
+/// Loads the data of an experiment and makes sure that its run fits into memory; `show` prints the
+/// settings and the need.
 pub fn load_and_check(setup: &Setup, show: bool) -> Result<Arc<Problem>, Failure> {
     let problem = load(setup)?;
     Session::new(setup.experiment(), Arc::clone(&problem))?;
@@ -58,7 +59,8 @@ pub fn create(dir: Option<&str>, name: &str) -> Result<RunDir, Failure> {
     })
 }
 
-/// Writes the settings before anything is sampled: they are what a run that is killed starts again from.
+/// Writes the settings before anything is sampled: they are what a run that is killed starts again
+/// from.
 pub fn record_settings(dir: &RunDir, settings: &Settings) -> Result<(), Failure> {
     let begun = record(settings).and_then(|record| Ok(dir.write_config(&record)?));
     begun.inspect_err(|_| {
@@ -131,7 +133,8 @@ fn abandon(dir: &RunDir, stopped: Stopped) -> Failure {
     }
 }
 
-/// Writes the page and the figures, from the disk as `featherm report` does, so that both give the same; the name of the file to look at.
+/// Writes the page and the figures, from the disk as `featherm report` does, so that both give the
+/// same; the name of the file to look at.
 ///
 /// The numbers are safe in `report.json`: what goes wrong here is said, and does not fail the run.
 fn written_page(dir: &Path, style: Style) -> &'static str {

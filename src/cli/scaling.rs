@@ -42,7 +42,8 @@ fn table(scaling: &Scaling) -> String {
     text + &doubts(scaling)
 }
 
-/// What the reader should know before trusting a number, as below the table of a run: what has not converged and what to change, and every warning once with its widths.
+/// What the reader should know before trusting a number, as below the table of a run: what has not
+/// converged and what to change, and every warning once with its widths.
 fn doubts(scaling: &Scaling) -> String {
     let mut text = String::new();
     let mut open = false;

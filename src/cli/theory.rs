@@ -41,7 +41,8 @@ pub fn theory(arguments: &TheoryArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A prediction as a JSON object with the machine-readable names. What a theory of one unit does not predict is left out.
+/// A prediction as a JSON object with the machine-readable names. What a theory of one unit does
+/// not predict is left out.
 fn point(prediction: &Prediction, entries: &[Entry]) -> Value {
     let mut point = Map::new();
     let mut set = |name: &str, value: Value| point.insert(name.into(), value);
@@ -110,7 +111,8 @@ fn table(predictions: &[Prediction], entries: &[Entry], classes: &[String]) -> S
     aligned(&Numbers { header, rows: predictions.iter().map(row).collect() })
 }
 
-/// The symbol of an observable with the classes it refers to: of D² where there are more than two, as in the table of a run; of R² always, as in the figures.
+/// The symbol of an observable with the classes it refers to: of D² where there are more than two,
+/// as in the table of a run; of R² always, as in the figures.
 fn title(observable: Observable, classes: &[String]) -> String {
     let own = observable.classes();
     let label = match own[..] {

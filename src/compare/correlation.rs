@@ -1,4 +1,5 @@
-//! The correlation of readout and weights, a vector in input space: its length and its direction beside the theory's.
+//! The correlation of readout and weights, a vector in input space: its length and its direction
+//! beside the theory's.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +18,8 @@ use crate::theory::TheoryKind;
 pub struct ReadoutWeightVector {
     /// ‖⟨v w⟩‖, without what the Monte Carlo error of every component adds to it.
     pub norm: Measured,
-    /// ⟨v w⟩·û/‖⟨v w⟩‖, with the û along which weights are measured: 1 for the theory that names it.
+    /// ⟨v w⟩·û/‖⟨v w⟩‖, with the û along which weights are measured: 1 for the theory that names
+    /// it.
     pub overlap: Measured,
     /// ‖⟨v w⟩‖ by theory, and how far the sampled one is from it in standard errors of both.
     pub theory: BTreeMap<String, f64>,
@@ -30,15 +32,18 @@ pub struct ReadoutWeightVector {
 /// A theory's vector beside the sampled one.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct VectorAgreement {
-    /// Cosine of the angle between them, with the noise of both taken out of their lengths: 1 within its error where the theory points the same way.
+    /// Cosine of the angle between them, with the noise of both taken out of their lengths: 1
+    /// within its error where the theory points the same way.
     pub cosine: Measured,
-    /// ‖sampled − theory‖/‖theory‖, and what Monte Carlo error alone, of samples and theory, makes of it.
+    /// ‖sampled − theory‖/‖theory‖, and what Monte Carlo error alone, of samples and theory, makes
+    /// of it.
     pub relative_error: Option<f64>,
     pub noise_floor: Option<f64>,
 }
 
-/// From the tallies of the chains of one temperature; errors by the jackknife over chains. `direction` is û and `predicted` what theories say of ⟨v w⟩, all in
-/// the rotated basis. `None` where nothing was counted.
+/// From the tallies of the chains of one temperature; errors by the jackknife over chains.
+/// `direction` is û and `predicted` what theories say of ⟨v w⟩, all in the rotated basis. `None`
+/// where nothing was counted.
 pub fn readout_weight_vector(
     tallies: &[UnitHistogram],
     direction: &[f64],
@@ -103,7 +108,8 @@ pub fn readout_weight_vector(
     Some(found)
 }
 
-/// The length of a theory's vector without what its Monte Carlo error adds to it, and the error that is left.
+/// The length of a theory's vector without what its Monte Carlo error adds to it, and the error
+/// that is left.
 fn length(vector: &[Estimate]) -> (f64, f64) {
     let own: f64 = vector.iter().map(|x| x.error * x.error).sum();
     let square = vector.iter().map(|x| x.value * x.value).sum::<f64>() - own;
@@ -112,7 +118,8 @@ fn length(vector: &[Estimate]) -> (f64, f64) {
     (length, if length > 0.0 { along / length } else { own.sqrt() })
 }
 
-/// ⟨v w⟩ in input space, (N0), and the standard error of every component from the spread over chains; `None` where nothing was counted.
+/// ⟨v w⟩ in input space, (N0), and the standard error of every component from the spread over
+/// chains; `None` where nothing was counted.
 pub fn in_input_space(tallies: &[UnitHistogram], problem: &Problem) -> Option<(Vec<f64>, Vec<f64>)> {
     let chains: Vec<Vec<f64>> = chain_vectors(tallies).iter().map(|chain| problem.in_input_space(chain)).collect();
     let n = chains.len() as f64;
@@ -150,7 +157,8 @@ mod tests {
         (0..40).map(chain).collect()
     }
 
-    /// In 200 directions noise alone is as long as the vector; it neither lengthens it nor turns it away.
+    /// In 200 directions noise alone is as long as the vector; it neither lengthens it nor turns it
+    /// away.
     #[test]
     fn noise_neither_lengthens_nor_turns_the_vector() {
         let mut mean = vec![0.0; 200];
@@ -172,7 +180,8 @@ mod tests {
         assert!(found[0].norm.z(raw).unwrap() < -4.0, "{:?}", found[0].norm);
     }
 
-    /// A theory that is right agrees within errors, its own and the samples'; one that points elsewhere, or is too long, is told apart.
+    /// A theory that is right agrees within errors, its own and the samples'; one that points
+    /// elsewhere, or is too long, is told apart.
     #[test]
     fn a_theory_that_is_right_is_told_from_others() {
         const NOISE: f64 = 0.05;

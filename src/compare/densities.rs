@@ -11,8 +11,9 @@ use crate::numerics::histogram::Density;
 /// Densities of v and w·û over all units, chains and draws of one temperature.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Densities {
-    /// Mean density in the cell about every point of the grid, which is that of the theories' densities. Errors are standard errors from the spread over
-    /// chains; those of a single chain are of units that are independent. For odd σ both signs count alike, as in the posterior.
+    /// Mean density in the cell about every point of the grid, which is that of the theories'
+    /// densities. Errors are standard errors from the spread over chains; those of a single chain
+    /// are of units that are independent. For odd σ both signs count alike, as in the posterior.
     pub readout: Density,
     /// `null` where no theory names û.
     pub weight_along_u: Option<Density>,
@@ -32,12 +33,14 @@ pub struct DensityDistances {
 /// How far a theory's density is from the sampled one.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DensityDistance {
-    /// Largest difference of the distribution functions at the edges of cells (Kolmogorov & Smirnov), and its standard error there: that of the
-    /// samples, and that of the theory as if its cells were independent, which is too much rather than too little.
+    /// Largest difference of the distribution functions at the edges of cells (Kolmogorov &
+    /// Smirnov), and its standard error there: that of the samples, and that of the theory as if
+    /// its cells were independent, which is too much rather than too little.
     pub kolmogorov_smirnov: Option<f64>,
     pub kolmogorov_smirnov_error: Option<f64>,
-    /// Σ (sampled − theory)²/(both errors)² over cells, divided by their number: about 1 where they agree. Cells with fewer than [`LEAST_COUNT`] units
-    /// are left out, and with odd σ one of every pair.
+    /// Σ (sampled − theory)²/(both errors)² over cells, divided by their number: about 1 where they
+    /// agree. Cells with fewer than [`LEAST_COUNT`] units are left out, and with odd σ one of every
+    /// pair.
     pub chi_squared_per_cell: Option<f64>,
     pub cells: usize,
 }
@@ -51,7 +54,8 @@ pub type Predicted = Vec<PredictedBy>;
 /// Those of one theory, by its name.
 type PredictedBy = (String, Option<Density>, Option<Density>);
 
-/// What was counted at one temperature, in cells that go as far as `reaches`. With `even` densities are even; `units` is N1. `None` where nothing was counted.
+/// What was counted at one temperature, in cells that go as far as `reaches`. With `even` densities
+/// are even; `units` is N1. `None` where nothing was counted.
 pub fn densities(
     tallies: &[UnitHistogram],
     reaches: [f64; 2],
@@ -104,7 +108,8 @@ struct Counted {
 }
 
 impl Counted {
-    /// Mean and standard error over chains of a number of each; of a single chain, the error of independent units.
+    /// Mean and standard error over chains of a number of each; of a single chain, the error of
+    /// independent units.
     fn over(&self, value: impl Fn(&[f64]) -> f64) -> (f64, f64) {
         let n = self.chains.len() as f64;
         let values: Vec<f64> = self.chains.iter().map(|chain| value(chain)).collect();

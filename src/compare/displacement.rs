@@ -1,4 +1,5 @@
-//! How far the Gram matrix of the features has moved from the kernel of the prior, and whether a theory moves it the same way.
+//! How far the Gram matrix of the features has moved from the kernel of the prior, and whether a
+//! theory moves it the same way.
 
 use std::collections::BTreeMap;
 
@@ -8,17 +9,20 @@ use serde::{Deserialize, Serialize};
 use super::measured::{Measured, finite};
 use crate::stats::jackknife;
 
-/// ⟨G⟩ − K on the training points of one temperature. Errors by the jackknife over independent blocks of chains.
+/// ⟨G⟩ − K on the training points of one temperature. Errors by the jackknife over independent
+/// blocks of chains.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GramDisplacement {
-    /// ‖⟨G⟩ − K‖ (Frobenius), without what the Monte Carlo error of every entry adds to it, and the same over ‖K‖.
+    /// ‖⟨G⟩ − K‖ (Frobenius), without what the Monte Carlo error of every entry adds to it, and the
+    /// same over ‖K‖.
     pub displacement_norm: Measured,
     pub relative_displacement: Measured,
     /// What that error adds: √Σ (standard error)² over entries.
     pub noise_norm: Option<f64>,
     /// yᵀ(⟨G⟩ − K)y/(yᵀy)².
     pub along_labels: Measured,
-    /// Alignment of ⟨G⟩ and of K with the labels, yᵀGy/(‖G‖ yᵀy) (Cristianini, Shawe-Taylor, Elisseeff & Kandola 2001).
+    /// Alignment of ⟨G⟩ and of K with the labels, yᵀGy/(‖G‖ yᵀy) (Cristianini, Shawe-Taylor,
+    /// Elisseeff & Kandola 2001).
     pub alignment: Measured,
     pub kernel_alignment: Option<f64>,
     pub theory: BTreeMap<String, GramTheory>,
@@ -30,7 +34,8 @@ pub struct GramTheory {
     pub displacement_norm: Option<f64>,
     pub along_labels: Option<f64>,
     pub alignment: Option<f64>,
-    /// Correlation of the entries of the two displacements, and the most that Monte Carlo error lets it be; `null` at infinite width, where nothing moves.
+    /// Correlation of the entries of the two displacements, and the most that Monte Carlo error
+    /// lets it be; `null` at infinite width, where nothing moves.
     pub correlation: Option<f64>,
     pub correlation_ceiling: Option<f64>,
     /// ‖⟨G⟩ − theory‖/‖⟨G⟩ − K‖, and what Monte Carlo error alone makes of it.
@@ -51,7 +56,8 @@ pub struct Displaced<'a> {
 }
 
 impl<'a> Displaced<'a> {
-    /// From the mean Gram matrices of independent blocks of chains, each (P, P) row-major. `None` without any.
+    /// From the mean Gram matrices of independent blocks of chains, each (P, P) row-major. `None`
+    /// without any.
     pub fn new(blocks: &[Vec<f64>], kernel: &'a Mat<f64>, labels: &'a [f64]) -> Option<(Self, GramDisplacement)> {
         let (points, n) = (labels.len(), blocks.len());
         blocks.first()?;

@@ -6,27 +6,31 @@
 //! d ln Z/dβ = −⟨L⟩_β        d⟨L⟩/dβ = −Var_β L        ln p(y) = ln Z(β) − (P/2) ln 2πT
 //! ```
 //!
-//! so every temperature gives the integrand and its slope, and the prior gives both at β = 0, exactly
-//! ([`Theory::prior_loss`](crate::theory::Theory::prior_loss)). A theory b that obeys the same two relations is taken out first,
+//! so every temperature gives the integrand and its slope, and the prior gives both at β = 0,
+//! exactly ([`Theory::prior_loss`](crate::theory::Theory::prior_loss)). A theory b that obeys the
+//! same two relations is taken out first,
 //!
 //! ```text
 //! ln Z(β) = ln Z_b(β) − ∫₀^β D dβ',     D = ⟨L⟩ − ⟨L⟩_b,     D' = −(Var L − Var_b L)
 //! ```
 //!
-//! which is exact whatever b is worth: it only leaves a small and smooth D to be integrated. A cubic Hermite rule takes g = (β + b₀)D as a function of
-//! x = ln(β + b₀), so that ∫ D dβ = ∫ g dx:
+//! which is exact whatever b is worth: it only leaves a small and smooth D to be integrated. A
+//! cubic Hermite rule takes g = (β + b₀)D as a function of x = ln(β + b₀), so that ∫ D dβ = ∫ g dx:
 //!
 //! ```text
 //! ∫ g dx ≈ (Δ/2)(g_a + g_b) + (Δ²/12)(g'_a − g'_b),     dg/dx = (β + b₀)(D + (β + b₀)D')
 //! ```
 //!
-//! with b₀ = ⟨L⟩₀/Var₀L, where the loss leaves its prior: the rule is one in β below it, and one in ln β, as ladders are spaced, above.
+//! with b₀ = ⟨L⟩₀/Var₀L, where the loss leaves its prior: the rule is one in β below it, and one in
+//! ln β, as ladders are spaced, above.
 //!
-//! Two errors are kept apart. The *MCSE* is that of the very combination of draws that the rule sums: a draw L counts as c L + e (L − ⟨L⟩)² at its
-//! temperature, and draws of one replica are added up over the ladder before their error is taken, since exchange ties them together. The
-//! *quadrature error* comes from applying the rule to the difference of two theories, whose integral is known: interval by interval, scaled up where the
-//! samples are further from the theory than the theories are from each other, and added without regard to sign. A ladder whose hottest temperature is
-//! too cold for the first interval to be resolved shows it there.
+//! Two errors are kept apart. The *MCSE* is that of the very combination of draws that the rule
+//! sums: a draw L counts as c L + e (L − ⟨L⟩)² at its temperature, and draws of one replica are
+//! added up over the ladder before their error is taken, since exchange ties them together. The
+//! *quadrature error* comes from applying the rule to the difference of two theories, whose
+//! integral is known: interval by interval, scaled up where the samples are further from the theory
+//! than the theories are from each other, and added without regard to sign. A ladder whose hottest
+//! temperature is too cold for the first interval to be resolved shows it there.
 
 use crate::host::stop::Stop;
 use crate::stats::{Chains, mcse_mean};
@@ -59,9 +63,11 @@ impl LogEvidence {
     }
 }
 
-/// The sampled ln p(y) at every temperature of a ladder given from hot to cold; `None` where no theory can be taken out.
+/// The sampled ln p(y) at every temperature of a ladder given from hot to cold; `None` where no
+/// theory can be taken out.
 ///
-/// `losses` holds L = ½ Σ (y − f)², not its mean over points. Draws of a biased sampler give a biased evidence.
+/// `losses` holds L = ½ Σ (y − f)², not its mean over points. Draws of a biased sampler give a
+/// biased evidence.
 pub fn log_evidence(theory: &Theory, temperatures: &[f64], losses: &[Losses]) -> Option<Vec<LogEvidence>> {
     let betas: Vec<f64> = temperatures.iter().map(|t| 1.0 / t).collect();
     // Two theories are enough for an error; the more refined one is nearer to the samples.
@@ -150,7 +156,8 @@ impl Interval {
         0.5 * (self.to / self.from).ln() * (self.from * a.value + self.to * b.value)
     }
 
-    /// How much larger the sampled D is than the known difference at the ends of the interval, at least 1.
+    /// How much larger the sampled D is than the known difference at the ends of the interval, at
+    /// least 1.
     fn scale(&self, sampled: [Node; 2], known: [Node; 2]) -> f64 {
         let size = |[a, b]: [Node; 2]| f64::max(self.from * a.value.abs(), self.to * b.value.abs());
         let ratio = size(sampled) / size(known);
@@ -171,7 +178,8 @@ struct Baseline {
 impl Baseline {
     /// `None` where the theory has no solution at some temperature.
     ///
-    /// Slopes are differences of ⟨L⟩, whose relative error here is below 1e-6 and is far below that of any sample.
+    /// Slopes are differences of ⟨L⟩, whose relative error here is below 1e-6 and is far below that
+    /// of any sample.
     fn new(theory: &Theory, kind: TheoryKind, betas: &[f64]) -> Option<Self> {
         const STEP: f64 = 1e-3;
         let points = theory.points() as f64;
@@ -312,7 +320,8 @@ mod tests {
         assert!((interval.trapezoid([at(2.0), at(7.0)]) - exact).abs() > 1e-2);
     }
 
-    /// A theory is integrated back to its own evidence: slopes, prior and the relation between ⟨L⟩ and ln p(y) fit together.
+    /// A theory is integrated back to its own evidence: slopes, prior and the relation between ⟨L⟩
+    /// and ln p(y) fit together.
     #[test]
     fn a_theory_gives_its_own_evidence_back() {
         let problem = problem();

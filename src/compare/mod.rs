@@ -1,4 +1,5 @@
-//! Samples beside theory: for every observable its estimate with error, each theory's value, and how far they are apart.
+//! Samples beside theory: for every observable its estimate with error, each theory's value, and
+//! how far they are apart.
 
 mod correlation;
 mod densities;
@@ -28,8 +29,9 @@ pub use predictor::{Coverage, PredictedOutputs, PredictorReport, PredictorTheory
 pub use signatures::{CentroidDistanceMaximum, DistanceCurve, End, TheoryMaximum, centroid_distance_maximum};
 pub use spectrum::{LeadingEigenvalue, WeightSpectrum, weight_spectrum};
 
-/// Estimate, error and convergence of draws in rows of chains. The nested R̂ is that of `superchains` equal groups of consecutive chains;
-/// chains left over when they are shared out do not enter it.
+/// Estimate, error and convergence of draws in rows of chains. The nested R̂ is that of
+/// `superchains` equal groups of consecutive chains; chains left over when they are shared out do
+/// not enter it.
 fn summarise(values: &[f64], chains: usize, superchains: usize) -> Result<Summary, ShapeError> {
     let view = Chains::new(values, chains)?;
     let members = chains / superchains.max(1);
@@ -46,7 +48,8 @@ pub struct Cell {
 }
 
 impl Cell {
-    /// (sample − theory)/√(MCSE² + the theory's own error²); `None` where the theory is silent or the MCSE unknown.
+    /// (sample − theory)/√(MCSE² + the theory's own error²); `None` where the theory is silent or
+    /// the MCSE unknown.
     pub fn z(&self, kind: TheoryKind) -> Option<f64> {
         let predicted = self.estimate(kind)?;
         let difference = self.summary.mean - predicted.value;
@@ -120,12 +123,15 @@ pub fn scalar_rows(
 /// Fewer batches of a chain say nothing of their own correlation.
 const LEAST_BATCHES: usize = 4;
 
-/// Rows of predictive mean and variance over the test points, from the batches of the chains of one temperature.
+/// Rows of predictive mean and variance over the test points, from the batches of the chains of one
+/// temperature.
 ///
-/// Draws are known only as sums over batches, so errors and R̂ are those of batch means. The predictive variance is the mean over
-/// batches of the second moment about the overall mean. A chain that was lost on the way is left out whole, as it is from the scalars: it has
-/// fewer draws than the others. Batches follow the planned draws, so an interrupted run has filled some of them: a last one that is not full is
-/// left out where four full ones remain; with fewer, every chain counts as one draw and the error is that of independent chains.
+/// Draws are known only as sums over batches, so errors and R̂ are those of batch means. The
+/// predictive variance is the mean over batches of the second moment about the overall mean. A
+/// chain that was lost on the way is left out whole, as it is from the scalars: it has fewer draws
+/// than the others. Batches follow the planned draws, so an interrupted run has filled some of
+/// them: a last one that is not full is left out where four full ones remain; with fewer, every
+/// chain counts as one draw and the error is that of independent chains.
 ///
 /// # Errors
 /// Never on batches of one shape; passed on from the statistics otherwise.
@@ -178,7 +184,8 @@ pub fn predictive_rows(
     ])
 }
 
-/// The batches of a chain without the last one if it was cut short and enough remain; all others are full.
+/// The batches of a chain without the last one if it was cut short and enough remain; all others
+/// are full.
 fn usable(mut filled: Vec<&PredictiveBatch>) -> Vec<&PredictiveBatch> {
     let fullest = filled.iter().map(|batch| batch.draws).max().unwrap_or(0);
     if filled.len() > LEAST_BATCHES && filled.last().is_some_and(|last| last.draws < fullest) {
@@ -187,8 +194,8 @@ fn usable(mut filled: Vec<&PredictiveBatch>) -> Vec<&PredictiveBatch> {
     filled
 }
 
-/// Mean and error of one value per chain, chains being independent; no more can be said. Two chains give an error that is itself uncertain by
-/// three quarters, so four are asked for.
+/// Mean and error of one value per chain, chains being independent; no more can be said. Two chains
+/// give an error that is itself uncertain by three quarters, so four are asked for.
 fn summarise_independent(values: &[f64]) -> Summary {
     let n = values.len() as f64;
     let mean = values.iter().sum::<f64>() / n;
@@ -220,10 +227,12 @@ mod tests {
         assert!(rows[0].cells[0].summary.mcse.is_nan(), "two chains give no error");
     }
 
-    /// Whatever an interruption left of the planned batches, chains that scatter as they do have the error that they do.
+    /// Whatever an interruption left of the planned batches, chains that scatter as they do have
+    /// the error that they do.
     #[test]
     fn an_interrupted_run_has_errors_from_what_was_filled() {
-        // 20 planned batches of 10 draws, 24 chains; batch means scatter by one about zero, except a last, cut-short one.
+        // 20 planned batches of 10 draws, 24 chains; batch means scatter by one about zero, except
+        // a last, cut-short one.
         let noise = |chain: usize, index: usize| {
             let mut z = [0.0f64; 4];
             let purpose = crate::numerics::noise::Purpose::Prior;

@@ -1,4 +1,5 @@
-//! The predictor on the test points: bias and variance, the coverage of its intervals, and point by point against the theories.
+//! The predictor on the test points: bias and variance, the coverage of its intervals, and point by
+//! point against the theories.
 
 use std::collections::BTreeMap;
 
@@ -16,12 +17,14 @@ const LEVELS: [(&str, f64); 2] = [("0.5", 0.674_489_750_196_082), ("0.9", 1.644_
 /// The predictive distribution over the test points at one temperature.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PredictorReport {
-    /// Σ (⟨f*⟩ − y*)²/P* and Σ Var f*/P*, whose sum is the test MSE; errors by the jackknife over chains.
+    /// Σ (⟨f*⟩ − y*)²/P* and Σ Var f*/P*, whose sum is the test MSE; errors by the jackknife over
+    /// chains.
     pub bias_squared: Measured,
     pub variance: Measured,
     /// By theory.
     pub theory: BTreeMap<String, PredictorTheory>,
-    /// For the probabilities 0.5 and 0.9, the fraction of test labels in the central interval of the Gaussian of mean ⟨f*⟩: by "sampled" and by theory.
+    /// For the probabilities 0.5 and 0.9, the fraction of test labels in the central interval of
+    /// the Gaussian of mean ⟨f*⟩: by "sampled" and by theory.
     pub coverage: BTreeMap<String, BTreeMap<String, Coverage>>,
 }
 
@@ -39,7 +42,8 @@ pub struct Coverage {
 pub struct PredictorTheory {
     pub bias_squared: Option<f64>,
     pub variance: Option<f64>,
-    /// Root mean square over the test points of (sampled ⟨f*⟩ − theory)/error, the theory's own included: 1 where only Monte Carlo error tells them apart.
+    /// Root mean square over the test points of (sampled ⟨f*⟩ − theory)/error, the theory's own
+    /// included: 1 where only Monte Carlo error tells them apart.
     pub rms_z: Option<f64>,
     /// Root mean square of the difference itself, and the correlation over the test points.
     pub rms_difference: Option<f64>,
@@ -80,7 +84,8 @@ struct Point {
 /// Sums of a chain over its draws: per point Σf/n and Σf²/n.
 type Means = Vec<[f64; 2]>;
 
-/// From the batches of the chains of one temperature; lost chains are left out. `None` without test points or draws.
+/// From the batches of the chains of one temperature; lost chains are left out. `None` without test
+/// points or draws.
 pub fn predictor(
     batches: &[Vec<PredictiveBatch>],
     labels: &[f64],
@@ -184,7 +189,8 @@ mod tests {
         z
     }
 
-    /// Outputs of mean m and variance 0.25 at every point, and labels m + noise of variance 0.25 + 0.5.
+    /// Outputs of mean m and variance 0.25 at every point, and labels m + noise of variance 0.25 +
+    /// 0.5.
     fn sample() -> (Vec<f64>, Vec<f64>, Vec<Vec<PredictiveBatch>>) {
         let means = normals(1000, 0);
         let labels = means.iter().zip(normals(1001, 0)).map(|(m, z)| m + 0.75f64.sqrt() * z).collect();

@@ -1,4 +1,5 @@
-//! The signature of feature learning: a maximum of D²(T) at a finite temperature, with the confidence that the samples show it.
+//! The signature of feature learning: a maximum of D²(T) at a finite temperature, with the
+//! confidence that the samples show it.
 
 use std::collections::BTreeMap;
 
@@ -19,9 +20,11 @@ pub struct DistanceCurve<'a> {
     pub mcse: Vec<f64>,
     /// D² at infinite width.
     pub infinite_width: f64,
-    /// (T, D²) of the saddle-point theory on a fine grid over the ladder's range; empty where it has no solution.
+    /// (T, D²) of the saddle-point theory on a fine grid over the ladder's range; empty where it
+    /// has no solution.
     pub theory: Vec<(f64, f64)>,
-    /// By name, (T, D²) of theories that are known at temperatures of the ladder only, from hot to cold and as far as they have a solution.
+    /// By name, (T, D²) of theories that are known at temperatures of the ladder only, from hot to
+    /// cold and as far as they have a solution.
     pub on_ladder: Vec<(String, Vec<(f64, f64)>)>,
 }
 
@@ -35,27 +38,32 @@ pub struct CentroidDistanceMaximum {
     /// Whether it lies strictly inside the ladder.
     pub interior: bool,
     pub infinite_width_value: f64,
-    /// Confidence that D²(T) rises above both of its ends: one half of the chains chooses the inner temperature where it is largest, and the
-    /// fraction of bootstrap resamples of the other half in which it lies above both ends there is averaged over the two ways. `None` with fewer than
-    /// four chains. Zero with fewer than three temperatures. A flat curve gives about 1/3 on any ladder; were the chains that choose also to judge, it would give nearly 1 on a long one.
+    /// Confidence that D²(T) rises above both of its ends: one half of the chains chooses the inner
+    /// temperature where it is largest, and the fraction of bootstrap resamples of the other half
+    /// in which it lies above both ends there is averaged over the two ways. `None` with fewer than
+    /// four chains. Zero with fewer than three temperatures. A flat curve gives about 1/3 on any
+    /// ladder; were the chains that choose also to judge, it would give nearly 1 on a long one.
     pub confidence: Option<f64>,
-    /// Maximum of the saddle-point theory over the range of the ladder; `None` where that is a single temperature.
+    /// Maximum of the saddle-point theory over the range of the ladder; `None` where that is a
+    /// single temperature.
     pub theory_temperature: Option<f64>,
     pub theory_value: Option<f64>,
-    /// Whether the theory's maximum lies strictly inside that range: at an end it says only that the range is too narrow.
+    /// Whether the theory's maximum lies strictly inside that range: at an end it says only that
+    /// the range is too narrow.
     #[serde(default)]
     pub theory_interior: Option<bool>,
     /// Every theory's maximum by its name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub theories: BTreeMap<String, TheoryMaximum>,
-    /// For every temperature of the ladder, the fraction of bootstrap resamples of the chains in which D² is largest there: how well the place of the
-    /// maximum is known. Empty with fewer than four chains.
+    /// For every temperature of the ladder, the fraction of bootstrap resamples of the chains in
+    /// which D² is largest there: how well the place of the maximum is known. Empty with fewer than
+    /// four chains.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub location: Vec<f64>,
 }
 
-/// Where a theory's D²(T) is largest: the saddle point's on a fine grid; for theories known on the ladder only, the top of the parabola in ln T through the
-/// largest value and its neighbours.
+/// Where a theory's D²(T) is largest: the saddle point's on a fine grid; for theories known on the
+/// ladder only, the top of the parabola in ln T through the largest value and its neighbours.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct TheoryMaximum {
     pub temperature: f64,
@@ -81,7 +89,8 @@ pub enum End {
 const EQUAL: f64 = 1e-9;
 
 impl TheoryMaximum {
-    /// Of a curve from hot to cold at temperatures of `ladder` or between them; `None` for fewer than two points, which have no inside and no end.
+    /// Of a curve from hot to cold at temperatures of `ladder` or between them; `None` for fewer
+    /// than two points, which have no inside and no end.
     fn new(curve: &[(f64, f64)], ladder: &[f64], fine: bool) -> Option<Self> {
         let heights: Vec<f64> = curve.iter().map(|&(_, height)| height).collect();
         let top = argmax(&heights).filter(|_| curve.len() > 1)?;
@@ -93,7 +102,8 @@ impl TheoryMaximum {
     }
 }
 
-/// The top of the parabola through three points (T, height), in ln T; the middle one is the highest.
+/// The top of the parabola through three points (T, height), in ln T; the middle one is the
+/// highest.
 fn vertex(points: &[(f64, f64)]) -> (f64, f64) {
     let [(t0, f0), (t1, f1), (t2, f2)] = points[..] else { return points[0] };
     let (a, b) = ((t0 / t1).ln(), (t2 / t1).ln());
@@ -108,7 +118,8 @@ fn vertex(points: &[(f64, f64)]) -> (f64, f64) {
 /// Bootstrap resamples.
 const RESAMPLES: u32 = 2000;
 
-/// Finds the maximum of a curve; `None` for an empty ladder. `seed` and `stream` name the bootstrap's random numbers.
+/// Finds the maximum of a curve; `None` for an empty ladder. `seed` and `stream` name the
+/// bootstrap's random numbers.
 pub fn centroid_distance_maximum(curve: &DistanceCurve, seed: u64, stream: u32) -> Option<CentroidDistanceMaximum> {
     let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
     let means: Vec<f64> = curve.chain_means.iter().map(|chains| mean(chains)).collect();
@@ -138,8 +149,8 @@ pub fn centroid_distance_maximum(curve: &DistanceCurve, seed: u64, stream: u32) 
 
 /// See [`CentroidDistanceMaximum::confidence`].
 ///
-/// Chains are resampled with the same indices at every temperature: with replica exchange the chains that share an index share
-/// their history.
+/// Chains are resampled with the same indices at every temperature: with replica exchange the
+/// chains that share an index share their history.
 fn confidence(chain_means: &[Vec<f64>], seed: u64, stream: u32) -> Option<f64> {
     let half = chain_means.iter().map(Vec::len).min()? / 2;
     if half < 2 {
@@ -166,7 +177,8 @@ fn confidence(chain_means: &[Vec<f64>], seed: u64, stream: u32) -> Option<f64> {
     Some(f64::from(hits) / f64::from(2 * RESAMPLES))
 }
 
-/// See [`CentroidDistanceMaximum::location`]. Chains are resampled together at all temperatures, as in [`confidence`].
+/// See [`CentroidDistanceMaximum::location`]. Chains are resampled together at all temperatures, as
+/// in [`confidence`].
 fn location(chain_means: &[Vec<f64>], seed: u64, stream: u32) -> Vec<f64> {
     let chains = chain_means.iter().map(Vec::len).min().unwrap_or(0);
     if chains < 4 {
@@ -266,7 +278,8 @@ mod tests {
         assert_eq!(theories["adaptive"], lost);
     }
 
-    /// A rise to where a theory ends is no rise to where the ladder ends, at either side and on the rounded temperatures of a fine grid.
+    /// A rise to where a theory ends is no rise to where the ladder ends, at either side and on the
+    /// rounded temperatures of a fine grid.
     #[test]
     fn an_end_is_that_of_the_ladder_or_of_the_solutions() {
         let end = |heights: &[f64], from: usize| {

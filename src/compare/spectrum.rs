@@ -1,15 +1,18 @@
-//! The spectrum of ⟨w wᵀ⟩, pooled over hidden units and chains, beside what as many draws of the prior would show.
+//! The spectrum of ⟨w wᵀ⟩, pooled over hidden units and chains, beside what as many draws of the
+//! prior would show.
 //!
-//! Learning displaces few directions: they stand out as eigenvalues beyond the bulk that the prior N(0, 1/λ0) makes of finitely many samples. Of n
-//! independent samples in r directions it reaches, by Marchenko and Pastur, over (1/λ0)(1 ± √(r/n))²; single eigenvalues go beyond the edges by some
-//! of the widths of Tracy and Widom (Johnstone, Ann. Statist. 29, 295, 2001),
+//! Learning displaces few directions: they stand out as eigenvalues beyond the bulk that the prior
+//! N(0, 1/λ0) makes of finitely many samples. Of n independent samples in r directions it reaches,
+//! by Marchenko and Pastur, over (1/λ0)(1 ± √(r/n))²; single eigenvalues go beyond the edges by
+//! some of the widths of Tracy and Widom (Johnstone, Ann. Statist. 29, 295, 2001),
 //!
 //! ```text
 //! (√n ± √r)²/(nλ0) ± 2.02 σ±,      σ± = (1/λ0) (√n ± √r) |1/√r ± 1/√n|^{1/3}/n          99 %
 //! ```
 //!
-//! Draws of a chain are correlated, and so a little are the units of a network. n is therefore not their number but is read off from the spread of
-//! independent blocks of chains: entries off the diagonal vary by (M_jj M_kk + M_jk²)/n, which is summed over all of them.
+//! Draws of a chain are correlated, and so a little are the units of a network. n is therefore not
+//! their number but is read off from the spread of independent blocks of chains: entries off the
+//! diagonal vary by (M_jj M_kk + M_jk²)/n, which is summed over all of them.
 
 use std::collections::BTreeMap;
 
@@ -26,7 +29,8 @@ const LEADING: usize = 3;
 /// The 99 % quantile of the Tracy–Widom law of real matrices.
 const TRACY_WIDOM: f64 = 2.02;
 
-/// ⟨w wᵀ⟩ of one temperature in the r directions that the training inputs span; in all others the prior stays as it is.
+/// ⟨w wᵀ⟩ of one temperature in the r directions that the training inputs span; in all others the
+/// prior stays as it is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct WeightSpectrum {
     /// All r eigenvalues, the largest first.
@@ -35,7 +39,8 @@ pub struct WeightSpectrum {
     pub leading: Vec<LeadingEigenvalue>,
     /// 1/λ0, every eigenvalue under the prior.
     pub prior: f64,
-    /// Independent samples of w that the spread over blocks of chains amounts to; `null` where that is not known.
+    /// Independent samples of w that the spread over blocks of chains amounts to; `null` where that
+    /// is not known.
     pub effective_samples: Option<f64>,
     /// Where the eigenvalues of as many samples of the prior lie.
     pub prior_band: Option<[f64; 2]>,
@@ -44,7 +49,8 @@ pub struct WeightSpectrum {
     pub below: Option<usize>,
     /// ⟨(w·û)²⟩ by theory: what the first eigenvalue is where one direction is learnt.
     pub theory: BTreeMap<String, f64>,
-    /// Eigenvector of the first eigenvalue in the rotated basis, along û rather than against it; not part of a report.
+    /// Eigenvector of the first eigenvalue in the rotated basis, along û rather than against it;
+    /// not part of a report.
     #[serde(skip)]
     pub leading_direction: Vec<f64>,
 }
@@ -52,7 +58,8 @@ pub struct WeightSpectrum {
 /// One of the largest eigenvalues.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LeadingEigenvalue {
-    /// With its error by the jackknife over blocks of chains, to first order: the direction is held.
+    /// With its error by the jackknife over blocks of chains, to first order: the direction is
+    /// held.
     pub eigenvalue: Measured,
     /// Its part of the trace over the r directions.
     pub share: f64,
@@ -60,8 +67,9 @@ pub struct LeadingEigenvalue {
     pub overlap_with_u: Option<f64>,
 }
 
-/// From the mean second moments of independent blocks of chains, each (r, r) row-major, `direction` û in the rotated basis, and ⟨(w·û)²⟩ by theory. `None`
-/// without any blocks, or where they are not finite.
+/// From the mean second moments of independent blocks of chains, each (r, r) row-major, `direction`
+/// û in the rotated basis, and ⟨(w·û)²⟩ by theory. `None` without any blocks, or where they are not
+/// finite.
 pub fn weight_spectrum(
     blocks: &[Vec<f64>],
     direction: &[f64],
@@ -146,7 +154,8 @@ mod tests {
     const RANK: usize = 30;
     const BLOCKS: usize = 8;
 
-    /// Second moments of `samples` Gaussian vectors in every block, with variance `outlier` along the first axis and 1/2 else.
+    /// Second moments of `samples` Gaussian vectors in every block, with variance `outlier` along
+    /// the first axis and 1/2 else.
     fn blocks(samples: usize, outlier: f64, seed: u64) -> Vec<Vec<f64>> {
         let block = |chain: usize| {
             let address = Address { seed, chain: chain as u32, trajectory: 0, step: 0, purpose: Purpose::Data };
@@ -187,7 +196,8 @@ mod tests {
         let Measured { value: Some(value), error: Some(error) } = found.leading[0].eigenvalue else {
             panic!("{:?}", found.leading[0])
         };
-        // A sample covariance pushes its outlier up by γ/(1 − ...) of itself: here a few per cent, below the error.
+        // A sample covariance pushes its outlier up by γ/(1 − ...) of itself: here a few per cent,
+        // below the error.
         assert!((value - 1.5).abs() < 4.0 * error && error < 0.15, "{value} ± {error}");
         assert_eq!(found.above, Some(1));
         assert!(found.leading[0].overlap_with_u.unwrap() > 0.9 && found.leading_direction[0] > 0.9);

@@ -12,7 +12,8 @@ pub struct Case {
 }
 
 impl CaseSettings {
-    /// Takes from `other` everything that it sets; `source` is where the data of a case comes from that names none.
+    /// Takes from `other` everything that it sets; `source` is where the data of a case comes from
+    /// that names none.
     pub(super) fn override_with(&mut self, other: &Settings, source: Option<&String>) {
         if other.data.source.is_some() && self.data.source.is_none() {
             self.data.source = source.cloned();
@@ -30,11 +31,13 @@ impl CaseSettings {
 }
 
 impl Settings {
-    /// The runs that these settings describe, in their order; none unless there are `[[case]]` tables. A case says more than the sections
-    /// that all share, and is written into a directory of its name below the common one.
+    /// The runs that these settings describe, in their order; none unless there are `[[case]]`
+    /// tables. A case says more than the sections that all share, and is written into a directory
+    /// of its name below the common one.
     ///
     /// # Errors
-    /// [`ConfigError::CaseName`] for a name that is no name of a directory on every system, or is given twice.
+    /// [`ConfigError::CaseName`] for a name that is no name of a directory on every system, or is
+    /// given twice.
     pub fn cases(&self) -> Result<Vec<Case>, ConfigError> {
         let shared = Self { case: Vec::new(), ..self.clone() };
         let mut cases: Vec<Case> = Vec::with_capacity(self.case.len());

@@ -1,5 +1,5 @@
-//! `Experiment`: what is sampled and compared, validated and complete; it knows neither where the data
-//! come from nor which device runs the chains.
+//! `Experiment`: what is sampled and compared, validated and complete; it knows neither where the
+//! data come from nor which device runs the chains.
 
 use super::parse::{self, MAX_TEMPERATURES};
 use super::{ConfigError, Settings};

@@ -4,7 +4,8 @@ use super::ConfigError;
 use crate::data::ClassGroup;
 use crate::remedy::Setting;
 
-/// `a,b` (one label for +1, one for −1) or `a,b/c,d` (labels of the first group +1, of the second −1).
+/// `a,b` (one label for +1, one for −1) or `a,b/c,d` (labels of the first group +1, of the second
+/// −1).
 pub fn classes(text: &str) -> Result<Vec<ClassGroup>, ConfigError> {
     let refuse = |requirement: &str| ConfigError::impossible(Setting::Classes, format!("\"{text}\""), requirement);
     let labels = |list: &str| -> Result<Vec<u32>, ConfigError> {

@@ -1,7 +1,8 @@
 //! Every setting, written once: its key in a settings file, its flag, its type and its help.
 //!
 //! A preset, a settings file, the command line and [`Experiment::builder`] all fill the same
-//! optional [`Settings`]. Defaults and limits are in [`Experiment::resolve`] and [`Setup::resolve`].
+//! optional [`Settings`]. Defaults and limits are in [`Experiment::resolve`] and
+//! [`Setup::resolve`].
 //!
 //! [`Experiment::builder`]: super::Experiment::builder
 //! [`Experiment::resolve`]: super::Experiment::resolve
@@ -15,7 +16,8 @@ use crate::model::Activation;
 use crate::sampler::{Readout, SamplerKind};
 use crate::theory::TheoryKind;
 
-/// One source of settings, in the shape of the TOML file. What is `None` is left to the source below.
+/// One source of settings, in the shape of the TOML file. What is `None` is left to the source
+/// below.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {

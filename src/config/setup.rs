@@ -61,7 +61,8 @@ impl Setup {
         Ok(Self::resolve(settings)?.with_cache(self.device.cache.clone()).with_data_folders(self.data.folders.clone()))
     }
 
-    /// The same run with a directory of [measured tilings](DeviceRequest::cache); `None` by default.
+    /// The same run with a directory of [measured tilings](DeviceRequest::cache); `None` by
+    /// default.
     #[must_use]
     pub fn with_cache(mut self, directory: Option<PathBuf>) -> Self {
         self.device.cache = directory;

@@ -1,8 +1,10 @@
-//! The data sets that can be fetched: their files as their authors published them, each with its SHA-256.
+//! The data sets that can be fetched: their files as their authors published them, each with its
+//! SHA-256.
 //!
-//! The sums of MNIST and CIFAR-10 are those of TensorFlow Datasets (`url_checksums/mnist.txt`, `cifar10.txt`) and, independently, of
-//! torchvision-ruby (`datasets/mnist.rb`, `cifar10.rb`). Those of Fashion-MNIST are in TensorFlow Datasets (`fashion_mnist.txt`) and in
-//! Flux.jl (`src/data/fashion-mnist.jl`), and belong to files with the MD5 sums in its authors' README.
+//! The sums of MNIST and CIFAR-10 are those of TensorFlow Datasets (`url_checksums/mnist.txt`,
+//! `cifar10.txt`) and, independently, of torchvision-ruby (`datasets/mnist.rb`, `cifar10.rb`).
+//! Those of Fashion-MNIST are in TensorFlow Datasets (`fashion_mnist.txt`) and in Flux.jl
+//! (`src/data/fashion-mnist.jl`), and belong to files with the MD5 sums in its authors' README.
 
 /// A file to download.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +37,8 @@ pub struct Set {
     /// Folder of a server that holds the files.
     pub mirror: &'static str,
     pub files: &'static [Remote],
-    /// What the one file, a `.tar.gz`, is unpacked into; empty where the files are kept as they are.
+    /// What the one file, a `.tar.gz`, is unpacked into; empty where the files are kept as they
+    /// are.
     pub members: &'static [Member],
 }
 

@@ -1,7 +1,8 @@
-//! Folders of CIFAR-10 binary batches (A. Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 2009).
+//! Folders of CIFAR-10 binary batches (A. Krizhevsky, "Learning Multiple Layers of Features from
+//! Tiny Images", 2009).
 //!
-//! `data_batch_1.bin` to `data_batch_5.bin` train, `test_batch.bin` tests. A record is one label from 0 to 9, then 3072 pixels: the
-//! 32×32 red ones row by row, the green ones, the blue ones.
+//! `data_batch_1.bin` to `data_batch_5.bin` train, `test_batch.bin` tests. A record is one label
+//! from 0 to 9, then 3072 pixels: the 32×32 red ones row by row, the green ones, the blue ones.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -20,7 +20,8 @@ pub enum Order {
 #[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[serde(rename_all = "kebab-case")]
 pub enum Standardize {
-    /// One scalar mean and one scalar standard deviation over all pixels of the selected training inputs.
+    /// One scalar mean and one scalar standard deviation over all pixels of the selected training
+    /// inputs.
     Global,
     /// Mean and standard deviation of each input coordinate over the selected training inputs.
     PerFeature,
@@ -30,7 +31,8 @@ pub enum Standardize {
 
 /// The original labels that share one training label ±1.
 ///
-/// Two groups make a problem: the first is trained to +1, the second to −1. Every label keeps its own class manifold.
+/// Two groups make a problem: the first is trained to +1, the second to −1. Every label keeps its
+/// own class manifold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClassGroup(pub Vec<u32>);
 
@@ -66,14 +68,16 @@ pub struct Teacher {
 /// The `[data]` part of an experiment.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DataConfig {
-    /// A built-in name (`digits`, `mnist`, `fashion-mnist`, `cifar-10`), `teacher:KIND`, or a path to a folder of IDX or
-    /// CIFAR-10 files or to an `.npz` problem.
+    /// A built-in name (`digits`, `mnist`, `fashion-mnist`, `cifar-10`), `teacher:KIND`, or a path
+    /// to a folder of IDX or CIFAR-10 files or to an `.npz` problem.
     pub source: String,
     /// The two groups of labels; empty for sources that bring their own ±1 labels (teachers, npz).
     pub classes: Vec<ClassGroup>,
-    /// Training points P. `None` means all that an npz problem holds; every other source needs the number.
+    /// Training points P. `None` means all that an npz problem holds; every other source needs the
+    /// number.
     pub train: Option<usize>,
-    /// Test points P*. `None` means all that an npz problem holds, and none from every other source.
+    /// Test points P*. `None` means all that an npz problem holds, and none from every other
+    /// source.
     pub test: Option<usize>,
     pub order: Order,
     pub standardize: Standardize,

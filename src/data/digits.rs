@@ -1,7 +1,7 @@
 //! The embedded 8×8 handwritten digits.
 //!
-//! E. Alpaydin, C. Kaynak, "Optical Recognition of Handwritten Digits", UCI Machine Learning Repository 1998,
-//! doi 10.24432/C50P49, CC BY 4.0: 1797 images of 64 pixels from 0 to 16.
+//! E. Alpaydin, C. Kaynak, "Optical Recognition of Handwritten Digits", UCI Machine Learning
+//! Repository 1998, doi 10.24432/C50P49, CC BY 4.0: 1797 images of 64 pixels from 0 to 16.
 
 use std::io::Read;
 

@@ -1,9 +1,9 @@
 //! Which random numbers of the data live at which address of [`crate::numerics::noise`].
 //!
-//! All carry [`Purpose::Data`]. The `trajectory` word is the [`Stream`], the `step` word the [`Part`],
-//! and the `chain` word counts rows: the point, or the hidden unit of a teacher. So point i is the
-//! same whatever P is, and training and test draws never meet. What is drawn from an address is up to
-//! `rand` and `rand_distr`, whose values are stable within a minor version.
+//! All carry [`Purpose::Data`]. The `trajectory` word is the [`Stream`], the `step` word the
+//! [`Part`], and the `chain` word counts rows: the point, or the hidden unit of a teacher. So point
+//! i is the same whatever P is, and training and test draws never meet. What is drawn from an
+//! address is up to `rand` and `rand_distr`, whose values are stable within a minor version.
 
 use ndarray::Array1;
 use rand::RngExt;
@@ -58,8 +58,8 @@ impl RandomNumbers {
     }
 }
 
-/// `count` of the numbers 0..n: the first of them in their order or in that of a shuffle, which does
-/// not depend on `count`. `count` must not exceed `n`.
+/// `count` of the numbers 0..n: the first of them in their order or in that of a shuffle, which
+/// does not depend on `count`. `count` must not exceed `n`.
 pub(super) fn choose(n: usize, count: usize, order: Order, seed: u64, part: Part) -> Vec<usize> {
     let mut indices: Vec<usize> = (0..n).collect();
     if order == Order::Seeded {
@@ -89,7 +89,8 @@ mod tests {
         assert_ne!(choose(50, 50, Order::Seeded, 1, Part::Test), whole);
     }
 
-    /// Every number comes first, and second, equally often: χ² with 9 degrees of freedom stays below its 1 − 10⁻⁵ quantile.
+    /// Every number comes first, and second, equally often: χ² with 9 degrees of freedom stays
+    /// below its 1 − 10⁻⁵ quantile.
     #[test]
     fn a_shuffle_is_even() {
         let seeds = 20_000;

@@ -1,4 +1,5 @@
-//! Why data cannot be had. Messages say what is wrong and where, in one line; remedies say what to change.
+//! Why data cannot be had. Messages say what is wrong and where, in one line; remedies say what to
+//! change.
 
 use std::io;
 use std::path::PathBuf;

@@ -1,7 +1,8 @@
 //! Downloads a data set: resumable, checked, and there only once it is whole.
 //!
-//! A file is written as `NAME.part`, which a later call goes on from, and gets its name when its SHA-256 is the published one. Of an archive only
-//! the expected regular files are unpacked, to names of their own and to no more bytes than they have.
+//! A file is written as `NAME.part`, which a later call goes on from, and gets its name when its
+//! SHA-256 is the published one. Of an archive only the expected regular files are unpacked, to
+//! names of their own and to no more bytes than they have.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -68,7 +69,8 @@ pub fn agent() -> Agent {
     config.build().into()
 }
 
-/// Brings the files of a set from the folder of a server into `folder`; those that are there already, and are what they should be, stay.
+/// Brings the files of a set from the folder of a server into `folder`; those that are there
+/// already, and are what they should be, stay.
 ///
 /// `progress` is told the file, the bytes that are there and the bytes in all.
 ///
@@ -89,7 +91,8 @@ pub fn fetch(
     let created: Vec<&Path> = folder.ancestors().take_while(|p| !p.as_os_str().is_empty() && !p.exists()).collect();
     fs::create_dir_all(folder).map_err(|source| FetchError::Disk { path: folder.into(), source })?;
     fetch_into(agent, set, mirror, folder, &mut progress).inspect_err(|_| {
-        // From the innermost; what keeps a file stays, for a folder that is not empty is not removed.
+        // From the innermost; what keeps a file stays, for a folder that is not empty is not
+        // removed.
         let _ = created.into_iter().try_for_each(fs::remove_dir);
     })
 }
@@ -176,7 +179,8 @@ impl Download<'_> {
         part.sync_all().and_then(|()| fs::rename(&partial, &path)).map_err(on_disk)
     }
 
-    /// Gets what is missing after the first `got` bytes; returns how many there are then, one more than the size at most.
+    /// Gets what is missing after the first `got` bytes; returns how many there are then, one more
+    /// than the size at most.
     fn transfer(&self, part: &mut File, got: u64, progress: &mut impl FnMut(&Remote, u64)) -> Result<u64, FetchError> {
         let Self { file, url, .. } = self;
         let remedy = || by_hand(self.set, self.folder);
@@ -240,7 +244,8 @@ fn sum(file: &mut File) -> io::Result<String> {
     Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// Takes the expected members out of a `.tar.gz`, each under its own name, and nothing else: other entries, links among them, are passed over.
+/// Takes the expected members out of a `.tar.gz`, each under its own name, and nothing else: other
+/// entries, links among them, are passed over.
 fn unpack(archive: &Path, members: &[Member], folder: &Path) -> Result<(), FetchError> {
     let bad = |reason: String| FetchError::Archive { archive: archive.into(), reason };
     let disk = |path: &Path, source| FetchError::Disk { path: path.into(), source };
@@ -249,7 +254,8 @@ fn unpack(archive: &Path, members: &[Member], folder: &Path) -> Result<(), Fetch
         return Err(FetchError::InUse { path: archive.into() });
     }
     remove_partials(folder);
-    // A gzip may inflate to anything: what is read has a bound too. Headers and a few texts come beside the members.
+    // A gzip may inflate to anything: what is read has a bound too. Headers and a few texts come
+    // beside the members.
     let most = members.iter().map(|member| member.size).sum::<u64>() + (1 << 24);
     let mut tar = tar::Archive::new(GzDecoder::new(io::BufReader::new(file)).take(most));
     let mut left: Vec<&Member> = members.iter().collect();

@@ -1,4 +1,5 @@
-//! Opens files, gzipped or not, and reads what their headers announce without trusting the announcement.
+//! Opens files, gzipped or not, and reads what their headers announce without trusting the
+//! announcement.
 
 use std::cmp::Ordering;
 use std::fs::File;
@@ -30,7 +31,8 @@ pub(super) fn malformed(file: &Path, problem: impl Into<String>) -> DataError {
 
 /// The rest of the reader, which must be `expected` bytes.
 ///
-/// At most one byte more is read, and memory grows with what is read: a header may announce anything, a gzip may inflate to anything.
+/// At most one byte more is read, and memory grows with what is read: a header may announce
+/// anything, a gzip may inflate to anything.
 pub(super) fn read_body(reader: impl Read, expected: u64, file: &Path) -> Result<Vec<u8>, DataError> {
     let mut body = Vec::new();
     reader

@@ -1,8 +1,9 @@
 //! Folders of IDX files, the format of MNIST and Fashion-MNIST, plain or gzipped.
 //!
-//! A folder holds `train-images-idx3-ubyte`, `train-labels-idx1-ubyte` and, for test points, `t10k-images-idx3-ubyte` and
-//! `t10k-labels-idx1-ubyte`; each may end in `.gz`, and `.idx` may stand for `-idx`. A file is big-endian: two zero bytes, the type
-//! (8: unsigned bytes), the rank, one 32-bit size per axis, then the bytes (Y. LeCun, C. Cortes, C. Burges, "The MNIST database of
+//! A folder holds `train-images-idx3-ubyte`, `train-labels-idx1-ubyte` and, for test points,
+//! `t10k-images-idx3-ubyte` and `t10k-labels-idx1-ubyte`; each may end in `.gz`, and `.idx` may
+//! stand for `-idx`. A file is big-endian: two zero bytes, the type (8: unsigned bytes), the rank,
+//! one 32-bit size per axis, then the bytes (Y. LeCun, C. Cortes, C. Burges, "The MNIST database of
 //! handwritten digits").
 
 use std::io::{ErrorKind, Read};

@@ -1,4 +1,5 @@
-//! Classes by the sign of y, for sources that have labels but no classes; and the check that no class is empty.
+//! Classes by the sign of y, for sources that have labels but no classes; and the check that no
+//! class is empty.
 
 use ndarray::ArrayView1;
 

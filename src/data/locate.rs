@@ -3,10 +3,11 @@
 //! Search order for a name such as `fashion-mnist`, see [`Folders`]:
 //! 1. `OWN/fashion-mnist`, then `OWN` itself;
 //! 2. `SHARED/fashion-mnist`;
-//! 3. for `fashion-mnist`, where Debian's package `dataset-fashion-mnist` puts it: `/usr/share/datasets/fashion-mnist`.
+//! 3. for `fashion-mnist`, where Debian's package `dataset-fashion-mnist` puts it:
+//!    `/usr/share/datasets/fashion-mnist`.
 //!
-//! The first folder that holds the training images is taken. `cifar-10` is also looked for in the subfolder
-//! `cifar-10-batches-bin` of each, as its archive unpacks.
+//! The first folder that holds the training images is taken. `cifar-10` is also looked for in the
+//! subfolder `cifar-10-batches-bin` of each, as its archive unpacks.
 
 use std::path::{Path, PathBuf};
 
@@ -65,7 +66,8 @@ pub struct Folders {
 }
 
 impl Folders {
-    /// Returns the folder into which a set goes that is fetched: the first that it is looked for in.
+    /// Returns the folder into which a set goes that is fetched: the first that it is looked for
+    /// in.
     pub fn destination(&self, name: &str) -> Option<PathBuf> {
         self.own.as_ref().or(self.shared.as_ref()).map(|folder| folder.join(name))
     }

@@ -8,8 +8,9 @@
 //! | a path ending in `.npz` | `npz`: a problem as it stands | `x_test`, `y_test` |
 //! | `teacher:KIND` | `teacher`: Gaussian inputs, synthetic labels | further draws |
 //!
-//! Names win over paths: `./digits` is a folder, `digits` is not. Images stay bytes until `select` has picked the points;
-//! `standardize` then centres and scales. Every random choice is a function of the seed through `draw`.
+//! Names win over paths: `./digits` is a folder, `digits` is not. Images stay bytes until `select`
+//! has picked the points; `standardize` then centres and scales. Every random choice is a function
+//! of the seed through `draw`.
 
 pub mod catalog;
 mod cifar;
@@ -44,25 +45,29 @@ use locate::Named;
 /// Loads the problem of a run: its [`points`] in the rotated basis.
 ///
 /// # Errors
-/// [`DataError`] as [`points`], and when the points are not a problem: numbers too large for float64, or only zeros.
+/// [`DataError`] as [`points`], and when the points are not a problem: numbers too large for
+/// float64, or only zeros.
 pub fn load(config: &DataConfig, seed: u64) -> Result<Problem, DataError> {
     let task = points(config, seed)?;
     Problem::new(&task).map_err(|source| DataError::Problem { name: task.name, source })
 }
 
-/// Loads, selects, splits and standardises labelled points. The same configuration, seed and files give the same points.
+/// Loads, selects, splits and standardises labelled points. The same configuration, seed and files
+/// give the same points.
 ///
 /// Every class has at least one training point.
 ///
 /// # Errors
-/// [`DataError`] when the source is unknown, not found, damaged, or does not hold what is asked for.
+/// [`DataError`] when the source is unknown, not found, damaged, or does not hold what is asked
+/// for.
 pub fn points(config: &DataConfig, seed: u64) -> Result<Task, DataError> {
     let mut task = read(config, seed)?;
     standardize::apply(&mut task, config.standardize)?;
     Ok(task)
 }
 
-/// Whether `name` names a source: one of those built in, a teacher, or something at a path. What is there is read by [`load`].
+/// Whether `name` names a source: one of those built in, a teacher, or something at a path. What is
+/// there is read by [`load`].
 ///
 /// # Errors
 /// [`DataError::UnknownSource`] with what there is.
@@ -78,7 +83,8 @@ pub fn recognise(name: &str) -> Result<(), DataError> {
 /// The folder in which the files of a named set are found.
 ///
 /// # Errors
-/// [`DataError::NotFound`] with the places looked at; [`DataError::UnknownSource`] when there is no such set.
+/// [`DataError::NotFound`] with the places looked at; [`DataError::UnknownSource`] when there is no
+/// such set.
 pub fn find(name: &str, folders: &Folders) -> Result<PathBuf, DataError> {
     let named = Named::from_name(name).ok_or_else(|| DataError::UnknownSource { name: name.into() })?;
     locate::find(named, folders)

@@ -6,9 +6,10 @@
 //! | `x_test`, `y_test` | (P*, N0), (P*) | optional, both or neither |
 //! | `class_train`, `class_test` | (P), (P*) | optional integers: the class of every point |
 //!
-//! Types are float64, float32 or integers, compressed or not. Classes are ordered by their number. Without `class_train` the class is
-//! the sign of y: `+1` for y ≥ 0, `-1` for y < 0, as far as they occur. With `class_train` but no `class_test`, a test point belongs to the
-//! class whose mean training label is nearest to its own.
+//! Types are float64, float32 or integers, compressed or not. Classes are ordered by their number.
+//! Without `class_train` the class is the sign of y: `+1` for y ≥ 0, `-1` for y < 0, as far as they
+//! occur. With `class_train` but no `class_test`, a test point belongs to the class whose mean
+//! training label is nearest to its own.
 
 use std::fs::File;
 use std::io::{BufReader, Read, Seek};
@@ -36,7 +37,8 @@ const LONGEST_AXIS: usize = 1 << 31;
 /// Reads a problem as it stands, or the subset of it that `config.train` and `config.test` ask for.
 ///
 /// # Errors
-/// [`DataError`] naming the array that is missing, damaged, of another shape or not finite, or a class without training point.
+/// [`DataError`] naming the array that is missing, damaged, of another shape or not finite, or a
+/// class without training point.
 pub(super) fn load(file: &Path, config: &DataConfig, seed: u64) -> Result<Task, DataError> {
     let name = file.display().to_string();
     if !config.classes.is_empty() {
@@ -66,7 +68,8 @@ pub(super) fn load(file: &Path, config: &DataConfig, seed: u64) -> Result<Task, 
     })
 }
 
-/// The points to keep, in file order; all where no number is asked for. The error is (asked, available).
+/// The points to keep, in file order; all where no number is asked for. The error is (asked,
+/// available).
 fn subset(
     available: usize,
     asked: Option<usize>,
@@ -124,7 +127,8 @@ pub(super) fn read(archive: impl Read + Seek, file: &Path) -> Result<Task, DataE
     })
 }
 
-/// Classes by number; test points without a number go to the class whose mean training label is nearest.
+/// Classes by number; test points without a number go to the class whose mean training label is
+/// nearest.
 fn numbered_classes(train: &[i64], test: Option<&[i64]>, y_train: ArrayView1<f64>, y_test: ArrayView1<f64>) -> Classes {
     let mut numbers: Vec<i64> = train.iter().chain(test.unwrap_or(&[])).copied().collect();
     numbers.sort_unstable();
@@ -200,7 +204,8 @@ impl<R: Read + Seek> Archive<'_, R> {
 
 /// The numbers of an array as float64, of any type that has them; the error is about `name`.
 ///
-/// Shape and size are held against what is wanted and what is there before anything is allocated by them.
+/// Shape and size are held against what is wanted and what is there before anything is allocated by
+/// them.
 pub(super) fn decode<D: Dimension>(name: &str, npy: Npy<impl Read>) -> Result<Array<f64, D>, String> {
     let shape = npy.shape();
     if D::NDIM.is_some_and(|expected| shape.len() != expected) {

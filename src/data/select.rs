@@ -35,13 +35,16 @@ struct Class {
     y: f64,
 }
 
-/// Selects classes and splits; pixels become float64 with their raw values (0 to 255, or 0 to 16 for the embedded digits).
+/// Selects classes and splits; pixels become float64 with their raw values (0 to 255, or 0 to 16
+/// for the embedded digits).
 ///
-/// Only points of the named classes count. Training points are P of them, test points P* of the test images, or of the points that
-/// remain: the ones that follow in file order, or the next ones of the same shuffle.
+/// Only points of the named classes count. Training points are P of them, test points P* of the
+/// test images, or of the points that remain: the ones that follow in file order, or the next ones
+/// of the same shuffle.
 ///
 /// # Errors
-/// [`DataError`] on classes that are missing, doubled or without a training point, and on more points than there are.
+/// [`DataError`] on classes that are missing, doubled or without a training point, and on more
+/// points than there are.
 pub(super) fn split(source: &Source, config: &DataConfig, seed: u64) -> Result<Task, DataError> {
     let name = || source.name.clone();
     let classes = classes(&config.classes, source)?;

@@ -9,7 +9,8 @@ use crate::model::Task;
 /// x ← (x − mean)/sd with the population standard deviation, as [`Standardize`] says.
 ///
 /// # Errors
-/// [`DataError::Constant`] when no training input differs from the others, [`DataError::Overflow`] when their squares overflow.
+/// [`DataError::Constant`] when no training input differs from the others, [`DataError::Overflow`]
+/// when their squares overflow.
 pub(super) fn apply(task: &mut Task, how: Standardize) -> Result<(), DataError> {
     let name = task.name.clone();
     let constant = || DataError::Constant { name: name.clone() };

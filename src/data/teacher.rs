@@ -1,8 +1,9 @@
 //! Gaussian inputs labelled by a synthetic rule.
 //!
-//! x ~ N(0, 1) independently per coordinate; the label is the teacher's value, see
-//! [`TeacherKind`], plus Gaussian noise; the class is the label's sign. Training and test points are disjoint draws of one teacher, and
-//! point i does not depend on how many there are. [`super::draw`] says which random numbers these are.
+//! x ~ N(0, 1) independently per coordinate; the label is the teacher's value, see [`TeacherKind`],
+//! plus Gaussian noise; the class is the label's sign. Training and test points are disjoint draws
+//! of one teacher, and point i does not depend on how many there are. [`super::draw`] says which
+//! random numbers these are.
 
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
 use rand::RngExt;
@@ -39,7 +40,8 @@ fn kind_name(kind: TeacherKind) -> &'static str {
 /// RandomNumbers a task of `kind` with the other parameters of `config.teacher`.
 ///
 /// # Errors
-/// [`DataError`] on parameters outside their range, on more numbers than fit, and when a sign of y has no training point.
+/// [`DataError`] on parameters outside their range, on more numbers than fit, and when a sign of y
+/// has no training point.
 pub(super) fn load(kind: TeacherKind, config: &DataConfig, seed: u64) -> Result<Task, DataError> {
     let teacher = &config.teacher;
     let name = format!("teacher:{}", kind_name(kind));
@@ -226,7 +228,8 @@ mod tests {
         assert!(((&task.x_train * &task.x_test).sum() / n).abs() < 4.5 / n.sqrt());
     }
 
-    /// y = β·x/√N0 has one β for training and test: regressing it from the training points predicts the test labels.
+    /// y = β·x/√N0 has one β for training and test: regressing it from the training points predicts
+    /// the test labels.
     #[test]
     fn train_and_test_share_the_teacher() {
         let task = draw(TeacherKind::Linear, 4000, 100, 4);

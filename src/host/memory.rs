@@ -1,4 +1,5 @@
-//! The memory that this machine can give, so that what cannot fit is refused instead of being killed on its way.
+//! The memory that this machine can give, so that what cannot fit is refused instead of being
+//! killed on its way.
 
 use thiserror::Error;
 
@@ -30,7 +31,8 @@ impl Remedies for NotEnough {
     }
 }
 
-/// Refuses `needed` bytes that the machine does not have; where it does not say what it has, it is trusted.
+/// Refuses `needed` bytes that the machine does not have; where it does not say what it has, it is
+/// trusted.
 ///
 /// # Errors
 /// With the numbers, and `remedies`.
@@ -47,7 +49,8 @@ fn require_of(available: Option<u64>, what: &str, needed: u64, remedies: &[Remed
     }
 }
 
-/// Bytes that can be allocated without swapping: what Linux calls available, or less in a control group with a limit. `None` elsewhere.
+/// Bytes that can be allocated without swapping: what Linux calls available, or less in a control
+/// group with a limit. `None` elsewhere.
 pub fn available() -> Option<u64> {
     let machine = meminfo_available(&std::fs::read_to_string("/proc/meminfo").ok()?)?;
     let limit = std::fs::read_to_string("/sys/fs/cgroup/memory.max").ok();
@@ -62,11 +65,13 @@ fn meminfo_available(text: &str) -> Option<u64> {
 
 /// Forgets the largest size that this process has had so far, where Linux allows it.
 pub fn reset_peak() {
-    // 5: the peak of the resident set (proc(5)); where this fails the peak is that of the whole process.
+    // 5: the peak of the resident set (proc(5)); where this fails the peak is that of the whole
+    // process.
     let _ = std::fs::write("/proc/self/clear_refs", "5");
 }
 
-/// The most bytes that this process has had in memory at once, since [`reset_peak`]. `None` where the system does not say.
+/// The most bytes that this process has had in memory at once, since [`reset_peak`]. `None` where
+/// the system does not say.
 pub fn peak() -> Option<u64> {
     kilobytes(&std::fs::read_to_string("/proc/self/status").ok()?, "VmHWM:")
 }

@@ -1,9 +1,9 @@
 //! NumPy's `.npz` archives: written array by array or part by part, read whole or one slice of a
 //! large array.
 //!
-//! The format is NumPy's (`numpy.lib.format`); headers and elements are coded by `ndarray_npy`. Of a
-//! header nothing is believed before it is held against the bytes that are there, and no memory is
-//! taken by its word.
+//! The format is NumPy's (`numpy.lib.format`); headers and elements are coded by `ndarray_npy`. Of
+//! a header nothing is believed before it is held against the bytes that are there, and no memory
+//! is taken by its word.
 
 use std::io::{self, BufWriter, Cursor, Read, Seek, SeekFrom, Write};
 
@@ -74,8 +74,8 @@ impl<W: Write + Seek> NpzWriter<W> {
         array.write_npy(BufWriter::new(&mut self.0)).map_err(io::Error::other)
     }
 
-    /// Adds an array of `shape` in C order from consecutive parts, none of which is held longer than
-    /// it takes to write it.
+    /// Adds an array of `shape` in C order from consecutive parts, none of which is held longer
+    /// than it takes to write it.
     ///
     /// # Errors
     /// When the disk refuses, or the parts together are not as many elements as the shape has.

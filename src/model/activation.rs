@@ -10,8 +10,8 @@ use erf_mixture::ErfMixture;
 
 /// The activation σ of the hidden layer.
 ///
-/// The averages are over a centred Gaussian pre-activation h (or a pair of them): K(C_μμ, C_νν, C_μν) = E[σ(h^μ)σ(h^ν)],
-/// m(C_μμ) = E[σ(h^μ)], d(C_μμ) = E[σ'(h^μ)].
+/// The averages are over a centred Gaussian pre-activation h (or a pair of them): K(C_μμ, C_νν,
+/// C_μν) = E[σ(h^μ)σ(h^ν)], m(C_μμ) = E[σ(h^μ)], d(C_μμ) = E[σ'(h^μ)].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[serde(rename_all = "kebab-case")]
@@ -22,7 +22,8 @@ pub enum Activation {
     Relu,
     Tanh,
     Identity,
-    /// x Φ(x) with Φ the normal cumulative distribution (the exact form, not its tanh approximation).
+    /// x Φ(x) with Φ the normal cumulative distribution (the exact form, not its tanh
+    /// approximation).
     Gelu,
 }
 
@@ -82,10 +83,12 @@ impl Activation {
         self.kernel(Mat::full(1, 1, variance), &[variance], &[variance])[(0, 0)]
     }
 
-    /// The block K_μν = E[σ(h^μ)σ(h^ν)] from the block of covariances C_μν and the variances of its rows and columns.
+    /// The block K_μν = E[σ(h^μ)σ(h^ν)] from the block of covariances C_μν and the variances of its
+    /// rows and columns.
     ///
-    /// Serves train, cross and test blocks alike. Correlations of ±1 (the diagonal, duplicate points) and zero variances are
-    /// regular points of every formula; a covariance that exceeds √(C_μμ C_νν) by rounding is harmless.
+    /// Serves train, cross and test blocks alike. Correlations of ±1 (the diagonal, duplicate
+    /// points) and zero variances are regular points of every formula; a covariance that exceeds
+    /// √(C_μμ C_νν) by rounding is harmless.
     pub fn kernel(self, covariance: Mat<f64>, rows: &[f64], columns: &[f64]) -> Mat<f64> {
         debug_assert_eq!((covariance.nrows(), covariance.ncols()), (rows.len(), columns.len()));
         match self {

@@ -2,9 +2,11 @@
 
 use ndarray::ArrayView2;
 
-/// Class of every point, by index into a list of names; no names stand for points without classes, as in regression.
+/// Class of every point, by index into a list of names; no names stand for points without classes,
+/// as in regression.
 ///
-/// Classes define the manifolds whose centroid distances and gyration radii are measured. The network does not see them.
+/// Classes define the manifolds whose centroid distances and gyration radii are measured. The
+/// network does not see them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Classes {
     names: Vec<String>,
@@ -14,7 +16,8 @@ pub struct Classes {
 impl Classes {
     /// Classes by name, and for every point the index of its class among them.
     ///
-    /// [`Problem`](super::Problem) checks that the indices have names and that every class has a training point.
+    /// [`Problem`](super::Problem) checks that the indices have names and that every class has a
+    /// training point.
     pub fn new(names: Vec<String>, of_point: Vec<usize>) -> Self {
         Self { names, of_point }
     }
@@ -24,7 +27,8 @@ impl Classes {
         Self::default()
     }
 
-    /// Class `+1` of the points with y ≥ 0 and class `-1` of those with y < 0, as far as they occur; y is (P, 1).
+    /// Class `+1` of the points with y ≥ 0 and class `-1` of those with y < 0, as far as they
+    /// occur; y is (P, 1).
     pub fn by_sign(y: ArrayView2<f64>) -> Self {
         let negative: Vec<bool> = y.rows().into_iter().map(|row| row.first().is_some_and(|&y| y < 0.0)).collect();
         let signs: Vec<bool> = [false, true].into_iter().filter(|sign| negative.contains(sign)).collect();

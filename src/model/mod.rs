@@ -1,4 +1,5 @@
-//! The network, its activation and the rotated, rank-reduced data; knows nothing of sampling or GPUs.
+//! The network, its activation and the rotated, rank-reduced data; knows nothing of sampling or
+//! GPUs.
 //!
 //! ```
 //! use featherm::model::Activation;

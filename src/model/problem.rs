@@ -1,4 +1,5 @@
-//! The posterior's data: inputs, labels and classes in the rotated, rank-reduced basis where both theory and sampler start.
+//! The posterior's data: inputs, labels and classes in the rotated, rank-reduced basis where both
+//! theory and sampler start.
 
 use faer::Mat;
 use ndarray::{Array1, ArrayView2, Axis};
@@ -8,7 +9,8 @@ use super::{Activation, Classes, Task};
 use crate::numerics::linalg::{Svd, singular_values};
 use crate::remedy::{Remedies, Remedy, Setting};
 
-/// The one-hidden-layer network f(x) = (1/√N1) Σ_i v_i σ(w_i·x/√N0) with Gaussian priors w ~ N(0, 1/λ0), v ~ N(0, 1/λ1).
+/// The one-hidden-layer network f(x) = (1/√N1) Σ_i v_i σ(w_i·x/√N0) with Gaussian priors w ~ N(0,
+/// 1/λ0), v ~ N(0, 1/λ1).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Network {
     /// Hidden units N1.
@@ -114,12 +116,14 @@ impl Remedies for ProblemError {
     }
 }
 
-/// Data in both bases: the original inputs for the theory, and the rotated, rank-reduced ones for the sampler.
+/// Data in both bases: the original inputs for the theory, and the rotated, rank-reduced ones for
+/// the sampler.
 ///
-/// With the thin SVD X = U S Vᵀ of rank r ≤ min(P, N0), the likelihood sees the weights only through W' = W V (N1×r), whose
-/// prior is the same isotropic Gaussian; h = Z W'ᵀ with Z = X V/√N0 = U S/√N0. A test point has
-/// h* = W' z* + W⊥ z*⊥ with z* = Vᵀx*/√N0: the part W⊥ (N1×k) of the weights outside the data's span keeps its prior N(0, 1/λ0), so
-/// that over units the second term has covariance X*⊥X*⊥ᵀ/(λ0 N0) (exact at any width and temperature).
+/// With the thin SVD X = U S Vᵀ of rank r ≤ min(P, N0), the likelihood sees the weights only
+/// through W' = W V (N1×r), whose prior is the same isotropic Gaussian; h = Z W'ᵀ with Z = X V/√N0
+/// = U S/√N0. A test point has h* = W' z* + W⊥ z*⊥ with z* = Vᵀx*/√N0: the part W⊥ (N1×k) of the
+/// weights outside the data's span keeps its prior N(0, 1/λ0), so that over units the second term
+/// has covariance X*⊥X*⊥ᵀ/(λ0 N0) (exact at any width and temperature).
 #[derive(Debug, Clone)]
 pub struct Problem {
     /// Training inputs X, (P, N0).
@@ -142,8 +146,8 @@ pub struct Problem {
     pub basis: Mat<f64>,
     /// Singular values s_1 ≥ … ≥ s_r of X.
     pub singular_values: Vec<f64>,
-    /// (P*, k): the test inputs outside the span of the training inputs, in an orthonormal basis of what they span there and divided
-    /// by √N0.
+    /// (P*, k): the test inputs outside the span of the training inputs, in an orthonormal basis of
+    /// what they span there and divided by √N0.
     pub z_complement: Mat<f64>,
 }
 
@@ -160,10 +164,12 @@ impl Problem {
             .with_test(task.x_test.view(), column(&task.y_test).view(), classes(&task.class_test))
     }
 
-    /// Returns the problem of training inputs x (P, N0) with labels y (P, D), D = 1, without test points.
+    /// Returns the problem of training inputs x (P, N0) with labels y (P, D), D = 1, without test
+    /// points.
     ///
-    /// Inputs are taken as they are: neither centred nor scaled. Singular values of x below max(P, N0)·ε·s_1 count as zero, so
-    /// points may be repeated. Without classes there are no centroid distances and gyration radii.
+    /// Inputs are taken as they are: neither centred nor scaled. Singular values of x below max(P,
+    /// N0)·ε·s_1 count as zero, so points may be repeated. Without classes there are no centroid
+    /// distances and gyration radii.
     ///
     /// ```
     /// use featherm::model::{Classes, Problem};
@@ -176,8 +182,9 @@ impl Problem {
     /// ```
     ///
     /// # Errors
-    /// [`ProblemError`] if an array is empty, has an entry that is not finite or does not fit the others, if D is not 1, if a class
-    /// has no point, if the inputs are all zero, or if their decomposition fails.
+    /// [`ProblemError`] if an array is empty, has an entry that is not finite or does not fit the
+    /// others, if D is not 1, if a class has no point, if the inputs are all zero, or if their
+    /// decomposition fails.
     pub fn from_arrays(x: ArrayView2<f64>, y: ArrayView2<f64>, classes: Classes) -> Result<Self, ProblemError> {
         let (points, dimension) = x.dim();
         if points == 0 {
@@ -216,10 +223,12 @@ impl Problem {
         })
     }
 
-    /// Returns the same problem with test inputs x (P*, N0), labels y (P*, D) and classes named as those of the training points.
+    /// Returns the same problem with test inputs x (P*, N0), labels y (P*, D) and classes named as
+    /// those of the training points.
     ///
     /// # Errors
-    /// [`ProblemError`] as [`Problem::from_arrays`]; a class that no training point has is [`ProblemError::EmptyClass`].
+    /// [`ProblemError`] as [`Problem::from_arrays`]; a class that no training point has is
+    /// [`ProblemError::EmptyClass`].
     pub fn with_test(self, x: ArrayView2<f64>, y: ArrayView2<f64>, classes: Classes) -> Result<Self, ProblemError> {
         check_points(&Arrays::TEST, x, y, &classes)?;
         let (columns, expected) = (x.ncols(), self.dimension());
@@ -272,7 +281,8 @@ impl Problem {
         self.y_test.len()
     }
 
-    /// Whether the classes have manifolds at the test points too: there are classes, and two points or more of each.
+    /// Whether the classes have manifolds at the test points too: there are classes, and two points
+    /// or more of each.
     pub fn has_test_manifolds(&self) -> bool {
         let count = |class: usize| self.class_test.iter().filter(|&&own| own == class).count();
         self.classes() > 0 && (0..self.classes()).all(|class| count(class) >= 2)
@@ -352,8 +362,9 @@ fn decompose(array: &'static str, matrix: &Mat<f64>) -> Result<Svd, ProblemError
     singular_values(matrix.as_ref()).filter(finite).ok_or(ProblemError::Svd { array, points, dimension })
 }
 
-/// Coordinates of the rows of `outside` in an orthonormal basis of their span, times `scale`. Singular values of the size of the
-/// rounding in `x_test` are dropped: points that lie in the training span have no complement.
+/// Coordinates of the rows of `outside` in an orthonormal basis of their span, times `scale`.
+/// Singular values of the size of the rounding in `x_test` are dropped: points that lie in the
+/// training span have no complement.
 fn complement(outside: Mat<f64>, x_test: &Mat<f64>, scale: f64) -> Result<Mat<f64>, ProblemError> {
     let (points, dimension) = (outside.nrows(), outside.ncols());
     if points == 0 {

@@ -13,8 +13,8 @@ pub fn reach(second_moment: f64) -> f64 {
     REACH * second_moment.max(0.0).sqrt()
 }
 
-/// A density on a grid, with its Monte Carlo error at every point. Where draws were counted it is the mean density over the cell about a
-/// point, of the width of the grid.
+/// A density on a grid, with its Monte Carlo error at every point. Where draws were counted it is
+/// the mean density over the cell about a point, of the width of the grid.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Density {
     pub grid: Vec<f64>,
@@ -37,7 +37,8 @@ impl Density {
         }
     }
 
-    /// The mean over the cell about every point, from values at the points: f + h² f″/24, exact for cubic curves.
+    /// The mean over the cell about every point, from values at the points: f + h² f″/24, exact for
+    /// cubic curves.
     pub fn cell_means(&self) -> Self {
         let last = self.value.len().saturating_sub(1);
         let mean = |k: usize| (self.value[k - 1] + 22.0 * self.value[k] + self.value[k + 1]) / 24.0;

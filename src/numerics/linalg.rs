@@ -1,6 +1,8 @@
-//! Decompositions whose bits do not depend on the number of threads: the basis of the inputs names the noise of every chain, and chains do not forget a last digit.
+//! Decompositions whose bits do not depend on the number of threads: the basis of the inputs names
+//! the noise of every chain, and chains do not forget a last digit.
 //!
-//! faer splits its work into as many parts as there are threads, and sums and signs follow the parts. Here there are as many as the size asks for, whatever runs them.
+//! faer splits its work into as many parts as there are threads, and sums and signs follow the
+//! parts. Here there are as many as the size asks for, whatever runs them.
 
 use faer::diag::Diag;
 use faer::dyn_stack::{MemBuffer, MemStack};
@@ -41,7 +43,8 @@ pub(crate) fn singular_values(x: MatRef<'_, f64>) -> Option<Svd> {
     Some(Svd { u, s: s.column_vector().iter().copied().collect(), v })
 }
 
-/// Eigenvalues, rising, and eigenvectors, by columns, of a symmetric matrix of which the lower half counts; `None` where they do not converge.
+/// Eigenvalues, rising, and eigenvectors, by columns, of a symmetric matrix of which the lower half
+/// counts; `None` where they do not converge.
 pub(crate) fn eigen(matrix: MatRef<'_, f64>) -> Option<(Vec<f64>, Mat<f64>)> {
     let n = matrix.nrows();
     let par = parts(n, n);
@@ -77,7 +80,8 @@ pub(crate) fn dot(x: &[f64], y: &[f64]) -> f64 {
     sum_of([x, y], |[x, y]| x * y)
 }
 
-/// Σ_i f(a_i, b_i, …) over vectors of equal length in eight partial sums: a fixed order that vectorises.
+/// Σ_i f(a_i, b_i, …) over vectors of equal length in eight partial sums: a fixed order that
+/// vectorises.
 pub(crate) fn sum_of<const K: usize>(vectors: [&[f64]; K], f: impl Fn([f64; K]) -> f64) -> f64 {
     const LANES: usize = 8;
     vectorize!({
@@ -139,7 +143,8 @@ mod tests {
             with_threads(threads, || (eigen(large.as_ref()).unwrap(), inverse_of_positive(large.as_ref()).unwrap()))
         };
         assert!(both(1) == both(3));
-        // Control: as many parts as threads give another basis. Where this fails, faer has no need of this module any more.
+        // Control: as many parts as threads give another basis. Where this fails, faer has no need
+        // of this module any more.
         let x = random(120, 784);
         let basis = |threads| {
             with_threads(threads, || faer::linalg::solvers::Svd::new_thin(x.as_ref()).unwrap().V().to_owned())

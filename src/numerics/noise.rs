@@ -1,7 +1,9 @@
-//! Counter-based random numbers: every draw is a pure function of (seed, chain, step, purpose, index).
+//! Counter-based random numbers: every draw is a pure function of (seed, chain, step, purpose,
+//! index).
 //!
-//! Philox4x32-10 (Salmon, Moraes, Dror, Shaw, SC 2011, the Random123 generator) keyed by the seed. Because nothing is carried from
-//! draw to draw, a chain sees the same noise whether it runs alone or with a thousand others, on any number of threads.
+//! Philox4x32-10 (Salmon, Moraes, Dror, Shaw, SC 2011, the Random123 generator) keyed by the seed.
+//! Because nothing is carried from draw to draw, a chain sees the same noise whether it runs alone
+//! or with a thousand others, on any number of threads.
 
 use std::convert::Infallible;
 
@@ -18,7 +20,8 @@ pub enum Purpose {
     Prior = 0,
     /// Momentum refreshment at the start of a trajectory.
     Momentum = 1,
-    /// The partial refreshments (friction) inside a trajectory, and the noise of the unadjusted samplers.
+    /// The partial refreshments (friction) inside a trajectory, and the noise of the unadjusted
+    /// samplers.
     Friction = 2,
     /// The uniform of the accept/reject step.
     Accept = 3,
@@ -40,7 +43,8 @@ pub enum Purpose {
     Outside = 12,
 }
 
-/// The address of a block of random numbers: one chain, one trajectory, one step inside it, one purpose.
+/// The address of a block of random numbers: one chain, one trajectory, one step inside it, one
+/// purpose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Address {
     pub seed: u64,
@@ -63,14 +67,16 @@ impl Address {
         [block, self.trajectory, self.chain, ((self.purpose as u32) << 24) | (self.step & 0x00ff_ffff)]
     }
 
-    /// The first uniform of the block, in (0, 1) with 52 bits: one more and the largest would round to 1.
+    /// The first uniform of the block, in (0, 1) with 52 bits: one more and the largest would round
+    /// to 1.
     pub fn uniform(&self) -> f64 {
         let [a, b, ..] = philox4x32(self.counter(0), self.key());
         let bits = ((u64::from(a) << 32) | u64::from(b)) >> 12;
         (bits as f64 + 0.5) * (1.0 / (1u64 << 52) as f64)
     }
 
-    /// Fills `out` with standard normals of float32 accuracy: Box–Muller on uniforms (⌊x/2⁹⌋ + ½)/2²³.
+    /// Fills `out` with standard normals of float32 accuracy: Box–Muller on uniforms (⌊x/2⁹⌋ +
+    /// ½)/2²³.
     pub fn normals<S: From<f32> + Copy>(&self, out: &mut [S]) {
         fused!(FMA => fill_normals::<FMA, S>(self, out));
     }
@@ -136,8 +142,8 @@ const WEYL: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
 
 /// Philox4x32 with ten rounds.
 ///
-/// The words travel in 64 bits with whatever a product left above the lower 32: the product takes the lower ones alone, and so needs no shuffle in
-/// vector registers.
+/// The words travel in 64 bits with whatever a product left above the lower 32: the product takes
+/// the lower ones alone, and so needs no shuffle in vector registers.
 #[inline(always)]
 pub fn philox4x32(counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
     let product = |multiplier: u32, word: u64| u64::from(multiplier) * u64::from(word as u32);
@@ -150,7 +156,8 @@ pub fn philox4x32(counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
     c.map(|word| word as u32)
 }
 
-/// One block after another, each written as if alone: the compiler spreads consecutive blocks over the lanes of a register.
+/// One block after another, each written as if alone: the compiler spreads consecutive blocks over
+/// the lanes of a register.
 #[inline(always)]
 fn fill_normals<const FMA: bool, S: From<f32> + Copy>(address: &Address, out: &mut [S]) {
     let (first, key) = (address.counter(0), address.key());
@@ -164,7 +171,8 @@ fn fill_normals<const FMA: bool, S: From<f32> + Copy>(address: &Address, out: &m
     }
 }
 
-/// The four normals of one block: words 0 and 2 are radii, 1 and 3 the angles. Of the counter only its first word differs by block.
+/// The four normals of one block: words 0 and 2 are radii, 1 and 3 the angles. Of the counter only
+/// its first word differs by block.
 #[inline(always)]
 fn normal_block<const FMA: bool, S: From<f32>>(block: u32, [_, c1, c2, c3]: [u32; 4], key: [u32; 2]) -> [S; 4] {
     let words = philox4x32([block, c1, c2, c3], key);
@@ -188,8 +196,8 @@ fn uniform32(x: u32) -> f32 {
     ((x >> 9) as i32 as f32 + 0.5) * (1.0 / 8_388_608.0)
 }
 
-/// Natural logarithm of a positive normal float32: ln(m·2ᵉ) = e ln 2 + 2 atanh((m−1)/(m+1)), m in [1/√2, √2); the series of atanh
-/// to the ninth power leaves less than 1e-9.
+/// Natural logarithm of a positive normal float32: ln(m·2ᵉ) = e ln 2 + 2 atanh((m−1)/(m+1)), m in
+/// [1/√2, √2); the series of atanh to the ninth power leaves less than 1e-9.
 #[inline(always)]
 fn ln<const FMA: bool>(x: f32) -> f32 {
     const SQRT_HALF_BITS: u32 = 0x3f35_04f3;
@@ -202,11 +210,12 @@ fn ln<const FMA: bool>(x: f32) -> f32 {
     mul_add::<FMA>(exponent, std::f32::consts::LN_2, 2.0 * s * series)
 }
 
-/// (sin 2πu, cos 2πu) for u = (⌊x/2⁹⌋ + ½)/2²³: the nearest quarter turn is split off in the integers, the rest is a Taylor polynomial
-/// on ±π/4.
+/// (sin 2πu, cos 2πu) for u = (⌊x/2⁹⌋ + ½)/2²³: the nearest quarter turn is split off in the
+/// integers, the rest is a Taylor polynomial on ±π/4.
 #[inline(always)]
 fn sin_cos_turn<const FMA: bool>(x: u32) -> (f32, f32) {
-    // The nearest quarter turn is in the top two bits of x + ⅛ turn, the way from it in the 21 bits, signed, below those of x.
+    // The nearest quarter turn is in the top two bits of x + ⅛ turn, the way from it in the 21
+    // bits, signed, below those of x.
     let quarter = x.wrapping_add(1 << 29);
     let rest = ((x << 2) as i32 >> 11) as f32 + 0.5;
     let x = rest * (std::f32::consts::FRAC_PI_2 / 2_097_152.0);

@@ -2,9 +2,11 @@
 
 use pulp::{Arch, NullaryFnOnce, Simd, WithSimd};
 
-/// Evaluates an expression that is compiled, with everything inlined into it, once per instruction set.
+/// Evaluates an expression that is compiled, with everything inlined into it, once per instruction
+/// set.
 ///
-/// What it calls must be `#[inline(always)]`: code that stays a function of its own is compiled for the oldest processor.
+/// What it calls must be `#[inline(always)]`: code that stays a function of its own is compiled for
+/// the oldest processor.
 macro_rules! vectorize {
     ($body:expr) => {
         $crate::numerics::simd::run(
@@ -15,7 +17,8 @@ macro_rules! vectorize {
 }
 pub(crate) use vectorize;
 
-/// As [`vectorize!`], of an expression with a constant that says whether [`mul_add`] may round once: `fused!(FMA => f::<FMA>(x))`.
+/// As [`vectorize!`], of an expression with a constant that says whether [`mul_add`] may round
+/// once: `fused!(FMA => f::<FMA>(x))`.
 macro_rules! fused {
     ($fma:ident => $body:expr) => {
         if $crate::numerics::simd::has_fma() {
@@ -29,7 +32,8 @@ macro_rules! fused {
 }
 pub(crate) use fused;
 
-/// Whether the processor multiplies and adds in one instruction: every instruction set that is dispatched to does, the oldest does not.
+/// Whether the processor multiplies and adds in one instruction: every instruction set that is
+/// dispatched to does, the oldest does not.
 pub fn has_fma() -> bool {
     struct Asked;
     impl WithSimd for Asked {
@@ -43,7 +47,8 @@ pub fn has_fma() -> bool {
     Arch::new().dispatch(Asked)
 }
 
-/// a·b + c, rounded once if `FMA`. Without the instruction that would be a call for every element, so there it is rounded twice.
+/// a·b + c, rounded once if `FMA`. Without the instruction that would be a call for every element,
+/// so there it is rounded twice.
 #[inline(always)]
 pub fn mul_add<const FMA: bool>(a: f32, b: f32, c: f32) -> f32 {
     if FMA { a.mul_add(b, c) } else { a * b + c }
@@ -65,7 +70,8 @@ pub fn run<R>(f: impl FnMut() -> R) -> R {
     Arch::new().dispatch(Body(f))
 }
 
-/// A closure called through `FnMut`: its `FnOnce` form is a compiler-made shim that nothing can force inline.
+/// A closure called through `FnMut`: its `FnOnce` form is a compiler-made shim that nothing can
+/// force inline.
 struct Body<F>(F);
 
 impl<R, F: FnMut() -> R> NullaryFnOnce for Body<F> {

@@ -1,5 +1,5 @@
-//! The table of observables: what each is called, how it is measured from a chain, and which value of the theory it meets; knows
-//! nothing of devices.
+//! The table of observables: what each is called, how it is measured from a chain, and which value
+//! of the theory it meets; knows nothing of devices.
 
 mod recorder;
 
@@ -136,8 +136,8 @@ impl Observable {
         matches!(self, Self::ReadoutFourthMoment | Self::WeightFourthMomentAlongU)
     }
 
-    /// Its value in one draw of a chain; NaN where it was not measured. D²_ab = c_aa + c_bb − 2c_ab and R²_a = ⟨G_μμ⟩_a − c_aa with c the
-    /// Gram matrix of the class centroids.
+    /// Its value in one draw of a chain; NaN where it was not measured. D²_ab = c_aa + c_bb − 2c_ab
+    /// and R²_a = ⟨G_μμ⟩_a − c_aa with c the Gram matrix of the class centroids.
     pub fn measure(self, m: &Measurement, points: usize) -> f64 {
         let classes = m.mean_square_norm.len();
         let distance =
@@ -161,7 +161,8 @@ impl Observable {
         }
     }
 
-    /// What a theory predicts for it, with the theory's own Monte Carlo error; `None` where the theory is silent.
+    /// What a theory predicts for it, with the theory's own Monte Carlo error; `None` where the
+    /// theory is silent.
     pub fn predicted(self, p: &Prediction) -> Option<Estimate> {
         match self {
             Self::TrainLoss => p.train_loss,
@@ -195,9 +196,9 @@ pub struct Entry {
     pub array: bool,
 }
 
-/// The named entries of a problem, together [`Observable::all`] in its order. With more than two classes every pair and every class
-/// has an entry of its own, marked by the original labels, as in `centroid_distance_sq[0,6]`; with two there is one distance and
-/// an array of the two radii.
+/// The named entries of a problem, together [`Observable::all`] in its order. With more than two
+/// classes every pair and every class has an entry of its own, marked by the original labels, as in
+/// `centroid_distance_sq[0,6]`; with two there is one distance and an array of the two radii.
 pub fn entries(class_names: &[String], test: TestSet) -> Vec<Entry> {
     let classes = class_names.len();
     let mut entries: Vec<Entry> = Vec::new();
@@ -215,7 +216,8 @@ pub fn entries(class_names: &[String], test: TestSet) -> Vec<Entry> {
     entries
 }
 
-/// What marks a name by the classes it refers to, where there are more than two: their original labels in brackets.
+/// What marks a name by the classes it refers to, where there are more than two: their original
+/// labels in brackets.
 pub fn suffix(class_names: &[String], classes: &[usize]) -> String {
     let labels: Vec<&str> = classes.iter().map(|&class| class_names[class].as_str()).collect();
     if class_names.len() > 2 && !labels.is_empty() { format!("[{}]", labels.join(",")) } else { String::new() }

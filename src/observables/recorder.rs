@@ -10,7 +10,8 @@ use crate::sampler::{Phase, RoundResult};
 /// Draws of all observables at one temperature.
 #[derive(Debug, Clone, Default)]
 pub struct SampledTemperature {
-    /// For every observable, the draws of all chains that were not lost: row-major, one row per chain.
+    /// For every observable, the draws of all chains that were not lost: row-major, one row per
+    /// chain.
     pub draws: Vec<Vec<f64>>,
     /// Chains recorded.
     pub chains: usize,
@@ -46,7 +47,8 @@ pub struct Recorded {
     pub lost: Vec<bool>,
 }
 
-/// Draw by draw what every chain did. A chain is a place on the ladder: where temperatures exchange states, it is the temperature that stays.
+/// Draw by draw what every chain did. A chain is a place on the ladder: where temperatures exchange
+/// states, it is the temperature that stays.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Series {
     /// Ordered by temperature, then replica.
@@ -108,7 +110,8 @@ impl Recorder {
         &self.observables
     }
 
-    /// The draws so far of one observable at one temperature, chain after chain, without the chains that were lost; and the number of chains.
+    /// The draws so far of one observable at one temperature, chain after chain, without the chains
+    /// that were lost; and the number of chains.
     pub fn column(&self, column: usize, temperature: usize) -> (Vec<f64>, usize) {
         let Recorded { draws, lost, .. } = &self.recorded;
         let chains = &draws.chains;

@@ -8,7 +8,8 @@ fn symbol(observable: &str) -> String {
     observable.replace("centroid_distance_sq_test", "D² test").replace("centroid_distance_sq", "D²")
 }
 
-/// Where the starts have their maximum, where their mean has it, and whether that is an inversion: two sentences.
+/// Where the starts have their maximum, where their mean has it, and whether that is an inversion:
+/// two sentences.
 pub fn sentences(found: &Inversion) -> String {
     let symbol = symbol(&found.observable);
     let starts = found.peaks.len();

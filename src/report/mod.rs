@@ -1,4 +1,5 @@
-//! What a run says: the machine-readable document, the terminal table, the figures and the page; knows nothing of devices.
+//! What a run says: the machine-readable document, the terminal table, the figures and the page;
+//! knows nothing of devices.
 
 pub mod figure;
 pub mod inversion;

@@ -1,5 +1,6 @@
-//! What runs found, in one table: where the distance between class manifolds is largest, how far the weights have moved, and whether the
-//! predictor is that of a Gaussian process with a rescaled prior.
+//! What runs found, in one table: where the distance between class manifolds is largest, how far
+//! the weights have moved, and whether the predictor is that of a Gaussian process with a rescaled
+//! prior.
 
 use super::figure::ladder::{Quantity, element};
 use super::figure::{Numbers, distance_quantities};
@@ -12,7 +13,8 @@ use crate::theory::TheoryKind;
 /// The theories that finite width is held against.
 const KINDS: [TheoryKind; 4] = [TheoryKind::Nngp, TheoryKind::Saddle, TheoryKind::SingleUnit, TheoryKind::Adaptive];
 
-/// The two tables: of the class manifolds, a row for every D²(T); of weights and predictor, a row for every run at its coldest temperature.
+/// The two tables: of the class manifolds, a row for every D²(T); of weights and predictor, a row
+/// for every run at its coldest temperature.
 pub fn summary_tables(runs: &[Named]) -> [Numbers; 2] {
     [manifolds(runs), coldest(runs)]
 }

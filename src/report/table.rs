@@ -12,7 +12,8 @@ use crate::theory::TheoryKind;
 /// How a front end names a setting: the command line by its flag.
 pub type Naming = fn(Setting) -> String;
 
-/// The result of a run as text, with settings named by `name`: for Q̄ and every D² a block of columns, then the loss, the class manifolds at the test points, the evidence, the sampler, the
+/// The result of a run as text, with settings named by `name`: for Q̄ and every D² a block of
+/// columns, then the loss, the class manifolds at the test points, the evidence, the sampler, the
 /// verdict on every temperature, and where D²(T) has its maximum.
 pub fn table(document: &Document, name: Naming) -> String {
     let mut text = header(document);
@@ -37,7 +38,8 @@ pub fn table(document: &Document, name: Naming) -> String {
         let reports: Vec<_> = (document.temperatures.iter())
             .filter_map(|at| Some((at.temperature, at.observables.get(observable)?)))
             .collect();
-        // Infinite width comes last and without z: it is where nothing is learnt, no prediction of these networks.
+        // Infinite width comes last and without z: it is where nothing is learnt, no prediction of
+        // these networks.
         let kinds: Vec<&str> =
             (TheoryKind::ALL.into_iter().filter(|&kind| kind != TheoryKind::Nngp).map(TheoryKind::name))
                 .filter(|kind| reports.iter().any(|(_, report)| report.theory.contains_key(*kind)))
@@ -104,11 +106,13 @@ fn row(temperature: f64, report: &ObservableReport, scale: f64, kinds: &[&str]) 
     text
 }
 
-/// What D² of the test points is called, before the names of the classes where there are more than two.
+/// What D² of the test points is called, before the names of the classes where there are more than
+/// two.
 const TESTED: &str = "centroid_distance_sq_test";
 
-/// D² of a pair of classes at the test points with z against every theory, and the distance in units of the radii at training and test points: whether what
-/// was learnt holds for new inputs. Radii themselves are in report.json and in the figures.
+/// D² of a pair of classes at the test points with z against every theory, and the distance in
+/// units of the radii at training and test points: whether what was learnt holds for new inputs.
+/// Radii themselves are in report.json and in the figures.
 fn test_manifolds(document: &Document, pair: &str) -> String {
     let name = format!("{TESTED}{pair}");
     let scalar = |at: &TemperatureReport, name: &str| {
@@ -174,7 +178,8 @@ fn shown(value: Option<f64>, decimals: usize) -> String {
     value.map_or_else(|| "-".into(), |x| format!("{x:.decimals$}"))
 }
 
-/// Tuning and acceptance of every temperature; `exchange` is the acceptance rate of exchanges with the next colder one.
+/// Tuning and acceptance of every temperature; `exchange` is the acceptance rate of exchanges with
+/// the next colder one.
 fn sampler_block(document: &Document) -> String {
     let mut text = format!(
         "\nsampler\n{:>10} {:>10} {:>6} {:>11} {:>11} {:>11} {:>9} {:>7}\n",
@@ -201,7 +206,8 @@ fn sampler_block(document: &Document) -> String {
     text
 }
 
-/// The verdict on every temperature beside the worst of what it rests on, with the thresholds in the title.
+/// The verdict on every temperature beside the worst of what it rests on, with the thresholds in
+/// the title.
 fn convergence(document: &Document, name: Naming) -> String {
     let kind = document.temperatures.iter().find_map(|at| at.worst_rhat()).map_or(RhatKind::Split, |(kind, ..)| kind);
     let symbol = kind.symbol();

@@ -24,7 +24,8 @@ fn sign(kind: TheoryKind) -> char {
     }
 }
 
-/// One plot for every pair of classes; nothing for more than three pairs, or with fewer than two temperatures.
+/// One plot for every pair of classes; nothing for more than three pairs, or with fewer than two
+/// temperatures.
 pub fn plots(document: &Document) -> String {
     let quantities = distance_quantities(document);
     if quantities.len() > MOST_PAIRS || document.temperatures.len() < 2 {

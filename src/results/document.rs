@@ -1,4 +1,5 @@
-//! `report.json`: the whole result of a run in one document, from which every table and figure is made again.
+//! `report.json`: the whole result of a run in one document, from which every table and figure is
+//! made again.
 
 use std::collections::BTreeMap;
 
@@ -83,7 +84,8 @@ pub struct TemperatureReport {
     pub temperature: f64,
     /// Whether the draws meet every threshold of [`super::verdict`].
     pub converged: bool,
-    /// Why they do not and what to change, one complaint with its remedies each; settings are named as in a configuration file.
+    /// Why they do not and what to change, one complaint with its remedies each; settings are named
+    /// as in a configuration file.
     pub advice: Vec<String>,
     pub sampler: SamplerReport,
     pub observables: BTreeMap<String, ObservableReport>,
@@ -116,7 +118,8 @@ pub struct Signatures {
     pub predictor: Option<PredictorReport>,
 }
 
-/// Which R̂ judges a temperature: the nested one where chains started in superchains, else the rank-normalised split one.
+/// Which R̂ judges a temperature: the nested one where chains started in superchains, else the
+/// rank-normalised split one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RhatKind {
     Nested,
@@ -133,7 +136,8 @@ impl RhatKind {
 }
 
 impl TemperatureReport {
-    /// The scalars that are diagnosed. Predictions at test points are kept only as batch means, too few to be diagnosed by themselves.
+    /// The scalars that are diagnosed. Predictions at test points are kept only as batch means, too
+    /// few to be diagnosed by themselves.
     fn diagnosed(&self) -> impl Iterator<Item = (&str, &ObservableReport)> {
         self.observables
             .iter()
@@ -184,16 +188,19 @@ pub struct SamplerReport {
     pub energy_error: f64,
     pub chains: usize,
     pub draws: usize,
-    /// Chains that ran away (see [`crate::backend::RUNAWAY`]) or left the finite numbers, and were left out.
+    /// Chains that ran away (see [`crate::backend::RUNAWAY`]) or left the finite numbers, and were
+    /// left out.
     pub diverged_chains: usize,
     /// Trajectories with a non-finite or enormous energy error.
     pub divergences: usize,
     /// Groups of chains that started from one point and enter the nested R̂; 0 where there is none.
     pub superchains: usize,
-    /// E-BFMI of all chains together, and that of the chain where it is smallest; `null` for `ula`, which has no momentum.
+    /// E-BFMI of all chains together, and that of the chain where it is smallest; `null` for `ula`,
+    /// which has no momentum.
     pub e_bfmi: Option<f64>,
     pub e_bfmi_min: Option<f64>,
-    /// Acceptance rates of exchanges with the next hotter and the next colder temperature; `null` where there are none.
+    /// Acceptance rates of exchanges with the next hotter and the next colder temperature; `null`
+    /// where there are none.
     pub exchange_hotter: Option<f64>,
     pub exchange_colder: Option<f64>,
 }
@@ -233,7 +240,8 @@ impl SamplerReport {
     }
 }
 
-/// E-BFMI over all chains and the smallest of one; lost chains, whose energies are not numbers, are left out.
+/// E-BFMI over all chains and the smallest of one; lost chains, whose energies are not numbers, are
+/// left out.
 fn energy_diagnostics(series: &[ChainSeries]) -> (Option<f64>, Option<f64>) {
     let whole: Vec<&[f64]> = series
         .iter()
@@ -255,7 +263,8 @@ pub struct LogEvidenceReport {
     pub mcse: Option<f64>,
     /// Estimated error of the integration between the temperatures of the ladder.
     pub quadrature_error: Option<f64>,
-    /// The theory whose own integral is exact and that was taken out before integrating: it sharpens the result and does not bias it.
+    /// The theory whose own integral is exact and that was taken out before integrating: it
+    /// sharpens the result and does not bias it.
     pub baseline: String,
     pub theory: BTreeMap<String, f64>,
     /// (mean − theory)/√(mcse² + quadrature_error²).
@@ -377,9 +386,11 @@ pub struct ObservableReport {
     /// Rank-normalised split R̂, and nested R̂ over consecutive groups of chains.
     pub rhat: Field,
     pub nested_rhat: Field,
-    /// Mean of the first half of the draws less that of the second, in standard errors from the spread over chains.
+    /// Mean of the first half of the draws less that of the second, in standard errors from the
+    /// spread over chains.
     pub drift: Field,
-    /// Quantiles of the draws under their probabilities, "0.05", "0.5", "0.95"; empty where draws are known only as batch means.
+    /// Quantiles of the draws under their probabilities, "0.05", "0.5", "0.95"; empty where draws
+    /// are known only as batch means.
     #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
     pub quantiles: BTreeMap<String, QuantileReport>,
     pub theory: BTreeMap<String, Field>,

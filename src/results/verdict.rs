@@ -1,4 +1,5 @@
-//! Whether the numbers of a temperature can be trusted, by stated thresholds, and what to change where they cannot.
+//! Whether the numbers of a temperature can be trusted, by stated thresholds, and what to change
+//! where they cannot.
 
 use std::fmt;
 
@@ -8,21 +9,24 @@ use super::{Document, RhatKind, TemperatureReport, short};
 use crate::config::SamplerSettings;
 use crate::remedy::{Remedies, Remedy, Setting, in_words};
 
-/// R̂ at and above which chains are called unmixed (Vehtari et al. 2021): of the nested R̂ where chains started in superchains, since
-/// many short chains push the split R̂ up even when they are exactly stationary; of the split R̂ otherwise.
+/// R̂ at and above which chains are called unmixed (Vehtari et al. 2021): of the nested R̂ where
+/// chains started in superchains, since many short chains push the split R̂ up even when they are
+/// exactly stationary; of the split R̂ otherwise.
 pub const MAX_RHAT: f64 = 1.01;
 
-/// Bulk and tail ESS, pooled over all chains, below which estimates and their errors are called unreliable (Vehtari et al. 2021).
+/// Bulk and tail ESS, pooled over all chains, below which estimates and their errors are called
+/// unreliable (Vehtari et al. 2021).
 pub const MIN_ESS: f64 = 400.0;
 
 /// Fraction of diverged trajectories above which a part of the posterior is called unexplored.
 pub const MAX_DIVERGENCE_RATE: f64 = 0.001;
 
-/// E-BFMI of all chains together below which momentum refreshment is called too timid (Betancourt 2016).
+/// E-BFMI of all chains together below which momentum refreshment is called too timid (Betancourt
+/// 2016).
 pub const MIN_BFMI: f64 = 0.3;
 
-/// Standard errors by which the halves of the draws differ when a longer warm-up is asked for. Some hundred comparisons are made in
-/// a run.
+/// Standard errors by which the halves of the draws differ when a longer warm-up is asked for. Some
+/// hundred comparisons are made in a run.
 const MAX_DRIFT: f64 = 5.0;
 
 /// Times the draws beyond which more draws alone are no advice.
@@ -244,8 +248,8 @@ impl fmt::Display for Complaint {
     }
 }
 
-/// Holds the numbers of a temperature against every threshold. `asked` are the sampler's settings, and `hotter` is the next hotter
-/// temperature: both only shape the remedies.
+/// Holds the numbers of a temperature against every threshold. `asked` are the sampler's settings,
+/// and `hotter` is the next hotter temperature: both only shape the remedies.
 ///
 /// Returns the complaints, the gravest first; the temperature has converged if there are none.
 pub fn diagnose(at: &TemperatureReport, asked: &SamplerSettings, hotter: Option<f64>) -> Vec<Complaint> {
@@ -253,7 +257,8 @@ pub fn diagnose(at: &TemperatureReport, asked: &SamplerSettings, hotter: Option<
     let mut complain = |cause, remedies: Vec<Remedy>| complaints.push(Complaint::new(cause, remedies));
     let s = &at.sampler;
     let longer_warmup = Remedy::raise(Setting::Warmup).to(2 * asked.warmup.unwrap_or(0).max(100));
-    // A step length that was given is to be changed by hand; an adapted one by a longer warm-up first.
+    // A step length that was given is to be changed by hand; an adapted one by a longer warm-up
+    // first.
     let half_step = short(0.5 * s.step_size);
     let smaller_step = match asked.step_size {
         Some(_) => vec![Remedy::lower(Setting::StepSize).to(half_step)],
@@ -281,7 +286,8 @@ pub fn diagnose(at: &TemperatureReport, asked: &SamplerSettings, hotter: Option<
     failed.extend(bulk.map(|(observable, ess)| FailedDiagnostic::BulkEss { observable, ess }));
     let tail = too_small(at.least_ess_tail());
     failed.extend(tail.map(|(observable, ess)| FailedDiagnostic::TailEss { observable, ess }));
-    // What falls furthest short decides how many draws are needed; the others are met on the way. Of equals the first.
+    // What falls furthest short decides how many draws are needed; the others are met on the way.
+    // Of equals the first.
     let worst = failed.into_iter().rev().max_by(|a, b| a.draws_factor().total_cmp(&b.draws_factor()));
     if let Some(failed) = worst {
         let drift = at.largest(|report| &report.drift, f64::abs).filter(|(_, z)| z.abs() > MAX_DRIFT);
@@ -302,7 +308,8 @@ pub fn diagnose(at: &TemperatureReport, asked: &SamplerSettings, hotter: Option<
     if let (Some(rate), Some(hot), false) = (s.exchange_hotter, hotter, complaints.is_empty())
         && rate < MIN_EXCHANGE
     {
-        // The temperature to insert is a part of the cause: the whole ladder is no remedy to be read.
+        // The temperature to insert is a part of the cause: the whole ladder is no remedy to be
+        // read.
         complaints.push(Complaint::new(Cause::RareExchange(ExchangeGap { hot, cold: at.temperature, rate }), []));
     }
     complaints
@@ -326,7 +333,8 @@ fn rounded_up(draws: f64) -> usize {
     ((draws / unit).ceil() * unit) as usize
 }
 
-/// What the whole run should be known for, beside its temperatures that have not converged; `adjusted` samplers are not biased.
+/// What the whole run should be known for, beside its temperatures that have not converged;
+/// `adjusted` samplers are not biased.
 pub fn warnings(temperatures: &[TemperatureReport], adjusted: bool) -> Vec<String> {
     let mut warnings = Vec::new();
     if !adjusted {

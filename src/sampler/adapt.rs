@@ -1,7 +1,9 @@
-//! Warm-up that needs no hand: mass, step length and trajectory length of every temperature, learnt from all its chains together.
+//! Warm-up that needs no hand: mass, step length and trajectory length of every temperature, learnt
+//! from all its chains together.
 //!
-//! Four stages: chains settle while the step length follows the acceptance; the mass takes in the pooled variance and the step length
-//! follows again; trajectory lengths are tried out; the step length settles for the chosen one. Then everything is frozen.
+//! Four stages: chains settle while the step length follows the acceptance; the mass takes in the
+//! pooled variance and the step length follows again; trajectory lengths are tried out; the step
+//! length settles for the chosen one. Then everything is frozen.
 
 use serde::{Deserialize, Serialize};
 
@@ -17,8 +19,8 @@ const SETTLED: f64 = 0.35;
 const MASS_ADAPTED: f64 = 0.5;
 const LENGTH_CHOSEN: f64 = 0.8;
 
-/// Durations hL that are tried. With a mass of inverse variances a free coordinate has the period 2π, so this spans
-/// trajectories from a small fraction to all of it.
+/// Durations hL that are tried. With a mass of inverse variances a free coordinate has the period
+/// 2π, so this spans trajectories from a small fraction to all of it.
 const DURATIONS: [f64; 8] = [0.2, 0.35, 0.6, 1.0, 1.6, 2.5, 4.0, 6.3];
 
 /// Duration before one is chosen.
@@ -28,8 +30,9 @@ const FIRST_DURATION: f64 = 1.0;
 const FIRST_MAX_STEPS: u32 = 24;
 const MAX_STEPS: u32 = 256;
 
-/// Longest step beside an integrated readout: a quarter turn under the prior, which forgets the position. A half turn would bring it
-/// back with its sign changed, and nothing measured of an odd activation would have moved.
+/// Longest step beside an integrated readout: a quarter turn under the prior, which forgets the
+/// position. A half turn would bring it back with its sign changed, and nothing measured of an odd
+/// activation would have moved.
 const QUARTER_TURN: f64 = std::f64::consts::FRAC_PI_2;
 
 /// Fewest rounds in which a length is tried: one jump needs two.
@@ -44,7 +47,8 @@ fn target_acceptance(kind: SamplerKind) -> f64 {
         SamplerKind::Malt | SamplerKind::Hmc => 0.8,
         // Roberts & Rosenthal 1998.
         SamplerKind::Mala => 0.574,
-        // What the unadjusted scheme would have if it were adjusted: keeps its energy error, hence its bias, small.
+        // What the unadjusted scheme would have if it were adjusted: keeps its energy error, hence
+        // its bias, small.
         SamplerKind::Baoab | SamplerKind::Ula => 0.95,
     }
 }
@@ -116,7 +120,8 @@ impl WarmUp {
         }
     }
 
-    /// Whether there are lengths still to be tried. A warm-up too short to try them all tries none: the first ones are the shortest.
+    /// Whether there are lengths still to be tried. A warm-up too short to try them all tries none:
+    /// the first ones are the shortest.
     fn chooses_length(&self, plan: &SamplerPlan) -> bool {
         let available = boundary(plan, LENGTH_CHOSEN) - boundary(plan, MASS_ADAPTED);
         plan.adapt_steps
@@ -256,7 +261,8 @@ fn boundary(plan: &SamplerPlan, fraction: f64) -> usize {
     (fraction * plan.warmup as f64).round() as usize
 }
 
-/// min(1, e^{−ΔE}), 0 when the error is not a number or the chain is lost: that it stands still is no sign of a good step length.
+/// min(1, e^{−ΔE}), 0 when the error is not a number or the chain is lost: that it stands still is
+/// no sign of a good step length.
 fn pseudo_acceptance(transition: &Transition) -> f64 {
     let Transition { energy_error, energy, .. } = *transition;
     if energy.is_nan() || energy_error.is_nan() { 0.0 } else { (-energy_error).exp().min(1.0) }
@@ -266,9 +272,10 @@ fn steps_for(duration: f64, step_size: f64, most: u32) -> u32 {
     (duration / step_size).round().clamp(1.0, f64::from(most)) as u32
 }
 
-/// Tries trajectory lengths and keeps, for every temperature, the one with the largest expected squared jump per gradient (Pasarica &
-/// Gelman 2010; the criterion that ChEES-HMC, Hoffman, Radul & Sountsov 2021, maximises for one observable and many chains). Jumps
-/// are taken in the measured observables themselves, and the slowest of them decides.
+/// Tries trajectory lengths and keeps, for every temperature, the one with the largest expected
+/// squared jump per gradient (Pasarica & Gelman 2010; the criterion that ChEES-HMC, Hoffman, Radul
+/// & Sountsov 2021, maximises for one observable and many chains). Jumps are taken in the measured
+/// observables themselves, and the slowest of them decides.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct LengthSearch {
     /// Rounds per length.
@@ -280,7 +287,8 @@ struct LengthSearch {
     spread: Vec<Spread>,
 }
 
-/// Observables whose jumps are followed: loss, ⟨v²⟩, v w·û, (w·û)², the summed squared distances between class centroids.
+/// Observables whose jumps are followed: loss, ⟨v²⟩, v w·û, (w·û)², the summed squared distances
+/// between class centroids.
 const CRITERIA: usize = 5;
 
 fn criteria(m: &Measurement) -> [f64; CRITERIA] {
@@ -318,8 +326,8 @@ impl LengthSearch {
         }
     }
 
-    /// Mean squared jumps of the block just played. Jumps stay within a temperature: an exchange between two draws counts as a
-    /// move, as it does for the estimates.
+    /// Mean squared jumps of the block just played. Jumps stay within a temperature: an exchange
+    /// between two draws counts as a move, as it does for the estimates.
     fn learn(&mut self, outcomes: &[Outcome]) {
         let temperatures = self.spread.len();
         let mut jumps = vec![[0.0; CRITERIA]; temperatures];
@@ -354,7 +362,8 @@ impl LengthSearch {
                     .map(|c| {
                         let mean = spread.sum[c] / spread.count;
                         let variance = spread.squares[c] / spread.count - mean * mean;
-                        // Half the squared jump over the variance is 1 − ρ with ρ the autocorrelation at lag one.
+                        // Half the squared jump over the variance is 1 − ρ with ρ the
+                        // autocorrelation at lag one.
                         let decay = (0.5 * self.jumps[length][t][c] / variance).clamp(0.0, 1.5);
                         decay / (2.0 - decay)
                     })

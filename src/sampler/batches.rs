@@ -1,7 +1,9 @@
-//! Into which batch a draw's test predictions go: a layout that depends on the draws taken so far and not on how many are planned, so that a run that
-//! is extended, or interrupted, has the batches of a run that was planned that long.
+//! Into which batch a draw's test predictions go: a layout that depends on the draws taken so far
+//! and not on how many are planned, so that a run that is extended, or interrupted, has the batches
+//! of a run that was planned that long.
 //!
-//! Batches are as long as a power of two. When the last one is full and another draw comes, neighbours are merged two by two and the length doubles.
+//! Batches are as long as a power of two. When the last one is full and another draw comes,
+//! neighbours are merged two by two and the length doubles.
 
 /// Length of the batches that hold draw number `draw`, when there are at most `batches`.
 fn length(draw: usize, batches: usize) -> usize {

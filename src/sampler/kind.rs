@@ -25,8 +25,8 @@ impl SamplerKind {
         matches!(self, Self::Malt | Self::Hmc | Self::Mala)
     }
 
-    /// Whether warm-up chooses the number of steps of a trajectory: `mala` has one by definition, and for `ula` steps between draws
-    /// are mere thinning.
+    /// Whether warm-up chooses the number of steps of a trajectory: `mala` has one by definition,
+    /// and for `ula` steps between draws are mere thinning.
     pub fn tunes_steps(self) -> bool {
         matches!(self, Self::Malt | Self::Hmc | Self::Baoab)
     }
@@ -37,7 +37,8 @@ impl SamplerKind {
 #[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[serde(rename_all = "kebab-case")]
 pub enum Readout {
-    /// v is integrated out of the energy that moves W, and drawn from its exact law given W after every trajectory.
+    /// v is integrated out of the energy that moves W, and drawn from its exact law given W after
+    /// every trajectory.
     Integrated,
     /// v moves beside W.
     Sampled,

@@ -1,13 +1,14 @@
-//! The diagonal mass of the chains: from the theory before there are samples, from the pooled variance afterwards.
+//! The diagonal mass of the chains: from the theory before there are samples, from the pooled
+//! variance afterwards.
 
 use crate::backend::{Mass, Moments};
 use crate::model::{Activation, Network, Problem};
 
 /// Mass at inverse temperature β from the curvature of the energy at infinite width.
 ///
-/// In the rotated basis the Gauss–Newton curvature of βL along W'_ij is on average β ⟨v²⟩⟨σ′²⟩ s_j²/(N1 N0): added to the prior's λ0 it
-/// is the inverse variance of an independent coordinate. The readout has β⟨σ²⟩P/N1 beside λ1. `readout_second_moment` is the
-/// theory's ⟨v²⟩.
+/// In the rotated basis the Gauss–Newton curvature of βL along W'_ij is on average β ⟨v²⟩⟨σ′²⟩
+/// s_j²/(N1 N0): added to the prior's λ0 it is the inverse variance of an independent coordinate.
+/// The readout has β⟨σ²⟩P/N1 beside λ1. `readout_second_moment` is the theory's ⟨v²⟩.
 pub fn informed_mass(problem: &Problem, network: &Network, beta: f64, readout_second_moment: f64) -> Mass {
     let (points, dimension) = (problem.points() as f64, problem.dimension() as f64);
     let width = network.width as f64;
@@ -26,7 +27,8 @@ pub fn informed_mass(problem: &Problem, network: &Network, beta: f64, readout_se
     }
 }
 
-/// ⟨σ′(h)²⟩ and ⟨σ(h)²⟩ for h ~ N(0, variance), by the trapezoidal rule: a mass needs two digits, not ten.
+/// ⟨σ′(h)²⟩ and ⟨σ(h)²⟩ for h ~ N(0, variance), by the trapezoidal rule: a mass needs two digits,
+/// not ten.
 fn mean_squares(activation: Activation, variance: f64) -> (f64, f64) {
     const HALF: i32 = 32;
     let deviation = variance.sqrt();
@@ -44,9 +46,10 @@ fn mean_squares(activation: Activation, variance: f64) -> (f64, f64) {
 impl Mass {
     /// Geometric mean of two masses.
     ///
-    /// Between inverse variance, which gives every coordinate the same period but leaves the stiff combinations of units stiff, and
-    /// curvature, which softens these but slows the rest: at T = 0.01 on digits (P = 100, N1 = 50) the effective samples of ⟨v²⟩ per
-    /// gradient were 9.8, 11.0 and 1.1 (in thousandths) with the first, the mean and the second.
+    /// Between inverse variance, which gives every coordinate the same period but leaves the stiff
+    /// combinations of units stiff, and curvature, which softens these but slows the rest: at T =
+    /// 0.01 on digits (P = 100, N1 = 50) the effective samples of ⟨v²⟩ per gradient were 9.8, 11.0
+    /// and 1.1 (in thousandths) with the first, the mean and the second.
     pub(super) fn between(&self, other: &Self) -> Self {
         let weights = self.weights.iter().zip(&other.weights).map(|(a, b)| (a * b).sqrt()).collect();
         Self { weights, readout: (self.readout * other.readout).sqrt() }

@@ -1,4 +1,5 @@
-//! The loop over an ensemble of chains: warm-up with adaptation, then draws; knows nothing of the device it drives.
+//! The loop over an ensemble of chains: warm-up with adaptation, then draws; knows nothing of the
+//! device it drives.
 
 mod adapt;
 mod batches;
@@ -44,7 +45,8 @@ pub struct SamplerPlan {
     pub superchains: usize,
     /// Whether ⟨G⟩ and ⟨w wᵀ⟩ are accumulated, the latter over every [`WEIGHTS_EVERY`]th draw.
     pub gram: bool,
-    /// Whether the warm-up is measured in every trajectory, and not only where it learns from that. It changes no result.
+    /// Whether the warm-up is measured in every trajectory, and not only where it learns from that.
+    /// It changes no result.
     pub observe_warmup: bool,
     /// Snapshots of the weights that are wanted; the loop stops for each, see [`snapshots`].
     pub snapshots: usize,
@@ -100,7 +102,8 @@ pub struct ChainReport {
     /// The frozen tuning.
     pub tuning: Tuning,
     pub acceptance_rate: f64,
-    /// Root mean square of the energy error over the trajectories that did not diverge: one divergence would drown the others.
+    /// Root mean square of the energy error over the trajectories that did not diverge: one
+    /// divergence would drown the others.
     pub energy_error: f64,
     /// Trajectories whose energy error was not finite or enormous.
     pub divergences: usize,
@@ -121,16 +124,20 @@ pub struct RunReport {
     pub sampling_gradients: u64,
 }
 
-/// Draws between two that ⟨w wᵀ⟩ is accumulated from: r²N1 operations for a chain, beside 4PrN1 for every gradient of a trajectory.
+/// Draws between two that ⟨w wᵀ⟩ is accumulated from: r²N1 operations for a chain, beside 4PrN1 for
+/// every gradient of a trajectory.
 pub const WEIGHTS_EVERY: usize = 4;
 
-/// Draws handed to the backend at once: long enough to keep a device busy, short enough to answer an interrupt. It changes no result.
+/// Draws handed to the backend at once: long enough to keep a device busy, short enough to answer
+/// an interrupt. It changes no result.
 const CHUNK: usize = 8;
 
-/// Warms up, freezes the tuning and draws. Every draw's measurements go to `record`; `progress` may stop the run.
+/// Warms up, freezes the tuning and draws. Every draw's measurements go to `record`; `progress` may
+/// stop the run.
 ///
 /// # Errors
-/// When `ula` is asked to adapt its step length, when the device fails, or when more than [`LOST_FRACTION`] of the chains of a temperature are lost.
+/// When `ula` is asked to adapt its step length, when the device fails, or when more than
+/// [`LOST_FRACTION`] of the chains of a temperature are lost.
 pub fn sample(
     backend: &mut dyn Backend,
     plan: &SamplerPlan,
@@ -147,8 +154,9 @@ pub fn sample(
     Ok(state.report(plan))
 }
 
-/// How far a run has come: all that the loop carries from one trajectory to the next. With the state of the backend it is the whole run, so saving
-/// both between two calls of [`SamplerState::advance`] and going on from them changes no bit of the result.
+/// How far a run has come: all that the loop carries from one trajectory to the next. With the
+/// state of the backend it is the whole run, so saving both between two calls of
+/// [`SamplerState::advance`] and going on from them changes no bit of the result.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct SamplerState {
     /// Trajectories played, which number the noise.
@@ -322,10 +330,12 @@ impl Draws {
     }
 }
 
-/// Superchains for a number of replicas; the replicas that are left over when they are shared out belong to none.
+/// Superchains for a number of replicas; the replicas that are left over when they are shared out
+/// belong to none.
 ///
-/// The nested R̂ asks whether groups of chains that started at different points can still be told apart, so the chains of a group start
-/// at the same one (Margossian et al. 2024). Groups of three keep it below 1.01 once a chain holds some twenty effective draws.
+/// The nested R̂ asks whether groups of chains that started at different points can still be told
+/// apart, so the chains of a group start at the same one (Margossian et al. 2024). Groups of three
+/// keep it below 1.01 once a chain holds some twenty effective draws.
 pub fn superchains(replicas: usize) -> usize {
     match replicas {
         24.. => 8,

@@ -20,8 +20,9 @@ impl Tuning {
         self.step_size * f64::from(self.steps)
     }
 
-    /// Friction γ. Malt forgets its momentum about once per trajectory, which takes the place of a jittered length; for the unadjusted
-    /// `baoab` the unit of time is that of a prior-like direction, where γ = 1 is near critical damping.
+    /// Friction γ. Malt forgets its momentum about once per trajectory, which takes the place of a
+    /// jittered length; for the unadjusted `baoab` the unit of time is that of a prior-like
+    /// direction, where γ = 1 is near critical damping.
     pub fn friction(&self, kind: SamplerKind) -> f64 {
         match kind {
             SamplerKind::Malt => 1.0 / self.duration(),
@@ -30,7 +31,8 @@ impl Tuning {
         }
     }
 
-    /// The move that this tuning describes. The unadjusted samplers have one treatment of the readout, whatever is asked.
+    /// The move that this tuning describes. The unadjusted samplers have one treatment of the
+    /// readout, whatever is asked.
     pub fn integrator(&self, kind: SamplerKind, readout: Readout, beta: f64) -> IntegratorParams {
         let friction = self.friction(kind);
         let scheme = match kind {
@@ -57,9 +59,9 @@ pub fn round(
     Round { trajectory, steps, exchange: ladder.next(), observe }
 }
 
-/// Without friction a fixed duration can resonate with a mode of the target, so `hmc` takes ⌈2uL⌉ steps with u from the base-3 van
-/// der Corput sequence (as in ChEES-HMC, Hoffman, Radul & Sountsov 2021). The length does not depend on the chain's state, so the
-/// target stays exact.
+/// Without friction a fixed duration can resonate with a mode of the target, so `hmc` takes ⌈2uL⌉
+/// steps with u from the base-3 van der Corput sequence (as in ChEES-HMC, Hoffman, Radul & Sountsov
+/// 2021). The length does not depend on the chain's state, so the target stays exact.
 fn jittered(kind: SamplerKind, steps: u32, trajectory: u32) -> u32 {
     if kind != SamplerKind::Hmc {
         return steps;

@@ -1,7 +1,10 @@
-//! Weights of every chain at evenly spaced draws, of which a run keeps as many as were asked for, however many draws it comes to take.
+//! Weights of every chain at evenly spaced draws, of which a run keeps as many as were asked for,
+//! however many draws it comes to take.
 //!
-//! Which draws these are depends on the draws taken and not on how many are planned, so that a run that is extended, or interrupted, has the snapshots of
-//! a run that was planned that long: one in every 2^k draws is kept, and when they are twice as many as were asked for, every other one is let go.
+//! Which draws these are depends on the draws taken and not on how many are planned, so that a run
+//! that is extended, or interrupted, has the snapshots of a run that was planned that long: one in
+//! every 2^k draws is kept, and when they are twice as many as were asked for, every other one is
+//! let go.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +15,8 @@ use crate::backend::Weights;
 pub struct Snapshot {
     /// Draws taken, this one counted.
     pub draws: usize,
-    /// Of every chain, ordered by temperature, then replica: v (N1) and W′ (N1, r) row-major, in float32 as chains are unless asked otherwise.
+    /// Of every chain, ordered by temperature, then replica: v (N1) and W′ (N1, r) row-major, in
+    /// float32 as chains are unless asked otherwise.
     pub chains: Vec<(Vec<f32>, Vec<f32>)>,
 }
 
@@ -22,7 +26,8 @@ pub struct Snapshots {
     kept: Vec<Snapshot>,
 }
 
-/// Draws from one snapshot to the next, after `draws` draws, when `wanted` are to be had in the end.
+/// Draws from one snapshot to the next, after `draws` draws, when `wanted` are to be had in the
+/// end.
 fn spacing(draws: usize, wanted: usize) -> usize {
     let mut spacing = 1;
     while 2 * wanted * spacing <= draws {
@@ -62,7 +67,8 @@ impl Snapshots {
 mod tests {
     use super::*;
 
-    /// As many as were asked for, evenly spaced up to the end, and nothing depends on what comes later.
+    /// As many as were asked for, evenly spaced up to the end, and nothing depends on what comes
+    /// later.
     #[test]
     fn snapshots_are_evenly_spaced_whenever_the_run_ends() {
         for wanted in [1, 2, 3, 7] {

@@ -1,4 +1,5 @@
-//! Replica exchange along the ladder of temperatures: the deterministic even/odd scheme, and the account of how states travel.
+//! Replica exchange along the ladder of temperatures: the deterministic even/odd scheme, and the
+//! account of how states travel.
 
 use super::SamplerPlan;
 use crate::backend::{Outcome, Parity};
@@ -51,8 +52,9 @@ impl Ladder {
         }
     }
 
-    /// The exchange that follows the next trajectory: even and odd pairs take turns, which makes states drift along the ladder instead
-    /// of diffusing (Okabe et al. 2001; Syed, Bouchard-Côté, Deligiannidis & Doucet 2022).
+    /// The exchange that follows the next trajectory: even and odd pairs take turns, which makes
+    /// states drift along the ladder instead of diffusing (Okabe et al. 2001; Syed, Bouchard-Côté,
+    /// Deligiannidis & Doucet 2022).
     pub fn next(&mut self) -> Option<Parity> {
         if !self.enabled {
             return None;

@@ -1,4 +1,5 @@
-//! A run as named arrays: matrices, histograms, the moments of the predictor, and the chains draw by draw.
+//! A run as named arrays: matrices, histograms, the moments of the predictor, and the chains draw
+//! by draw.
 
 use ndarray::{Array1, Array2, Array3, ArrayD, ArrayView1, ArrayView2, Axis};
 
@@ -17,8 +18,8 @@ use crate::theory::unit::UnitDetails;
 use crate::theory::{Prediction, TheoryKind};
 
 impl Run {
-    /// Returns what a run knows in arrays, beside its draws; n temperatures, P points, P* test points. NaN stands for what is not
-    /// known.
+    /// Returns what a run knows in arrays, beside its draws; n temperatures, P points, P* test
+    /// points. NaN stands for what is not known.
     ///
     /// | name | shape | |
     /// |---|---|---|
@@ -34,8 +35,9 @@ impl Run {
     /// | `weight_density_along_u`, `_error`, `_grid` | (n, cells) | of w·û |
     /// | `predictive_mean`, `predictive_variance`, `_mcse` | (n, P*) | of f over draws |
     ///
-    /// Theories that were asked for and have a solution stand beside the samples with their name behind, as in `gram_single_unit`,
-    /// `readout_weight_vector_adaptive` with its `_error`, `readout_density_adaptive` and `predictive_mean_saddle`.
+    /// Theories that were asked for and have a solution stand beside the samples with their name
+    /// behind, as in `gram_single_unit`, `readout_weight_vector_adaptive` with its `_error`,
+    /// `readout_density_adaptive` and `predictive_mean_saddle`.
     pub fn arrays(&self) -> Vec<NamedArray> {
         let mut arrays = self.sampled_arrays(&self.solved.problem);
         arrays.extend(self.theory_arrays());
@@ -137,7 +139,8 @@ impl Run {
         arrays
     }
 
-    /// ⟨v w⟩ of the theories of one unit in input space, and its errors as if those of the rotated directions were independent.
+    /// ⟨v w⟩ of the theories of one unit in input space, and its errors as if those of the rotated
+    /// directions were independent.
     fn unit_vectors(&self, problem: &Problem) -> Vec<NamedArray> {
         let mut found = Vec::new();
         for kind in TheoryKind::UNITS {
@@ -234,7 +237,8 @@ fn predictor(document: &Document) -> Vec<NamedArray> {
     known(found, TEST_POINT)
 }
 
-/// Mean over blocks, and the standard error of that mean from their spread; NaN with fewer than two blocks.
+/// Mean over blocks, and the standard error of that mean from their spread; NaN with fewer than two
+/// blocks.
 fn mean_and_error(blocks: &[Vec<f64>], points: usize) -> (Array2<f64>, Array2<f64>) {
     let n = blocks.len() as f64;
     let views: Vec<ArrayView2<f64>> =
@@ -250,8 +254,8 @@ fn mean_and_error(blocks: &[Vec<f64>], points: usize) -> (Array2<f64>, Array2<f6
 
 /// Some chains of a run, draw by draw.
 ///
-/// Arrays have the dimensions `chain`, `draw` and `temperature`; those of class quantities have `class`, too. They are made one
-/// after the other, so that a writer need not hold them all.
+/// Arrays have the dimensions `chain`, `draw` and `temperature`; those of class quantities have
+/// `class`, too. They are made one after the other, so that a writer need not hold them all.
 #[derive(Clone, Copy)]
 pub struct ChainDraws<'a> {
     run: &'a Run,
@@ -261,7 +265,8 @@ pub struct ChainDraws<'a> {
 }
 
 impl<'a> ChainDraws<'a> {
-    /// The draws of `series`, one of [`Run::recorded`], of the chains `replicas` at every temperature.
+    /// The draws of `series`, one of [`Run::recorded`], of the chains `replicas` at every
+    /// temperature.
     pub fn new(run: &'a Run, problem: &'a Problem, series: &'a Series, replicas: &'a [usize]) -> Self {
         Self { run, problem, series, replicas }
     }
@@ -276,7 +281,8 @@ impl<'a> ChainDraws<'a> {
         self.replicas
     }
 
-    /// Returns the observables, named as in every output; what was not measured in any draw is left out.
+    /// Returns the observables, named as in every output; what was not measured in any draw is left
+    /// out.
     pub fn posterior(self) -> impl Iterator<Item = NamedArray> + 'a {
         let mut first = 0;
         let entries = entries(&self.problem.class_names, TestSet::of(self.problem));

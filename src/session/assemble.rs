@@ -45,12 +45,14 @@ impl Job {
         Ok(rows)
     }
 
-    /// Superchains that the nested R̂ can tell apart: without its lost chains an ensemble no longer falls into those it started in.
+    /// Superchains that the nested R̂ can tell apart: without its lost chains an ensemble no longer
+    /// falls into those it started in.
     fn judged_superchains(&self, sampled: &SampledTemperature) -> usize {
         if sampled.chains == self.ensemble.replicas { superchains(sampled.chains) } else { 1 }
     }
 
-    /// Whether some theory names a direction û at this temperature: none does where all fail, or where the labels are zero.
+    /// Whether some theory names a direction û at this temperature: none does where all fail, or
+    /// where the labels are zero.
     pub(super) fn has_direction(&self, temperature: usize) -> bool {
         self.ensemble.projection_axes[temperature].iter().any(|&u| u != 0.0)
     }

@@ -1,4 +1,5 @@
-//! What the fuzz target of saved states calls: a run of the smallest size takes up whatever bytes it is given.
+//! What the fuzz target of saved states calls: a run of the smallest size takes up whatever bytes
+//! it is given.
 
 use std::cell::RefCell;
 use std::ops::ControlFlow;

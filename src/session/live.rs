@@ -6,8 +6,8 @@ use crate::observables::{Observable, Recorder};
 use crate::sampler::superchains;
 use crate::stats::{Chains, ess_bulk, nested_rhat, rhat};
 
-/// The centroid distance at one temperature, over the draws taken so far; of several pairs of classes the pair that is worst in
-/// each respect, and without pairs of classes the training loss.
+/// The centroid distance at one temperature, over the draws taken so far; of several pairs of
+/// classes the pair that is worst in each respect, and without pairs of classes the training loss.
 ///
 /// NaN (in JSON null) where there are too few draws or chains to say.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]

@@ -47,7 +47,8 @@ pub fn memory_need(
     Ok((text, fits))
 }
 
-/// Times the ways to divide the experiment's matrix products on a GPU, and keeps the fastest for later runs; `None` where it would run on the CPU.
+/// Times the ways to divide the experiment's matrix products on a GPU, and keeps the fastest for
+/// later runs; `None` where it would run on the CPU.
 ///
 /// # Errors
 /// When the device is not there or fails.
@@ -60,7 +61,8 @@ pub fn tune(
     Ok(backend::tune(device, &ensemble)?)
 }
 
-/// Bytes of the snapshots of the weights: held in float32, and once more where a checkpoint is made of them and where it is written.
+/// Bytes of the snapshots of the weights: held in float32, and once more where a checkpoint is made
+/// of them and where it is written.
 fn snapshots_need(experiment: &Experiment, problem: &Problem) -> u64 {
     let [wanted, chains, temperatures, width, rank] = [
         snapshots::most(experiment.save_weights()),

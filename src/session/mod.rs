@@ -1,4 +1,5 @@
-//! A session: an [`Experiment`] on a [`Problem`], from the theory through the samples to the results.
+//! A session: an [`Experiment`] on a [`Problem`], from the theory through the samples to the
+//! results.
 //!
 //! [`Session::run`] does it all. Its parts can be had one by one: [`Session::solve`] is the theory,
 //! [`Job::sample`] the chains, on any backend that holds [`Job::ensemble`].

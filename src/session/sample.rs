@@ -327,7 +327,8 @@ impl<'a> Chains<'a> {
     }
 }
 
-/// The chains of an experiment, measuring weights as the theories' `predictions` at every temperature say.
+/// The chains of an experiment, measuring weights as the theories' `predictions` at every
+/// temperature say.
 pub(super) fn ensemble(experiment: &Experiment, problem: &Arc<Problem>, predictions: &[Vec<Prediction>]) -> Ensemble {
     let network = experiment.network();
     let prior = [network.lambda1, network.lambda0].map(|lambda| reach(1.0 / lambda));
@@ -351,7 +352,8 @@ fn best(predictions: &[Prediction]) -> Option<(&Prediction, &ProcessDetails)> {
     predictions.iter().rev().find_map(|prediction| Some((prediction, prediction.process.as_ref()?)))
 }
 
-/// û of the most refined theory in the rotated basis. It lies in the span of the inputs, so nothing is lost.
+/// û of the most refined theory in the rotated basis. It lies in the span of the inputs, so nothing
+/// is lost.
 fn rotated_direction(problem: &Problem, predictions: &[Prediction]) -> Vec<f64> {
     let Some((_, best)) = best(predictions) else { return vec![0.0; problem.rank()] };
     problem.rotated(&best.direction)
@@ -364,7 +366,8 @@ mod tests {
     use crate::config::{Setup, preset};
     use crate::data;
 
-    /// Where no theory names û, what is measured along it is left out with a warning; elsewhere it stays.
+    /// Where no theory names û, what is measured along it is left out with a warning; elsewhere it
+    /// stays.
     #[test]
     fn without_a_theory_nothing_is_reported_along_its_direction() {
         let mut settings = preset("quick").unwrap();

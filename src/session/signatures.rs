@@ -1,4 +1,5 @@
-//! From the accumulators of a job to the signatures that are no scalar of a draw: densities, vectors, matrices, the predictor.
+//! From the accumulators of a job to the signatures that are no scalar of a draw: densities,
+//! vectors, matrices, the predictor.
 
 use super::Job;
 use crate::backend::Accumulated;
@@ -34,7 +35,8 @@ impl Job {
         }
     }
 
-    /// Densities by theory, as means over cells: those of weights that are Gaussian at infinite width, and those of the theories of one unit.
+    /// Densities by theory, as means over cells: those of weights that are Gaussian at infinite
+    /// width, and those of the theories of one unit.
     fn predicted_densities(&self, t: usize) -> compare::PredictedDensities {
         let reaches = self.ensemble.histogram_ranges[t];
         let network = self.experiment.network();
@@ -92,7 +94,8 @@ impl Job {
         self.solved.predictions[t].iter().filter_map(PredictedOutputs::of).collect()
     }
 
-    /// Rows of scalars that are functions of means and not means of draws: their errors are from the jackknife over chains.
+    /// Rows of scalars that are functions of means and not means of draws: their errors are from
+    /// the jackknife over chains.
     pub(super) fn derived_rows(
         &self,
         t: usize,
@@ -116,7 +119,8 @@ impl Job {
         rows
     }
 
-    /// D_ab/√(R²_a + R²_b), the distance of two centroids in units of the size of their manifolds, from the means of D² and R².
+    /// D_ab/√(R²_a + R²_b), the distance of two centroids in units of the size of their manifolds,
+    /// from the means of D² and R².
     fn normalised_distances(&self, t: usize, sampled: &SampledTemperature) -> Vec<Row> {
         let problem = &self.solved.problem;
         let all = Observable::all(problem.classes(), TestSet::of(problem));

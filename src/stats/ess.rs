@@ -1,4 +1,5 @@
-//! Effective sample size: how many independent draws would estimate as well as these correlated ones?
+//! Effective sample size: how many independent draws would estimate as well as these correlated
+//! ones?
 
 use rustfft::FftPlanner;
 use rustfft::num_complex::Complex64;
@@ -9,7 +10,8 @@ use super::{Chains, mean, moments};
 /// The probabilities whose quantiles stand for the tails.
 pub(super) const TAILS: [f64; 2] = [0.05, 0.95];
 
-/// ESS of the rank-normalised draws: how well the middle of the distribution is explored (Vehtari et al., section 4.1).
+/// ESS of the rank-normalised draws: how well the middle of the distribution is explored (Vehtari
+/// et al., section 4.1).
 pub fn ess_bulk(chains: Chains) -> f64 {
     if chains.are_valid() {
         ess_of_rank_normalised(&Order::new(chains).rank_normalised(), chains.half())
@@ -28,7 +30,8 @@ pub fn ess_mean(chains: Chains) -> f64 {
     if chains.are_valid() { ess(&chains.halves(), |x| x) } else { f64::NAN }
 }
 
-/// ESS of the indicator that a draw lies at or below the quantile (Vehtari et al., section 4.3); NaN for a probability outside of \[0, 1\].
+/// ESS of the indicator that a draw lies at or below the quantile (Vehtari et al., section 4.3);
+/// NaN for a probability outside of \[0, 1\].
 pub fn ess_quantile(chains: Chains, probability: f64) -> f64 {
     if chains.are_valid() { ess_of_quantile(chains, &Order::new(chains), probability) } else { f64::NAN }
 }
@@ -50,11 +53,14 @@ pub(super) fn ess_of_quantile(chains: Chains, order: &Order, probability: f64) -
     ess(&chains.halves(), |x| if x <= quantile { 1.0 } else { 0.0 })
 }
 
-/// ESS of the mean of `value(x)` over m rows of n draws: mn/τ, τ = −1 + 2 Σ_t ρ_t (Vehtari et al., eqs. 10–13; Geyer, Stat. Sci. 7, 473, 1992).
+/// ESS of the mean of `value(x)` over m rows of n draws: mn/τ, τ = −1 + 2 Σ_t ρ_t (Vehtari et al.,
+/// eqs. 10–13; Geyer, Stat. Sci. 7, 473, 1992).
 ///
-/// ρ_t = 1 − (W − mean over rows of the autocovariance at lag t)/var⁺ counts what separates the rows as correlation that never decays. The sum
-/// runs over pairs ρ_2k + ρ_2k+1 for as long as they are positive (initial positive sequence), each no larger than the one before (initial monotone
-/// sequence), and then takes the next even lag alone, which helps antithetic chains. At most mn log₁₀(mn) is granted. All values equal: mn.
+/// ρ_t = 1 − (W − mean over rows of the autocovariance at lag t)/var⁺ counts what separates the
+/// rows as correlation that never decays. The sum runs over pairs ρ_2k + ρ_2k+1 for as long as they
+/// are positive (initial positive sequence), each no larger than the one before (initial monotone
+/// sequence), and then takes the next even lag alone, which helps antithetic chains. At most mn
+/// log₁₀(mn) is granted. All values equal: mn.
 pub(super) fn ess(rows: &[&[f64]], value: impl Fn(f64) -> f64) -> f64 {
     let (m, n) = (rows.len(), rows.first().map_or(0, |row| row.len()));
     if n < 2 {
@@ -62,7 +68,8 @@ pub(super) fn ess(rows: &[&[f64]], value: impl Fn(f64) -> f64) -> f64 {
     }
     let total = (m * n) as f64;
     let Correlogram { autocovariance, means, range, magnitude } = Correlogram::new(rows, n, value);
-    // Rounding noise about a constant is no signal; ArviZ takes this bound as absolute, which would also silence a small unit.
+    // Rounding noise about a constant is no signal; ArviZ takes this bound as absolute, which would
+    // also silence a small unit.
     if !range.is_finite() {
         return f64::NAN;
     }
@@ -100,9 +107,10 @@ struct Correlogram {
 }
 
 impl Correlogram {
-    /// By fast Fourier transform, two rows at once as real and imaginary part: the real part of the autocorrelation of x + iy is that of x plus
-    /// that of y. Power spectra are added up over rows, so that one transform leads back; it may be a forward one, for the spectrum is
-    /// real and only the real part is wanted.
+    /// By fast Fourier transform, two rows at once as real and imaginary part: the real part of the
+    /// autocorrelation of x + iy is that of x plus that of y. Power spectra are added up over rows,
+    /// so that one transform leads back; it may be a forward one, for the spectrum is real and only
+    /// the real part is wanted.
     fn new(rows: &[&[f64]], n: usize, value: impl Fn(f64) -> f64) -> Self {
         // Padding by zeros keeps the last lags from wrapping round to the first.
         let length = (2 * n).next_power_of_two();

@@ -1,6 +1,8 @@
-//! Inverse distribution functions: of the normal, for rank normalisation, and of the Beta, for errors of quantiles.
+//! Inverse distribution functions: of the normal, for rank normalisation, and of the Beta, for
+//! errors of quantiles.
 
-/// Φ⁻¹(p) to some 1e-15 relative: algorithm AS 241, PPND16 (Wichura, Appl. Statist. 37, 477, 1988). Infinite at 0 and 1, NaN outside.
+/// Φ⁻¹(p) to some 1e-15 relative: algorithm AS 241, PPND16 (Wichura, Appl. Statist. 37, 477, 1988).
+/// Infinite at 0 and 1, NaN outside.
 #[expect(clippy::excessive_precision, reason = "the published digits, some more than f64 holds")]
 pub(super) fn normal_quantile(p: f64) -> f64 {
     const CENTRE: [[f64; 8]; 2] = [
@@ -86,7 +88,8 @@ pub(super) fn normal_quantile(p: f64) -> f64 {
     x.copysign(q)
 }
 
-/// The x with I_x(a, b) = p, for p in (0, 1) and a, b ≥ 1: Newton's method, falling back on bisection where it leaves the bracket.
+/// The x with I_x(a, b) = p, for p in (0, 1) and a, b ≥ 1: Newton's method, falling back on
+/// bisection where it leaves the bracket.
 pub(super) fn beta_quantile(p: f64, a: f64, b: f64) -> f64 {
     let (mut low, mut high) = (0.0, 1.0);
     let mut x = a / (a + b);
@@ -114,8 +117,9 @@ fn log_kernel(a: f64, b: f64, x: f64) -> f64 {
     libm::lgamma(a + b) - libm::lgamma(a) - libm::lgamma(b) + a * x.ln() + b * (-x).ln_1p()
 }
 
-/// Regularised incomplete beta function I_x(a, b) by its continued fraction (DLMF 8.17.22), evaluated by the modified Lentz method, on the side
-/// of the mean where it converges in O(√(a + b)) terms.
+/// Regularised incomplete beta function I_x(a, b) by its continued fraction (DLMF 8.17.22),
+/// evaluated by the modified Lentz method, on the side of the mean where it converges in O(√(a +
+/// b)) terms.
 fn incomplete_beta(a: f64, b: f64, x: f64) -> f64 {
     if x > (a + 1.0) / (a + b + 2.0) {
         return 1.0 - incomplete_beta(b, a, 1.0 - x);
@@ -147,7 +151,8 @@ fn incomplete_beta(a: f64, b: f64, x: f64) -> f64 {
 mod tests {
     use super::*;
 
-    /// Roots of Φ(x) = p in 40-digit arithmetic (mpmath), p the double nearest to the literal; all three branches and both their seams.
+    /// Roots of Φ(x) = p in 40-digit arithmetic (mpmath), p the double nearest to the literal; all
+    /// three branches and both their seams.
     #[test]
     fn normal_quantile_matches_40_digit_values() {
         let known = [

@@ -1,7 +1,8 @@
 //! The jackknife: the error of any function of means over independent parts.
 
-/// The estimate from all of `parts` parts, which `estimate(None)` gives, and its standard error from those without one of them,
-/// √((n − 1)/n Σ_k (x₋ₖ − x̄₋)²) (Tukey 1958). Fewer than four parts say too little of their own spread: the error is then NaN.
+/// The estimate from all of `parts` parts, which `estimate(None)` gives, and its standard error
+/// from those without one of them, √((n − 1)/n Σ_k (x₋ₖ − x̄₋)²) (Tukey 1958). Fewer than four parts
+/// say too little of their own spread: the error is then NaN.
 pub fn jackknife(parts: usize, estimate: impl Fn(Option<usize>) -> f64) -> (f64, f64) {
     let value = estimate(None);
     if parts < 4 {

@@ -2,12 +2,14 @@
 
 use std::f64::consts::PI;
 
-/// Probability that `sample` (in any order, independent) strays at least as far from the continuous `cdf` as it does, if drawn from it.
+/// Probability that `sample` (in any order, independent) strays at least as far from the continuous
+/// `cdf` as it does, if drawn from it.
 ///
-/// D is the largest distance of the empirical distribution function from `cdf`; p = Q((√n + 0.12 + 0.11/√n) D) with the limiting distribution Q
-/// (Kolmogorov 1933) and the small-sample correction of Stephens (J. R. Stat. Soc. B 32, 115, 1970): for n ≥ 5 within 0.002 of the exact
-/// probability where that is below 0.1, and within 0.025 everywhere. NaN for an empty sample or numbers that are not finite. Thin correlated
-/// draws first: correlation looks like a misfit.
+/// D is the largest distance of the empirical distribution function from `cdf`; p = Q((√n + 0.12 +
+/// 0.11/√n) D) with the limiting distribution Q (Kolmogorov 1933) and the small-sample correction
+/// of Stephens (J. R. Stat. Soc. B 32, 115, 1970): for n ≥ 5 within 0.002 of the exact probability
+/// where that is below 0.1, and within 0.025 everywhere. NaN for an empty sample or numbers that
+/// are not finite. Thin correlated draws first: correlation looks like a misfit.
 pub fn ks_p_value(sample: &[f64], cdf: impl Fn(f64) -> f64) -> f64 {
     let mut ascending = sample.to_vec();
     ascending.sort_unstable_by(f64::total_cmp);
@@ -23,7 +25,8 @@ pub fn ks_p_value(sample: &[f64], cdf: impl Fn(f64) -> f64) -> f64 {
     if ascending.is_empty() { f64::NAN } else { limiting_tail((n.sqrt() + 0.12 + 0.11 / n.sqrt()) * distance) }
 }
 
-/// Q(λ) = 2 Σ_{j≥1} (−1)^{j−1} exp(−2j²λ²), and for small λ its theta-function dual 1 − (√(2π)/λ) Σ_{j≥1} exp(−(2j−1)²π²/(8λ²)).
+/// Q(λ) = 2 Σ_{j≥1} (−1)^{j−1} exp(−2j²λ²), and for small λ its theta-function dual 1 − (√(2π)/λ)
+/// Σ_{j≥1} exp(−(2j−1)²π²/(8λ²)).
 fn limiting_tail(lambda: f64) -> f64 {
     // At the seam, terms fall off by e⁻⁶ or faster: four of either series leave less than 1e-15.
     if lambda < 1.0 {

@@ -1,4 +1,5 @@
-//! Monte Carlo standard errors: how far an estimate from these draws is from what infinitely many would give.
+//! Monte Carlo standard errors: how far an estimate from these draws is from what infinitely many
+//! would give.
 
 use super::ess::{ess, ess_of_quantile};
 use super::inverse::beta_quantile;
@@ -10,8 +11,8 @@ pub fn mcse_mean(chains: Chains) -> f64 {
     if chains.are_valid() { moments(chains.values()).1.sqrt() / ess(&chains.halves(), |x| x).sqrt() } else { f64::NAN }
 }
 
-/// Standard error of the standard deviation, by the delta method on the variance: √((m₄ − m₂²)/(4 m₂ ESS)), with the ESS of the mean of (x − x̄)²
-/// and central moments m₂, m₄ over all draws.
+/// Standard error of the standard deviation, by the delta method on the variance: √((m₄ − m₂²)/(4
+/// m₂ ESS)), with the ESS of the mean of (x − x̄)² and central moments m₂, m₄ over all draws.
 pub fn mcse_sd(chains: Chains) -> f64 {
     if !chains.are_valid() {
         return f64::NAN;
@@ -24,8 +25,9 @@ pub fn mcse_sd(chains: Chains) -> f64 {
     ((m4 - m2 * m2) / ess(&chains.halves(), square) / m2 / 4.0).sqrt()
 }
 
-/// Standard error of a quantile (Vehtari et al., section 4.4): half the distance of the order statistics at the 16 % and 84 % points of the
-/// Beta(ESS p + 1, ESS (1 − p) + 1) that the quantile's ESS leaves for the true probability. NaN for a probability outside of \[0, 1\].
+/// Standard error of a quantile (Vehtari et al., section 4.4): half the distance of the order
+/// statistics at the 16 % and 84 % points of the Beta(ESS p + 1, ESS (1 − p) + 1) that the
+/// quantile's ESS leaves for the true probability. NaN for a probability outside of \[0, 1\].
 pub fn mcse_quantile(chains: Chains, probability: f64) -> f64 {
     if !chains.are_valid() {
         return f64::NAN;

@@ -1,7 +1,8 @@
 //! Convergence diagnostics and Monte Carlo errors of chains of scalars; knows nothing of networks.
 //!
-//! Definitions follow Vehtari, Gelman, Simpson, Carpenter and Bürkner (Bayesian Analysis 16, 667, 2021; "Vehtari et al." below) and agree
-//! with ArviZ (arviz-stats 1.3) on its own ground. Where ArviZ has no answer there is a defined one here, never a panic:
+//! Definitions follow Vehtari, Gelman, Simpson, Carpenter and Bürkner (Bayesian Analysis 16, 667,
+//! 2021; "Vehtari et al." below) and agree with ArviZ (arviz-stats 1.3) on its own ground. Where
+//! ArviZ has no answer there is a defined one here, never a panic:
 //!
 //! | input | answer |
 //! |---|---|
@@ -12,8 +13,9 @@
 //! | every chain constant, at different values | R̂ is infinite |
 //! | groups of chains that are fewer than two or of unequal size | nested R̂ is NaN |
 //!
-//! A quantity that is kept only as means over batches of draws is judged by the same functions with its batch means as draws: mean, R̂ and
-//! the MCSE of the mean keep their meaning, while the sd and the quantiles become those of a batch mean.
+//! A quantity that is kept only as means over batches of draws is judged by the same functions with
+//! its batch means as draws: mean, R̂ and the MCSE of the mean keep their meaning, while the sd and
+//! the quantiles become those of a batch mean.
 //!
 //! ```
 //! use featherm::stats::{Chains, Summary, ess_bulk, rhat};
@@ -99,7 +101,8 @@ impl<'a> Chains<'a> {
         self.draws / 2
     }
 
-    /// First and last half of every chain, neighbours in the list; the middle one of an odd number of draws belongs to neither.
+    /// First and last half of every chain, neighbours in the list; the middle one of an odd number
+    /// of draws belongs to neither.
     fn halves(&self) -> Vec<&'a [f64]> {
         let half = self.half();
         self.iter().flat_map(|chain| [&chain[..half], &chain[chain.len() - half..]]).collect()
@@ -115,8 +118,8 @@ impl<'a> Chains<'a> {
     }
 }
 
-/// Mean of a row. Deviations are summed from the first element, so that a constant row has exactly its own mean and a far-off origin costs
-/// no digits.
+/// Mean of a row. Deviations are summed from the first element, so that a constant row has exactly
+/// its own mean and a far-off origin costs no digits.
 fn mean(row: &[f64]) -> f64 {
     let origin = row.first().copied().unwrap_or(f64::NAN);
     origin + row.iter().map(|x| x - origin).sum::<f64>() / row.len() as f64

@@ -1,9 +1,11 @@
-//! Order statistics of all draws together: quantiles, and the rank normalisation that frees R̂ and ESS from the tails.
+//! Order statistics of all draws together: quantiles, and the rank normalisation that frees R̂ and
+//! ESS from the tails.
 
 use super::Chains;
 use super::inverse::normal_quantile;
 
-/// A draw's value and its slot in the half-chains, laid out one half after the other as in [`Chains::halves`].
+/// A draw's value and its slot in the half-chains, laid out one half after the other as in
+/// [`Chains::halves`].
 type Ranked = (f64, usize);
 
 /// The draws in ascending order; sorting is done once for everything that needs it.
@@ -52,9 +54,11 @@ impl Order {
     }
 }
 
-/// Quantile of an ascending list by linear interpolation (type 7 of Hyndman and Fan); NaN outside of \[0, 1\].
+/// Quantile of an ascending list by linear interpolation (type 7 of Hyndman and Fan); NaN outside
+/// of \[0, 1\].
 ///
-/// The rounding is NumPy's: which draw counts as below a quantile that falls on a draw must not hang on the last bit.
+/// The rounding is NumPy's: which draw counts as below a quantile that falls on a draw must not
+/// hang on the last bit.
 fn quantile(ascending: &[f64], probability: f64) -> f64 {
     if ascending.is_empty() || !(0.0..=1.0).contains(&probability) {
         return f64::NAN;
@@ -74,13 +78,15 @@ fn fold(ascending: &[Ranked]) -> Vec<Ranked> {
     }
     let median = (ascending[(n - 1) / 2].0 + ascending[n / 2].0) / 2.0;
     let mut folded: Vec<Ranked> = ascending.iter().map(|&(x, slot)| ((x - median).abs(), slot)).collect();
-    // Distances grow outwards on both sides of the median: two ascending runs, which the standard stable sort merges in linear time.
+    // Distances grow outwards on both sides of the median: two ascending runs, which the standard
+    // stable sort merges in linear time.
     folded[..n / 2].reverse();
     folded.sort_by(|a, b| a.0.total_cmp(&b.0));
     folded
 }
 
-/// z = Φ⁻¹((r − 3/8)/(S + 1/4)) written to each draw's slot; r is the rank among S draws, averaged over ties (Blom's plotting position).
+/// z = Φ⁻¹((r − 3/8)/(S + 1/4)) written to each draw's slot; r is the rank among S draws, averaged
+/// over ties (Blom's plotting position).
 fn rank_normalise(ascending: &[Ranked]) -> Vec<f64> {
     let mut z = vec![0.0; ascending.len()];
     let mut first = 0;

@@ -3,19 +3,23 @@
 use super::order::Order;
 use super::{Chains, mean, moments};
 
-/// Rank-normalised split R̂: the larger of the bulk and the folded one (Vehtari et al., eqs. 1–4, 14, 15).
+/// Rank-normalised split R̂: the larger of the bulk and the folded one (Vehtari et al., eqs. 1–4,
+/// 14, 15).
 ///
-/// Every chain is cut in two halves; with the within-half variance W, the variance B/n of the half means and n draws per half,
-/// R̂² = (n − 1)/n + (B/n)/W. Many short chains fail it even when exactly stationary: see [`nested_rhat`]. Needs two chains.
+/// Every chain is cut in two halves; with the within-half variance W, the variance B/n of the half
+/// means and n draws per half, R̂² = (n − 1)/n + (B/n)/W. Many short chains fail it even when
+/// exactly stationary: see [`nested_rhat`]. Needs two chains.
 pub fn rhat(chains: Chains) -> f64 {
     if chains.are_valid() { HalfMoments::of(&Order::new(chains), chains.half()).rhat() } else { f64::NAN }
 }
 
-/// Nested R̂ of chains in `superchains` equal groups of consecutive chains, each group started from one point (Margossian et al., Bayesian
-/// Analysis 2024, eqs. 4–8), on rank-normalised half-chains, the larger of the bulk and the folded one, as ArviZ has it.
+/// Nested R̂ of chains in `superchains` equal groups of consecutive chains, each group started from
+/// one point (Margossian et al., Bayesian Analysis 2024, eqs. 4–8), on rank-normalised half-chains,
+/// the larger of the bulk and the folded one, as ArviZ has it.
 ///
-/// R̂² = 1 + B/W, B the variance of the superchain means, W the mean over superchains of within-chain variance plus variance of the chain means.
-/// However short the chains, many of them in a superchain bring it to one once they have forgotten their common start.
+/// R̂² = 1 + B/W, B the variance of the superchain means, W the mean over superchains of
+/// within-chain variance plus variance of the chain means. However short the chains, many of them
+/// in a superchain bring it to one once they have forgotten their common start.
 pub fn nested_rhat(chains: Chains, superchains: usize) -> f64 {
     if chains.are_valid() {
         HalfMoments::of(&Order::new(chains), chains.half()).nested_rhat(superchains)
@@ -24,7 +28,8 @@ pub fn nested_rhat(chains: Chains, superchains: usize) -> f64 {
     }
 }
 
-/// Mean and variance of every rank-normalised half-chain: all that either R̂ needs to know of the draws.
+/// Mean and variance of every rank-normalised half-chain: all that either R̂ needs to know of the
+/// draws.
 pub(super) struct HalfMoments {
     draws: usize,
     bulk: Vec<(f64, f64)>,
@@ -47,7 +52,8 @@ impl HalfMoments {
         if self.bulk.len() < 4 {
             return f64::NAN;
         }
-        // Folding makes a constant of draws with two values, and 0/0 of its R̂: `max` then keeps the bulk.
+        // Folding makes a constant of draws with two values, and 0/0 of its R̂: `max` then keeps the
+        // bulk.
         scale_reduction(&self.bulk, self.draws).max(scale_reduction(&self.folded, self.draws))
     }
 

@@ -6,7 +6,8 @@ use super::order::Order;
 use super::rhat::HalfMoments;
 use super::{Chains, drift, moments};
 
-/// The probabilities whose quantiles are reported: the tails of [`ess_tail`](super::ess_tail), and the median between them.
+/// The probabilities whose quantiles are reported: the tails of [`ess_tail`](super::ess_tail), and
+/// the median between them.
 pub const QUANTILES: [f64; 3] = [TAILS[0], 0.5, TAILS[1]];
 
 /// A quantile of all draws.
@@ -18,7 +19,8 @@ pub struct Quantile {
     pub mcse: f64,
 }
 
-/// Estimate, error and convergence of one scalar. Sorting and rank normalisation, the costly steps, are shared.
+/// Estimate, error and convergence of one scalar. Sorting and rank normalisation, the costly steps,
+/// are shared.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Summary {
     /// Mean of all draws.
@@ -54,7 +56,8 @@ impl Summary {
         }
     };
 
-    /// `superchains` equal groups of consecutive chains enter [`nested_rhat`](super::nested_rhat); with fewer than two it is NaN.
+    /// `superchains` equal groups of consecutive chains enter [`nested_rhat`](super::nested_rhat);
+    /// with fewer than two it is NaN.
     pub fn new(chains: Chains, superchains: usize) -> Self {
         if !chains.are_finite() {
             return Self::UNDEFINED;

@@ -103,7 +103,8 @@ fn statistics(chains: Chains, superchains: usize) -> Vec<(&'static str, f64)> {
     ]
 }
 
-/// Relative difference; zero where both are NaN, and where one is infinite and the other too large to be anything but rounding about it.
+/// Relative difference; zero where both are NaN, and where one is infinite and the other too large
+/// to be anything but rounding about it.
 fn difference(ours: f64, theirs: f64) -> f64 {
     match (ours.is_nan(), theirs.is_nan()) {
         (true, true) => 0.0,
@@ -148,7 +149,8 @@ fn agrees_with_arviz() {
     println!("largest relative difference from ArviZ: {worst:e}");
 }
 
-/// Negative control: R̂ of whole chains without ranks is ArviZ's `identity`, and is told apart from the rank-normalised split R̂.
+/// Negative control: R̂ of whole chains without ranks is ArviZ's `identity`, and is told apart from
+/// the rank-normalised split R̂.
 #[test]
 fn plain_rhat_is_told_apart() {
     let mut told = 0;
@@ -164,8 +166,8 @@ fn plain_rhat_is_told_apart() {
     assert!(told > 40);
 }
 
-/// Negative control: one draw moved across the distribution changes every statistic by far more than the tolerance; so does grouping other
-/// chains into a superchain for nested R̂.
+/// Negative control: one draw moved across the distribution changes every statistic by far more
+/// than the tolerance; so does grouping other chains into a superchain for nested R̂.
 #[test]
 fn a_perturbed_array_is_seen() {
     let case = cases().into_iter().find(|case| case.name == "ar(0.9), 4 × 101").expect("the case is in the file");
@@ -181,7 +183,8 @@ fn a_perturbed_array_is_seen() {
     assert!(difference(rotated, case.answer("nested_rhat")) > 1e3 * TOLERANCE);
 }
 
-/// One chain alone is pooled with itself; chains apart in energy have jumps that are small beside the spread of them all.
+/// One chain alone is pooled with itself; chains apart in energy have jumps that are small beside
+/// the spread of them all.
 #[test]
 fn pooled_bfmi_sees_what_single_chains_miss() {
     let energies = ar(61, 4, 500, 0.0);
@@ -194,8 +197,9 @@ fn pooled_bfmi_sees_what_single_chains_miss() {
     assert!(bfmi_pooled(apart) < 0.1 && bfmi(apart).iter().all(|&f| f > 1.5));
 }
 
-/// Under stationarity z is Student's t with 23 degrees of freedom: |z| > 2.807 in 1 % of replications (2000 of them: standard error 0.22 %),
-/// whatever the autocorrelation. Chains that start four standard deviations off and forget it over a tenth of the draws are seen.
+/// Under stationarity z is Student's t with 23 degrees of freedom: |z| > 2.807 in 1 % of
+/// replications (2000 of them: standard error 0.22 %), whatever the autocorrelation. Chains that
+/// start four standard deviations off and forget it over a tenth of the draws are seen.
 #[test]
 fn drift_has_its_level_and_power() {
     let beyond = |start: f64| {
@@ -212,7 +216,8 @@ fn drift_has_its_level_and_power() {
     assert!(drift(Chains::new(&ar(1, 3, 100, 0.0), 3).unwrap()).is_nan());
 }
 
-/// The many-chain trap: stationary chains, too short for the split R̂, are cleared by the nested one.
+/// The many-chain trap: stationary chains, too short for the split R̂, are cleared by the nested
+/// one.
 #[test]
 fn nested_rhat_clears_many_short_chains() {
     let stationary = ar(71, 2048, 100, 0.9);
@@ -229,7 +234,8 @@ fn nested_rhat_clears_many_short_chains() {
     assert!(remembered > 1.5, "{remembered}");
 }
 
-/// AR(φ) has τ = (1 + φ)/(1 − φ); at 8 × 4000 draws the estimate scatters by some 5 %, the bound is 15 %.
+/// AR(φ) has τ = (1 + φ)/(1 − φ); at 8 × 4000 draws the estimate scatters by some 5 %, the bound is
+/// 15 %.
 #[test]
 fn ess_of_autoregressive_chains_is_the_known_one() {
     for (seed, phi) in [(81, -0.5f64), (82, 0.0), (83, 0.5), (84, 0.9)] {
@@ -245,8 +251,8 @@ fn ess_of_autoregressive_chains_is_the_known_one() {
     }
 }
 
-/// The mean of stationary chains lies within 1.96 MCSE of zero in 95 % of replications (2000 of them: standard error 0.5 %); so do quantile and sd,
-/// whose errors are asymptotic, within 90–97 %.
+/// The mean of stationary chains lies within 1.96 MCSE of zero in 95 % of replications (2000 of
+/// them: standard error 0.5 %); so do quantile and sd, whose errors are asymptotic, within 90–97 %.
 #[test]
 fn mcse_covers() {
     const REPLICATIONS: u64 = 2000;
@@ -330,7 +336,8 @@ fn arguments_out_of_range_have_the_documented_answer() {
     assert!(Chains::new(&values, 0).is_err());
 }
 
-/// Exact probabilities from scipy.stats.kstwo: samples that put the k-th of n draws at (k − ½)/n + D − ½/n have that very D.
+/// Exact probabilities from scipy.stats.kstwo: samples that put the k-th of n draws at (k − ½)/n +
+/// D − ½/n have that very D.
 #[test]
 fn ks_p_value_is_near_the_exact_one() {
     let p_value = |n: usize, distance: f64| {
@@ -355,8 +362,9 @@ fn ks_p_value_is_near_the_exact_one() {
     assert!(ks_p_value(&[], |x| x).is_nan() && ks_p_value(&[f64::NAN], |x| x).is_nan());
 }
 
-/// Under the null hypothesis p-values are uniform: 5 % fall below 0.05 (2000 samples of 100: standard error 0.5 %). A shift of a third of a standard
-/// deviation of the uniform is found most of the time.
+/// Under the null hypothesis p-values are uniform: 5 % fall below 0.05 (2000 samples of 100:
+/// standard error 0.5 %). A shift of a third of a standard deviation of the uniform is found most
+/// of the time.
 #[test]
 fn ks_test_has_its_level_and_power() {
     let rejected = |shift: f64| {

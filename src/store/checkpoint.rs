@@ -1,7 +1,8 @@
 //! `checkpoint`: the state of a run in one file, and what it must meet again to go on bit for bit.
 //!
-//! The file is a line that says what it is, the number of its format, the length of what follows and the CRC-32 of the whole file but for itself, both
-//! little-endian; then the [`Origin`] and the state, encoded by postcard.
+//! The file is a line that says what it is, the number of its format, the length of what follows
+//! and the CRC-32 of the whole file but for itself, both little-endian; then the [`Origin`] and the
+//! state, encoded by postcard.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -20,12 +21,14 @@ const FORMAT: u32 = 3;
 const HEAD: usize = MAGIC.len() + 4 + 8;
 const START: usize = HEAD + 4;
 
-/// What a state belongs to. Only where all of it is the same does the run go on as it would have gone.
+/// What a state belongs to. Only where all of it is the same does the run go on as it would have
+/// gone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Origin {
     /// Version of featherm.
     version: String,
-    /// The resolved configuration without what may change: the number of draws and where results go.
+    /// The resolved configuration without what may change: the number of draws and where results
+    /// go.
     config: String,
     /// CRC-32 of the rotated data.
     data: u32,
@@ -47,7 +50,8 @@ impl Origin {
 /// The settings that decide what the chains do, as TOML.
 fn config(setup: &Setup) -> String {
     let settings = setup.chain_settings();
-    // Settings are tables of plain values, which TOML can hold; Debug tells two of them apart as well.
+    // Settings are tables of plain values, which TOML can hold; Debug tells two of them apart as
+    // well.
     toml::to_string(&settings).unwrap_or_else(|_| format!("{settings:?}"))
 }
 
@@ -112,7 +116,8 @@ impl Checkpoint {
     /// Reads the checkpoint of a run directory, if there is one.
     ///
     /// # Errors
-    /// When it is not whole, or of another version of featherm or another configuration than `setup`.
+    /// When it is not whole, or of another version of featherm or another configuration than
+    /// `setup`.
     pub fn read(dir: &RunDir, setup: &Setup) -> Result<Option<Self>, StoreError> {
         let path = dir.path().join(CHECKPOINT);
         let unreadable = |source| StoreError::Unreadable { path: path.clone(), source };
@@ -192,7 +197,8 @@ fn origin(bytes: &[u8]) -> Result<(Origin, usize), Damage> {
     Ok((origin, bytes.len() - rest.len()))
 }
 
-/// The bytes of a file of `size` bytes that is as it was written. No more is reserved than the file has.
+/// The bytes of a file of `size` bytes that is as it was written. No more is reserved than the file
+/// has.
 fn whole(mut file: impl Read, size: u64) -> Result<Vec<u8>, Damage> {
     let mut bytes = vec![0; START];
     if size < START as u64 || file.read_exact(&mut bytes).is_err() {

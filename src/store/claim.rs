@@ -69,17 +69,20 @@ impl Claim {
         self.path.join(CHECKPOINT).is_file()
     }
 
-    /// Removes the checkpoint of a run that would fail again if it went on. What an earlier process left stays.
+    /// Removes the checkpoint of a run that would fail again if it went on. What an earlier process
+    /// left stays.
     pub fn forget_checkpoint(&self) {
         if !self.resumed {
             let _ = fs::remove_file(self.path.join(CHECKPOINT));
         }
     }
 
-    /// Removes what this run created and nothing else: its files, then the directories it made, as far as they are empty. Where a checkpoint or a
-    /// report is, or an earlier process began the run, everything stays but half-written files.
+    /// Removes what this run created and nothing else: its files, then the directories it made, as
+    /// far as they are empty. Where a checkpoint or a report is, or an earlier process began the
+    /// run, everything stays but half-written files.
     pub fn abandon(&self) -> Remains {
-        // What is not there need not be removed, and what cannot be removed is no worse for the attempt.
+        // What is not there need not be removed, and what cannot be removed is no worse for the
+        // attempt.
         remove_partials(&self.path);
         let _ = fs::remove_dir_all(replaced(&self.path, DRAWS));
         if self.resumed || self.has_checkpoint() || self.path.join(REPORT).is_file() {

@@ -1,10 +1,13 @@
 //! `draws.zarr`: every chain draw by draw with what is known beside it, for `arviz.from_zarr`.
 //!
-//! A chain is a place on the ladder and keeps its temperature, whatever states pass through by exchange; so the dimensions are `chain`, `draw` and
-//! `temperature`, and the superchain in which a chain started stands on `chain`. A chain that was lost at some temperature, which only unadjusted samplers
-//! do, is left out of `posterior` at all of them, or its frozen state would enter every mean and R̂: it is in `lost_posterior`.
+//! A chain is a place on the ladder and keeps its temperature, whatever states pass through by
+//! exchange; so the dimensions are `chain`, `draw` and `temperature`, and the superchain in which a
+//! chain started stands on `chain`. A chain that was lost at some temperature, which only
+//! unadjusted samplers do, is left out of `posterior` at all of them, or its frozen state would
+//! enter every mean and R̂: it is in `lost_posterior`.
 //!
-//! There is no `posterior_predictive`: predictions are summed over batches of draws on the device, and stand in `arrays.npz`.
+//! There is no `posterior_predictive`: predictions are summed over batches of draws on the device,
+//! and stand in `arrays.npz`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -186,7 +189,8 @@ impl<'a> Store<'a> {
         Ok(())
     }
 
-    /// Every theory's value of every observable, NaN where it is silent; `*_error` is its own Monte Carlo error.
+    /// Every theory's value of every observable, NaN where it is silent; `*_error` is its own Monte
+    /// Carlo error.
     fn theory(&mut self) -> io::Result<()> {
         let group = THEORY;
         let temperatures = &self.document.temperatures;
@@ -318,8 +322,10 @@ fn object(value: serde_json::Value) -> Attributes {
     }
 }
 
-/// The time of writing, in ISO 8601. It is the one thing in a store, as `timing` is in `report.json`, that a second run of the same experiment does not
-/// repeat; `SOURCE_DATE_EPOCH` (seconds, <https://reproducible-builds.org/specs/source-date-epoch>) fixes it where every byte must be the same.
+/// The time of writing, in ISO 8601. It is the one thing in a store, as `timing` is in
+/// `report.json`, that a second run of the same experiment does not repeat; `SOURCE_DATE_EPOCH`
+/// (seconds, <https://reproducible-builds.org/specs/source-date-epoch>) fixes it where every byte
+/// must be the same.
 fn created_at() -> String {
     let fixed = std::env::var("SOURCE_DATE_EPOCH").ok().and_then(|text| text.trim().parse::<u64>().ok());
     let now = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
@@ -329,7 +335,8 @@ fn created_at() -> String {
 /// Seconds since 1970 as date and time in UTC.
 fn iso(seconds: u64) -> String {
     let (days, rest) = (seconds / 86_400, seconds % 86_400);
-    // Days since 1 March of the year 0, in 400-year cycles of 146 097 days and years that begin in March.
+    // Days since 1 March of the year 0, in 400-year cycles of 146 097 days and years that begin in
+    // March.
     let days = days + 719_468;
     let (era, day) = (days / 146_097, days % 146_097);
     let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;

@@ -1,4 +1,5 @@
-//! One process per run directory: a lock on a file in it, which the system lets go of with the process, however that ends.
+//! One process per run directory: a lock on a file in it, which the system lets go of with the
+//! process, however that ends.
 
 use std::fs::{self, File, TryLockError};
 use std::io;

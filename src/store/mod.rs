@@ -83,8 +83,9 @@ pub struct RunDir {
 }
 
 impl RunDir {
-    /// Whether `path` can become a run directory: it is absent or an empty directory. Nothing is written. A run that was killed before it had written its
-    /// configuration has left nothing that counts.
+    /// Whether `path` can become a run directory: it is absent or an empty directory. Nothing is
+    /// written. A run that was killed before it had written its configuration has left nothing that
+    /// counts.
     ///
     /// # Errors
     /// [`StoreError::Occupied`] when it holds anything or is a file.
@@ -192,7 +193,8 @@ impl RunDir {
         fs::read_to_string(&path).map_err(|source| StoreError::Unreadable { path, source })
     }
 
-    /// The report, if the run in this directory is done: it was written last, of all the draws that were planned.
+    /// The report, if the run in this directory is done: it was written last, of all the draws that
+    /// were planned.
     pub fn finished(&self, draws: usize) -> Option<Document> {
         let report = read_report(self.path()).ok()?;
         let whole = !report.interrupted && report.config.sampler.draws == Some(draws);

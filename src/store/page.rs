@@ -8,7 +8,8 @@ use super::{FIGURES, PAGE, RunDir, StoreError, unwritable};
 use crate::host::files::{Durability, write_whole};
 use crate::report::page::{OVERLAY_MARK, Page};
 
-/// Writes `report.html`, and every figure as SVG and PNG into `figures`. Figures of an earlier report that are not among them stay.
+/// Writes `report.html`, and every figure as SVG and PNG into `figures`. Figures of an earlier
+/// report that are not among them stay.
 ///
 /// # Errors
 /// When the disk refuses, naming the file.
@@ -31,8 +32,8 @@ fn write(dir: &Path, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
 const DESCENT: &str = "descent.json";
 const DESCENT_PAGE: &str = "descent.html";
 
-/// Writes gradient descent into a directory that was taken for it: the figures, `descent.html`, and last `descent.json`. What cannot be written whole
-/// is taken back, with the directory.
+/// Writes gradient descent into a directory that was taken for it: the figures, `descent.html`, and
+/// last `descent.json`. What cannot be written whole is taken back, with the directory.
 ///
 /// # Errors
 /// When the disk refuses, naming the file.

@@ -1,4 +1,5 @@
-//! One temperature of what `arrays.npz` holds, read without loading the others: the Gram matrices, and ⟨v w⟩ in input space.
+//! One temperature of what `arrays.npz` holds, read without loading the others: the Gram matrices,
+//! and ⟨v w⟩ in input space.
 
 use std::fs::File;
 use std::io::BufReader;
@@ -33,7 +34,8 @@ pub fn read_vector(dir: &Path, index: usize, dimension: usize) -> Result<VectorA
 /// Reads the matrices at temperature `index` of a run with `points` training points.
 ///
 /// # Errors
-/// [`StoreError::Unreadable`] when there is no such file, [`StoreError::NotArrays`] when it does not hold the matrices of such a run.
+/// [`StoreError::Unreadable`] when there is no such file, [`StoreError::NotArrays`] when it does
+/// not hold the matrices of such a run.
 pub fn read_gram(dir: &Path, index: usize, points: usize) -> Result<GramAt, StoreError> {
     let (path, mut npz) = archive(dir, (points as u64).saturating_mul(points as u64))?;
     let wrong = |reason: String| StoreError::NotArrays { path: path.clone(), reason };
@@ -57,8 +59,8 @@ pub fn read_gram(dir: &Path, index: usize, points: usize) -> Result<GramAt, Stor
     Ok(GramAt { index, points, sampled, mcse, nngp, theory, classes })
 }
 
-/// The file, which is large enough for an array of `numbers` numbers: those are a claim of the report, and held against the file before anything is
-/// allocated by them.
+/// The file, which is large enough for an array of `numbers` numbers: those are a claim of the
+/// report, and held against the file before anything is allocated by them.
 fn archive(dir: &Path, numbers: u64) -> Result<(PathBuf, NpzReader<BufReader<File>>), StoreError> {
     let path = dir.join(ARRAYS);
     let unreadable = |source| StoreError::Unreadable { path: path.clone(), source };

@@ -11,14 +11,17 @@ use crate::theory::TheoryKind;
 const COLUMNS: [&str; 9] =
     ["temperature", "observable", "element", "mean", "mcse", "ess_bulk", "ess_tail", "rhat", "nested_rhat"];
 
-/// Writes one line per temperature and observable, and per element of those that are arrays (`element`: the label of a class). For every theory there is
-/// its value, its own Monte Carlo error where it can have one, and z = (mean − theory)/√(mcse² + error²). The columns are the same in every run, so that
-/// tables can be put one below the other; what is not known is empty. Predictions of single test points are in `arrays.npz`.
+/// Writes one line per temperature and observable, and per element of those that are arrays
+/// (`element`: the label of a class). For every theory there is its value, its own Monte Carlo
+/// error where it can have one, and z = (mean − theory)/√(mcse² + error²). The columns are the same
+/// in every run, so that tables can be put one below the other; what is not known is empty.
+/// Predictions of single test points are in `arrays.npz`.
 ///
 /// # Errors
 /// When the disk refuses.
 pub fn write_table(dir: &RunDir, document: &Document) -> Result<(), StoreError> {
-    // A name such as `centroid_distance_sq[0,6]` and a label may hold what CSV must quote, and the library knows what that is.
+    // A name such as `centroid_distance_sq[0,6]` and a label may hold what CSV must quote, and the
+    // library knows what that is.
     dir.write(TABLE, |file| {
         let mut table = csv::Writer::from_writer(file);
         table.write_record(header())?;

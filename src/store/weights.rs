@@ -10,13 +10,17 @@ use crate::numerics::noise::{Address, Purpose};
 use crate::sampler::Snapshot;
 use crate::session::Run;
 
-/// Writes the snapshots that were asked for; nothing where none were. At n temperatures, C chains and S snapshots: `v` (n, C, S, N1) and `w` (n, C, S, N1, N0)
-/// in float32; `temperature` (n), `chain` (C) and `draw` (S) as in `draws.zarr`; `lost` (n, C), 1 for chains that must not be used; the inputs on
-/// which these networks act, standardised as the run had them, `x_train` (P, N0) and `x_test` (P*, N0), with `y_train` and `y_test`.
+/// Writes the snapshots that were asked for; nothing where none were. At n temperatures, C chains
+/// and S snapshots: `v` (n, C, S, N1) and `w` (n, C, S, N1, N0) in float32; `temperature` (n),
+/// `chain` (C) and `draw` (S) as in `draws.zarr`; `lost` (n, C), 1 for chains that must not be
+/// used; the inputs on which these networks act, standardised as the run had them, `x_train` (P,
+/// N0) and `x_test` (P*, N0), with `y_train` and `y_test`.
 ///
-/// f(x) = (1/√N1) Σ_i v_i σ(w_i·x/√N0). The sampler moves W′ = W V in the span of the training inputs alone (see [`Problem`]). What W has outside of it keeps its
-/// prior N(0, 1/λ0) whatever the data are, so it is drawn from that here: w = V w′ + (1 − V Vᵀ) g. On training points it has no part; on others it
-/// is needed, and f there is a draw from the posterior (another one than the sampler's own, whose test points had other noise).
+/// f(x) = (1/√N1) Σ_i v_i σ(w_i·x/√N0). The sampler moves W′ = W V in the span of the training
+/// inputs alone (see [`Problem`]). What W has outside of it keeps its prior N(0, 1/λ0) whatever the
+/// data are, so it is drawn from that here: w = V w′ + (1 − V Vᵀ) g. On training points it has no
+/// part; on others it is needed, and f there is a draw from the posterior (another one than the
+/// sampler's own, whose test points had other noise).
 ///
 /// # Errors
 /// When the disk refuses.

@@ -1,4 +1,5 @@
-//! A Zarr v3 store as xarray and ArviZ open it: groups one level deep, named dimensions, all metadata once more in the root.
+//! A Zarr v3 store as xarray and ArviZ open it: groups one level deep, named dimensions, all
+//! metadata once more in the root.
 
 use std::fs;
 use std::io;
@@ -21,7 +22,8 @@ pub type Attributes = Map<String, Value>;
 /// Level of gzip. Draws are noise: a higher one takes twice the time and saves one per cent.
 const GZIP_LEVEL: u32 = 3;
 
-/// Most elements of a chunk, 8 MiB of float64. A chunk holds all chains, so that a store has as many files as variables and not as chains.
+/// Most elements of a chunk, 8 MiB of float64. A chunk holds all chains, so that a store has as
+/// many files as variables and not as chains.
 const CHUNK: usize = 1 << 20;
 
 /// What an array holds, row-major.
@@ -102,7 +104,8 @@ impl Writer {
 
     /// Writes the root, without which there is no store.
     pub fn finish(self, attributes: Attributes) -> io::Result<()> {
-        // In the order of writing: zarrs would gather it from the disk in an order that changes from run to run.
+        // In the order of writing: zarrs would gather it from the disk in an order that changes
+        // from run to run.
         let consolidated = json!({"kind": "inline", "metadata": self.metadata});
         let field = AdditionalFieldV3::new(consolidated, false);
         let fields = AdditionalFieldsV3::from([("consolidated_metadata".to_string(), field)]);

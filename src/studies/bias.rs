@@ -1,4 +1,5 @@
-//! The bias of the unadjusted samplers: what they sample at steps h, h/2 and h/4 beside what an adjusted sampler samples.
+//! The bias of the unadjusted samplers: what they sample at steps h, h/2 and h/4 beside what an
+//! adjusted sampler samples.
 
 use std::ops::ControlFlow;
 
@@ -36,15 +37,19 @@ pub struct BiasAtStep {
     pub bias: f64,
     /// Of the bias: of both means together.
     pub mcse: f64,
-    /// log₂ of the bias at twice the step over this one, where both are significant: 1 for `ula` in η, 2 for `baoab` in h.
+    /// log₂ of the bias at twice the step over this one, where both are significant: 1 for `ula` in
+    /// η, 2 for `baoab` in h.
     pub order: Option<f64>,
     pub order_error: Option<f64>,
 }
 
-/// Runs `malt`, then `baoab` at h, h/2, h/4 and `ula` at η = h²/2T, η/2, η/4, with more steps between draws as these get shorter.
+/// Runs `malt`, then `baoab` at h, h/2, h/4 and `ula` at η = h²/2T, η/2, η/4, with more steps
+/// between draws as these get shorter.
 ///
-/// h is the experiment's step length, else the shortest that warm-up found for `malt` with the readout sampled, at which trajectories begin
-/// to be rejected. Twice that, BAOAB is hardly ever stable. The bias of BAOAB is of order h² (Leimkuhler & Matthews 2013), that of Euler–Maruyama of order η.
+/// h is the experiment's step length, else the shortest that warm-up found for `malt` with the
+/// readout sampled, at which trajectories begin to be rejected. Twice that, BAOAB is hardly ever
+/// stable. The bias of BAOAB is of order h² (Leimkuhler & Matthews 2013), that of Euler–Maruyama of
+/// order η.
 ///
 /// # Errors
 /// As [`crate::session::Session::run`].
@@ -65,7 +70,8 @@ pub fn measure(setup: &Setup, mut listener: impl FnMut(&Event) -> ControlFlow<()
             for divisor in DIVISORS {
                 let longest = if kind == SamplerKind::Ula { 0.5 * h * h / temperature } else { h };
                 let one = setup.with(|settings| {
-                    // A ladder would share one step length; ula's is a learning rate, in other units at every temperature.
+                    // A ladder would share one step length; ula's is a learning rate, in other
+                    // units at every temperature.
                     settings.temperature.values = Some(vec![temperature]);
                     let sampler = &mut settings.sampler;
                     (sampler.kind, sampler.readout) = (Some(kind), None);

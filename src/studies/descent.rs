@@ -1,4 +1,5 @@
-//! Noiseless gradient descent from prior draws: how class manifolds move along training, beside where equilibrium puts them.
+//! Noiseless gradient descent from prior draws: how class manifolds move along training, beside
+//! where equilibrium puts them.
 
 mod inversion;
 
@@ -20,17 +21,20 @@ use crate::theory::{Prediction, TheoryKind};
 use inversion::PeakTracker;
 pub use inversion::{Inversion, MeanPeak, Peak};
 
-/// Learning rate over the one at which descent in the largest eigenvalue of the tangent kernel at the start would become unstable: small enough
-/// to stay near the gradient flow, also where that eigenvalue grows by some as features are learnt.
+/// Learning rate over the one at which descent in the largest eigenvalue of the tangent kernel at
+/// the start would become unstable: small enough to stay near the gradient flow, also where that
+/// eigenvalue grows by some as features are learnt.
 const CAUTION: f64 = 0.1;
 
-/// A step may raise a loss by this fraction of it before descent is called unstable: rounding of float32.
+/// A step may raise a loss by this fraction of it before descent is called unstable: rounding of
+/// float32.
 const ROUNDING: f64 = 1e-4;
 
 /// What descent is asked to do beside the experiment, whose chains are the starts.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Plan {
-    /// η; when `None`, a tenth of 2/λ_max for a bound on the largest eigenvalue of the tangent kernel at the start.
+    /// η; when `None`, a tenth of 2/λ_max for a bound on the largest eigenvalue of the tangent
+    /// kernel at the start.
     pub learning_rate: Option<f64>,
     /// Steps in all.
     pub steps: u32,
@@ -141,7 +145,8 @@ pub struct Descent {
     pub step: Vec<u32>,
     pub time: Vec<f64>,
     pub tracks: Vec<Track>,
-    /// Whether D² rises and falls again: of every pair of classes, at the training points and at the test points.
+    /// Whether D² rises and falls again: of every pair of classes, at the training points and at
+    /// the test points.
     pub inversion: Vec<Inversion>,
     /// The theories asked for, at the temperatures at which they have a solution.
     pub equilibrium: Vec<Equilibrium>,
@@ -154,10 +159,12 @@ pub struct Descent {
     pub interrupted: bool,
 }
 
-/// Follows θ ← θ − η∇L, L = ½ Σ (y − f)², from draws of the prior, all starts at once on the experiment's device.
+/// Follows θ ← θ − η∇L, L = ½ Σ (y − f)², from draws of the prior, all starts at once on the
+/// experiment's device.
 ///
-/// Inputs' directions outside the span of the training points get no gradient, so a test point keeps the share of its pre-activations that its start
-/// drew for them. `progress` gets the steps done and may stop.
+/// Inputs' directions outside the span of the training points get no gradient, so a test point
+/// keeps the share of its pre-activations that its start drew for them. `progress` gets the steps
+/// done and may stop.
 ///
 /// # Errors
 /// [`DescentError::Unstable`] when a loss rises; otherwise as a run.
@@ -208,8 +215,9 @@ pub fn descend(
     Ok(found)
 }
 
-/// 2/λ_max for a bound on the largest eigenvalue of the tangent kernel at the start, Θ = K + E[σ′σ′]∘XXᵀ/(λ1 N0) at infinite width: row sums
-/// bound that of K, and max σ′² · s_1²/(λ1 N0) that of the product (Schur: a positive matrix times one with a diagonal of at most max σ′²).
+/// 2/λ_max for a bound on the largest eigenvalue of the tangent kernel at the start, Θ = K +
+/// E[σ′σ′]∘XXᵀ/(λ1 N0) at infinite width: row sums bound that of K, and max σ′² · s_1²/(λ1 N0) that
+/// of the product (Schur: a positive matrix times one with a diagonal of at most max σ′²).
 fn largest_stable_rate(kernels: &Kernels, problem: &Problem, network: &Network) -> f64 {
     let points = problem.points();
     let row_sum = |i: usize| (0..points).map(|j| kernels.train[(i, j)].abs()).sum::<f64>();
@@ -255,7 +263,8 @@ fn tracks(problem: &Problem) -> Vec<Track> {
 const UNPLACED: &str =
     "single-unit says nothing of the training loss, so it has no place beside descent; `featherm theory` has its D²(T)";
 
-/// D²(T) against ⟨L⟩(T) by the theories asked for, and where they have no solution or are not to be relied on; of `single-unit` nothing, as it has no ⟨L⟩.
+/// D²(T) against ⟨L⟩(T) by the theories asked for, and where they have no solution or are not to be
+/// relied on; of `single-unit` nothing, as it has no ⟨L⟩.
 fn equilibrium(solved: &Solved, kinds: &[TheoryKind]) -> Vec<Equilibrium> {
     let of_kind = |kind: TheoryKind| solved.predictions.iter().flatten().filter(move |p| p.kind == kind);
     kinds.iter().flat_map(|&kind| of_kind(kind)).filter_map(Equilibrium::of).collect()
@@ -284,7 +293,8 @@ fn follow(
     let mut losses: Vec<f64> = Vec::new();
     let mut done = 0;
     for &step in steps {
-        // One number for all rounds: the noise of a trajectory is what a start drew for the directions outside the data.
+        // One number for all rounds: the noise of a trajectory is what a start drew for the
+        // directions outside the data.
         let round = Round {
             trajectory: 1,
             steps: vec![step - done],

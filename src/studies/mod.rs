@@ -65,7 +65,8 @@ pub fn load(setup: &Setup) -> Result<Arc<Problem>, StudyError> {
     Ok(Arc::new(problem))
 }
 
-/// Runs a setup: one session on its data and device. What was measured until `listener` stops it is returned.
+/// Runs a setup: one session on its data and device. What was measured until `listener` stops it is
+/// returned.
 ///
 /// # Errors
 /// [`StudyError`] when the data are refused, or as [`Session::run`].

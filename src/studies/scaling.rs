@@ -1,4 +1,5 @@
-//! Finite size: how far the samples of each width lie from each theory, and what is left of it at infinite width.
+//! Finite size: how far the samples of each width lie from each theory, and what is left of it at
+//! infinite width.
 
 mod fit;
 
@@ -36,7 +37,8 @@ const LEAST_WIDTHS: usize = 3;
 /// A deviation from a theory that is agreement with it.
 const DEVIATION: f64 = 0.01;
 
-/// The same of a displacement, which is a small part of the number that it is taken from and known that much worse.
+/// The same of a displacement, which is a small part of the number that it is taken from and known
+/// that much worse.
 const DISPLACEMENT: f64 = 0.05;
 
 impl FixedQuantity {
@@ -104,10 +106,12 @@ impl Remedies for ScalingError {
     }
 }
 
-/// The experiment at another width: P and N0 are rescaled as `hold` says, to the nearest whole number.
+/// The experiment at another width: P and N0 are rescaled as `hold` says, to the nearest whole
+/// number.
 ///
 /// # Errors
-/// When P or N0 cannot be rescaled (an npz problem of given size; N0 of data that is not a teacher's) or would be zero.
+/// When P or N0 cannot be rescaled (an npz problem of given size; N0 of data that is not a
+/// teacher's) or would be zero.
 fn at_width(setup: &Setup, width: usize, hold: FixedQuantity) -> Result<Setup, ScalingError> {
     let (data, own) = (setup.data(), setup.experiment().network().width);
     let rescale = |count: usize| (((count * width) as f64 / own as f64).round() as usize).max(1);
@@ -139,7 +143,8 @@ pub struct Size {
     pub dimension: usize,
     /// From hot to cold.
     pub temperatures: Vec<Convergence>,
-    /// Those of the run, but for the one that names what has not converged: theories without a solution first of all.
+    /// Those of the run, but for the one that names what has not converged: theories without a
+    /// solution first of all.
     pub warnings: Vec<String>,
 }
 
@@ -181,14 +186,18 @@ pub struct ScalingRow {
     /// Which element, of an observable that is an array.
     pub element: Option<usize>,
     pub theory: String,
-    /// sampled/theory − 1 (or that of displacements) at every size, and its error: MCSE and the theory's own together, over the theory. `null` where the theory has no solution.
+    /// sampled/theory − 1 (or that of displacements) at every size, and its error: MCSE and the
+    /// theory's own together, over the theory. `null` where the theory has no solution.
     pub deviation: Vec<Option<f64>>,
     pub error: Vec<Option<f64>>,
-    /// For every size, whether this temperature has converged there. What has not is no part of the line: its errors cannot be believed.
+    /// For every size, whether this temperature has converged there. What has not is no part of the
+    /// line: its errors cannot be believed.
     pub converged: Vec<bool>,
-    /// The line deviation = limit + slope/N1 through those that have; `null` with fewer than three of them.
+    /// The line deviation = limit + slope/N1 through those that have; `null` with fewer than three
+    /// of them.
     pub line: Option<Line>,
-    /// Whether the limit is zero, as [`Line::verdict`] has it: deviations up to 1 %, and displacements up to 5 %, are agreement. `null` without a line.
+    /// Whether the limit is zero, as [`Line::verdict`] has it: deviations up to 1 %, and
+    /// displacements up to 5 %, are agreement. `null` without a line.
     pub verdict: Option<Verdict>,
 }
 
@@ -198,19 +207,24 @@ pub struct Scaling {
     pub hold: FixedQuantity,
     pub sizes: Vec<Size>,
     pub rows: Vec<ScalingRow>,
-    /// The same of displacements from infinite width, (sampled − nngp)/(theory − nngp) − 1, where nngp is not zero. At fixed P every theory has the limit of
-    /// infinite width, and only this tells which of them has the way there right.
+    /// The same of displacements from infinite width, (sampled − nngp)/(theory − nngp) − 1, where
+    /// nngp is not zero. At fixed P every theory has the limit of infinite width, and only this
+    /// tells which of them has the way there right.
     pub displacements: Vec<ScalingRow>,
 }
 
-/// Runs the experiment at every width and fits, for every temperature, observable and theory, the relative deviation of the samples as a line in 1/N1.
+/// Runs the experiment at every width and fits, for every temperature, observable and theory, the
+/// relative deviation of the samples as a line in 1/N1.
 ///
-/// A theory that is right in the limit that `hold` takes has a `limit` of zero within its error; its `slope` is then the size of its first correction.
-/// Temperatures that have not converged at some width keep their deviation there, and are left out of the line.
-/// P and N0 of the experiment belong to its own width. Observables that a theory puts at zero, and predictions at single test points, are left out.
+/// A theory that is right in the limit that `hold` takes has a `limit` of zero within its error;
+/// its `slope` is then the size of its first correction. Temperatures that have not converged at
+/// some width keep their deviation there, and are left out of the line. P and N0 of the experiment
+/// belong to its own width. Observables that a theory puts at zero, and predictions at single test
+/// points, are left out.
 ///
 /// # Errors
-/// [`ScalingError`] when a run fails, and when fewer than three different widths are given or the sizes cannot be had.
+/// [`ScalingError`] when a run fails, and when fewer than three different widths are given or the
+/// sizes cannot be had.
 pub fn measure(
     setup: &Setup,
     hold: FixedQuantity,
@@ -243,7 +257,8 @@ fn assemble(hold: FixedQuantity, widths: &[usize], documents: &[Document]) -> Sc
     }
 }
 
-/// Every deviation, as `deviation` measures it, that all sizes can have; up to `agreement` its limit is none.
+/// Every deviation, as `deviation` measures it, that all sizes can have; up to `agreement` its
+/// limit is none.
 fn rows(
     widths: &[usize],
     documents: &[Document],
@@ -302,7 +317,8 @@ impl Deviating<'_> {
         field.values().get(self.element).copied().flatten()
     }
 
-    /// (sampled − base)/(theory − base) − 1 and its error; the theory's own enters through the ratio.
+    /// (sampled − base)/(theory − base) − 1 and its error; the theory's own enters through the
+    /// ratio.
     fn beyond(&self, base: f64, theory: &str) -> Option<[f64; 2]> {
         let of = self.observable;
         let predicted = Some(self.number(of.theory.get(theory)?)? - base).filter(|&x| x != 0.0)?;
@@ -317,7 +333,8 @@ fn deviation(at: &Deviating, theory: &str) -> Option<[f64; 2]> {
     at.beyond(0.0, theory)
 }
 
-/// (sampled − nngp)/(theory − nngp) − 1 and its error; where nngp is zero that is the deviation itself, and left out.
+/// (sampled − nngp)/(theory − nngp) − 1 and its error; where nngp is zero that is the deviation
+/// itself, and left out.
 fn displacement(at: &Deviating, theory: &str) -> Option<[f64; 2]> {
     let base = at.number(at.observable.theory.get(TheoryKind::Nngp.name())?).filter(|&x| x != 0.0)?;
     at.beyond(base, theory).filter(|_| theory != TheoryKind::Nngp.name())
@@ -351,7 +368,8 @@ mod tests {
         assert_eq!(size(FixedQuantity::LoadAndDimension), (25, Some(50), 100));
     }
 
-    /// Four widths that differ in one number: what the narrowest says of D². As `converged` says, they enter the line or not.
+    /// Four widths that differ in one number: what the narrowest says of D². As `converged` says,
+    /// they enter the line or not.
     fn ladder(documents: &[Document; 4], converged: [bool; 4]) -> Scaling {
         let mut documents = documents.clone();
         for (document, converged) in documents.iter_mut().zip(converged) {
@@ -389,7 +407,8 @@ mod tests {
         assert!(with.converged == [true; 4] && without.converged == [false, true, true, true]);
         let (with, without) = (with.line.unwrap(), without.line.unwrap());
         assert_eq!((with.degrees, without.degrees), (2, 1));
-        // The other three agree, so that their line is flat; the control shows that the narrowest would have bent it.
+        // The other three agree, so that their line is flat; the control shows that the narrowest
+        // would have bent it.
         assert!(without.slope.abs() < 1e-9 && with.slope > 1.0, "{without:?} {with:?}");
         let two = row(&ladder(&documents, [false, true, false, true]));
         assert_eq!((two.line, two.verdict), (None, None), "two points are no line to be judged");

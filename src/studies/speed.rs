@@ -1,4 +1,5 @@
-//! What sampling costs: whole steps of the sampler beside the matrix products that they cannot do without, their stages, and what draws are worth.
+//! What sampling costs: whole steps of the sampler beside the matrix products that they cannot do
+//! without, their stages, and what draws are worth.
 
 mod products;
 
@@ -17,7 +18,8 @@ use crate::model::Activation;
 use crate::sampler::Readout;
 use crate::session::{Event, Job, RunError, Session};
 
-/// Steps of a timed trajectory: with ten of them the full refreshment at its start is shared as in a run.
+/// Steps of a timed trajectory: with ten of them the full refreshment at its start is shared as in
+/// a run.
 const STEPS: u32 = 10;
 
 /// Short enough that nothing diverges; the time of a step does not depend on its length.
@@ -25,8 +27,9 @@ const STEP_SIZE: f64 = 1e-3;
 
 const MIB: f64 = 1048576.0;
 
-/// A whole step of MALT on one problem and device. One chain-step is one gradient of one chain and all that goes with it; its flops are counted as 4·P·r·N1,
-/// those of the two products, whatever else it does.
+/// A whole step of MALT on one problem and device. One chain-step is one gradient of one chain and
+/// all that goes with it; its flops are counted as 4·P·r·N1, those of the two products, whatever
+/// else it does.
 #[derive(Debug, Clone, Serialize)]
 pub struct StepSpeed {
     pub backend: String,
@@ -43,14 +46,16 @@ pub struct StepSpeed {
     pub temperatures: Vec<f64>,
     pub chain_steps_per_s: f64,
     pub gflops: f64,
-    /// faer's float32 products of the same shapes on all cores, timed in turn with the steps; only beside the CPU backend.
+    /// faer's float32 products of the same shapes on all cores, timed in turn with the steps; only
+    /// beside the CPU backend.
     pub matmul_gflops: Option<f64>,
     pub fraction_of_matmul: Option<f64>,
     pub stages: Vec<StageTime>,
     /// How a GPU divides matrix products, and why so.
     pub tiling: Option<String>,
-    /// The share of the time of whole steps in which a GPU does not compute, by its own clock: what lies between dispatches, and host work that it waits for.
-    /// Below zero it is noise. None where there is no such clock.
+    /// The share of the time of whole steps in which a GPU does not compute, by its own clock: what
+    /// lies between dispatches, and host work that it waits for. Below zero it is noise. None where
+    /// there is no such clock.
     pub gaps: Option<f64>,
     /// The most memory that this process had while it was measured; on Linux.
     pub peak_memory_mib: Option<f64>,
@@ -65,11 +70,13 @@ pub struct RunSpeed {
     pub warmup_s: f64,
     pub sampling_s: f64,
     pub gradients: u64,
-    /// Bulk effective samples per second of sampling, one per temperature, of every scalar observable.
+    /// Bulk effective samples per second of sampling, one per temperature, of every scalar
+    /// observable.
     pub ess_per_s: BTreeMap<String, Vec<f64>>,
 }
 
-/// Times steps with the readout sampled and, where the device can, integrated out: medians of `rounds` rounds, at least one, in turn.
+/// Times steps with the readout sampled and, where the device can, integrated out: medians of
+/// `rounds` rounds, at least one, in turn.
 ///
 /// # Errors
 /// As [`crate::session::Session::run`].
@@ -87,7 +94,8 @@ pub fn steps_of(setup: &Setup, rounds: usize) -> Result<(Device, Vec<StepSpeed>)
     Ok((backend.device(), speeds))
 }
 
-/// Runs what the experiment asks for, which is told to `listener`, and adds what its draws are worth to the speed of the steps that it plays.
+/// Runs what the experiment asks for, which is told to `listener`, and adds what its draws are
+/// worth to the speed of the steps that it plays.
 ///
 /// # Errors
 /// As [`crate::session::Session::run`].
@@ -155,7 +163,8 @@ fn steps(
                 BackendError::Invalid("a chain diverged while it was timed: nothing was measured".into()).into()
             );
         }
-        // Of the last trajectory once more, so that a device whose clock rate wanders is compared with itself.
+        // Of the last trajectory once more, so that a device whose clock rate wanders is compared
+        // with itself.
         if let Some(busy) = backend.busy(&moves, &round(k * batch + batch))? {
             gaps.push(1.0 - busy / taken[k]);
         }

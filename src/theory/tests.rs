@@ -89,7 +89,8 @@ fn outer(x: &[f64], y: &[f64]) -> Mat<f64> {
     Mat::from_fn(x.len(), y.len(), |i, j| x[i] * y[j])
 }
 
-/// Which terms a dense evaluation of the formulas keeps: all of them, or a wrong formula as a control.
+/// Which terms a dense evaluation of the formulas keeps: all of them, or a wrong formula as a
+/// control.
 #[derive(Clone, Copy, PartialEq)]
 enum Formula {
     Right,
@@ -151,7 +152,8 @@ fn gram_blocks_match_dense_matrices_and_wrong_formulas_do_not() {
     }
 }
 
-/// D² and R² are those of the Gram matrix, computed from it directly, at training and at test points.
+/// D² and R² are those of the Gram matrix, computed from it directly, at training and at test
+/// points.
 #[test]
 fn the_geometry_is_that_of_the_gram_matrix() {
     for activation in ALL {
@@ -275,7 +277,8 @@ fn wide_networks_reach_infinite_width() {
     }
 }
 
-/// Twelve decades of temperature on kernels without full rank: duplicated points with contradicting labels, identity with P > N0.
+/// Twelve decades of temperature on kernels without full rank: duplicated points with contradicting
+/// labels, identity with P > N0.
 #[test]
 fn rank_deficient_kernels_stay_finite_at_every_temperature() {
     let mut task = task(30, 7, 6);
@@ -297,7 +300,8 @@ fn rank_deficient_kernels_stay_finite_at_every_temperature() {
                 assert!(prediction.gyration_radius_sq.iter().all(|r| r.value > 0.0), "{activation:?} {temperature}");
                 assert!(theory.gram(prediction).is_all_finite());
             }
-            // As T → 0 every observable converges: the last decade changes nothing that T itself does not.
+            // As T → 0 every observable converges: the last decade changes nothing that T itself
+            // does not.
             let [coldest, cold] = [&ladder[0], &ladder[1]].map(|p| p.as_ref().unwrap());
             let numbers =
                 |p: &Prediction| [process(p).solution.q_bar, value(p.train_loss), p.centroid_distance_sq[0].value];
@@ -388,7 +392,8 @@ fn bad_input_is_refused_by_name() {
     assert_eq!(Theory::new(&unlabelled, &good).err(), Some(TheoryError::Data));
 }
 
-/// Without test points there is no test error; without labels there is no direction, and nothing is NaN.
+/// Without test points there is no test error; without labels there is no direction, and nothing is
+/// NaN.
 #[test]
 fn empty_tests_and_zero_labels_are_regular() {
     let mut task = task(30, 0, 6);

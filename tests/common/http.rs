@@ -36,7 +36,8 @@ pub fn serve(files: Vec<(&'static str, Vec<u8>)>, manner: Manner, requests: usiz
 }
 
 impl Server {
-    /// What was asked, one `PATH RANGE` per request; ends when all requests that were announced have come.
+    /// What was asked, one `PATH RANGE` per request; ends when all requests that were announced
+    /// have come.
     pub fn requests(self) -> Vec<String> {
         self.seen.recv_timeout(Duration::from_secs(60)).expect("all announced requests come within a minute")
     }

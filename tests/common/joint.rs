@@ -1,7 +1,9 @@
-//! Samplers judged by the joint law of weights and data: Geweke's alternation and simulation-based calibration.
+//! Samplers judged by the joint law of weights and data: Geweke's alternation and simulation-based
+//! calibration.
 //!
-//! Neither needs a reference value: weights drawn from the prior with labels drawn given them are an exact draw of the joint law, and
-//! whatever alternates between its two conditionals must leave it as it is.
+//! Neither needs a reference value: weights drawn from the prior with labels drawn given them are
+//! an exact draw of the joint law, and whatever alternates between its two conditionals must leave
+//! it as it is.
 
 use std::sync::Arc;
 
@@ -56,7 +58,8 @@ impl Joint {
         }
     }
 
-    /// The samplers that leave the joint law alone, at the step length h of a trajectory with v sampled; with v integrated out it is longer.
+    /// The samplers that leave the joint law alone, at the step length h of a trajectory with v
+    /// sampled; with v integrated out it is longer.
     pub fn exact(&self, h: f64) -> Vec<Sampler> {
         let obabo = |friction| Scheme::Obabo { friction, metropolis: true };
         let marginal = |friction| Scheme::Marginal { friction };
@@ -94,8 +97,9 @@ impl Joint {
         (first..first + count).into_par_iter().map(draw).collect()
     }
 
-    /// Geweke (2004): after `alternations` of labels | weights and weights | labels the weights still have their prior law. Every replicate starts
-    /// from an exact draw and is independent of the others, so no autocorrelation enters the errors. Returns the acceptance too.
+    /// Geweke (2004): after `alternations` of labels | weights and weights | labels the weights
+    /// still have their prior law. Every replicate starts from an exact draw and is independent of
+    /// the others, so no autocorrelation enters the errors. Returns the acceptance too.
     pub fn alternated(&self, sampler: &Sampler, first: u64, count: u64, alternations: u32) -> (Vec<Statistics>, f64) {
         let run = |seed: u64| {
             let mut replicate = Replicate::new(self, seed);
@@ -113,9 +117,11 @@ impl Joint {
         (found.into_iter().map(|(statistics, _)| statistics).collect(), acceptance)
     }
 
-    /// Simulation-based calibration (Talts et al. 2018): counts of the rank of the true statistics among [`RANKS`] draws, `between` trajectories
-    /// apart, of the posterior given their data. The truth stands at a random place of the chain, with draws before and after it: all samplers
-    /// here are reversible, so the ranks are exactly uniform however correlated the draws (Besag & Clifford 1989).
+    /// Simulation-based calibration (Talts et al. 2018): counts of the rank of the true statistics
+    /// among [`RANKS`] draws, `between` trajectories apart, of the posterior given their data. The
+    /// truth stands at a random place of the chain, with draws before and after it: all samplers
+    /// here are reversible, so the ranks are exactly uniform however correlated the draws (Besag &
+    /// Clifford 1989).
     pub fn ranks(&self, sampler: &Sampler, first: u64, count: u64, between: u32) -> [[u64; RANKS + 1]; 6] {
         let run = |seed: u64| {
             let mut truth = Replicate::new(self, seed);
@@ -161,8 +167,8 @@ pub fn distances(a: &[Statistics], b: &[Statistics]) -> [f64; 6] {
 /// Draws beside the truth. An even number, for which the tail of χ² is a finite sum.
 pub const RANKS: usize = 16;
 
-/// Probability that counts of uniform ranks are at least this uneven, by χ² with [`RANKS`] = 2m degrees of freedom:
-/// e^{−x/2} Σ_{i<m} (x/2)^i/i!.
+/// Probability that counts of uniform ranks are at least this uneven, by χ² with [`RANKS`] = 2m
+/// degrees of freedom: e^{−x/2} Σ_{i<m} (x/2)^i/i!.
 pub fn uniformity(counts: &[u64; RANKS + 1]) -> f64 {
     let expected = counts.iter().sum::<u64>() as f64 / counts.len() as f64;
     let half = 0.5 * counts.iter().map(|&n| (n as f64 - expected).powi(2) / expected).sum::<f64>();
@@ -223,7 +229,8 @@ impl Replicate {
         self.ensemble.problem = Arc::new(problem);
     }
 
-    /// Weights given labels: `count` trajectories, numbered from `first`. Returns their mean acceptance.
+    /// Weights given labels: `count` trajectories, numbered from `first`. Returns their mean
+    /// acceptance.
     fn advance(&mut self, sampler: &Sampler, first: u32, count: u32) -> f64 {
         let mut backend = Cpu::<f32>::new(self.ensemble.clone());
         backend.set_weights(std::slice::from_ref(&self.weights)).unwrap();

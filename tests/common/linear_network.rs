@@ -1,13 +1,16 @@
-//! The exact finite-width posterior of a linear network, by one-dimensional quadrature, and the same means from any backend.
+//! The exact finite-width posterior of a linear network, by one-dimensional quadrature, and the
+//! same means from any backend.
 //!
-//! For σ = identity and q = λ1‖v‖²/N1 (derivation: given v, f is Gaussian with covariance qC/λ1, and ‖v‖² is χ² under the prior):
+//! For σ = identity and q = λ1‖v‖²/N1 (derivation: given v, f is Gaussian with covariance qC/λ1,
+//! and ‖v‖² is χ² under the prior):
 //!
 //!     p(q | y) ∝ q^{N1/2 − 1} e^{−N1 q/2} N(y; 0, A),   A = T·1 + qC/λ1,   C = X Xᵀ/(λ0 N0)
 //!     f | q ~ N(m, Σ),   m = (qC/λ1) a,   Σ = (qC/λ1) − (qC/λ1) A⁻¹ (qC/λ1),   a = A⁻¹ y
 //!     ⟨v²⟩ = ⟨q⟩/λ1        ⟨G⟩ = ((N1 − 1)/N1) C + (λ1/N1) ⟨(m mᵀ + Σ)/q⟩
 //!
-//! Units are exchangeable and every statistic is a function of f, q and G: with w along an axis û of the rotated basis,
-//! ⟨v w·û⟩ = E[f-part]/√N1, read off from f = Z (Wᵀv)/√N1 where Z has full column rank.
+//! Units are exchangeable and every statistic is a function of f, q and G: with w along an axis û
+//! of the rotated basis, ⟨v w·û⟩ = E[f-part]/√N1, read off from f = Z (Wᵀv)/√N1 where Z has full
+//! column rank.
 
 use faer::linalg::solvers::{Llt, Solve};
 use faer::{Mat, Side};
@@ -50,7 +53,8 @@ pub struct Exact {
     predictive_variance: Vec<f64>,
 }
 
-/// Moments of the linear predictor β = Wᵀv/√N1 ∈ R^r at given q: the regression y = Zβ + noise with β ~ N(0, q/(λ0 λ1)).
+/// Moments of the linear predictor β = Wᵀv/√N1 ∈ R^r at given q: the regression y = Zβ + noise with
+/// β ~ N(0, q/(λ0 λ1)).
 fn regression(problem: &Problem, q: f64, temperature: f64) -> (f64, Mat<f64>, Mat<f64>) {
     let z = &problem.z_train;
     let (points, rank) = (z.nrows(), z.ncols());
@@ -67,7 +71,8 @@ fn regression(problem: &Problem, q: f64, temperature: f64) -> (f64, Mat<f64>, Ma
     (log_likelihood, mean, covariance)
 }
 
-/// Values of q for the trapezoidal rule in ln q, where the integrand is smooth and dies at both ends.
+/// Values of q for the trapezoidal rule in ln q, where the integrand is smooth and dies at both
+/// ends.
 fn grid() -> Vec<f64> {
     (0..6001).map(|k| (-22.0 + 26.0 * k as f64 / 6000.0f64).exp()).collect()
 }
@@ -111,7 +116,8 @@ pub fn exact(problem: &Problem, width: usize) -> Exact {
         second += &moment * faer::Scale(p);
         second_over_q += &moment * faer::Scale(p / q);
     }
-    // ⟨w wᵀ⟩ per unit: the part of W orthogonal to v keeps its prior, the part along v is √N1 β/‖v‖.
+    // ⟨w wᵀ⟩ per unit: the part of W orthogonal to v keeps its prior, the part along v is √N1
+    // β/‖v‖.
     let unit = Mat::<f64>::identity(rank, rank) * faer::Scale((n1 - 1.0) / (n1 * LAMBDA0))
         + &second_over_q * faer::Scale(LAMBDA1 / n1);
     assert_eq!(problem.complement_rank(), 0, "test points see what training points see");
@@ -206,8 +212,8 @@ pub fn targets(
     targets
 }
 
-/// The entries of ⟨w wᵀ⟩ from independent blocks of chains. Few blocks say little of the error of one entry, so its size is pooled over all: of samples of
-/// Gaussian w it is (M_jj M_kk + M_jk²)/n.
+/// The entries of ⟨w wᵀ⟩ from independent blocks of chains. Few blocks say little of the error of
+/// one entry, so its size is pooled over all: of samples of Gaussian w it is (M_jj M_kk + M_jk²)/n.
 fn weight_moments(blocks: &[Vec<f64>], exact: &Mat<f64>) -> Vec<Target> {
     let (rank, n) = (exact.nrows(), blocks.len() as f64);
     assert!(n >= 8.0 && blocks.iter().all(|block| block.len() == rank * rank));

@@ -52,8 +52,8 @@ impl Case {
         Network { width: self.width, activation, lambda0: self.lambda0, lambda1: self.lambda1 }
     }
 
-    /// Every listed mean beside what `backend` samples. The Gram matrix of points 0 and 1 is measured by naming each point a class of
-    /// its own; the weights along the first coordinate.
+    /// Every listed mean beside what `backend` samples. The Gram matrix of points 0 and 1 is
+    /// measured by naming each point a class of its own; the weights along the first coordinate.
     pub fn sample(&self, setting: &Setting, backend: impl Fn(Ensemble) -> Box<dyn Backend>) -> Vec<Target> {
         let mut by_sign = task(&self.x_train, &self.y_train, &self.x_test);
         let first_axis: Vec<f64> = (0..self.x_train[0].len()).map(|j| f64::from(u8::from(j == 0))).collect();

@@ -1,4 +1,5 @@
-//! What every backend must do with its saved state: go on as if nothing had happened, and refuse what is not its own.
+//! What every backend must do with its saved state: go on as if nothing had happened, and refuse
+//! what is not its own.
 
 use featherm::backend::{Backend, IntegratorParams, Outcome, PredictiveBatch, Round};
 
@@ -7,7 +8,8 @@ fn everything(backend: &dyn Backend, outcomes: &[Outcome]) -> String {
     format!("{outcomes:?}\n{:?}\n{:?}", backend.accumulated().unwrap(), backend.weights().unwrap())
 }
 
-/// Cuts a run at every round by saving, and restores into a new backend; `other` is of another ensemble.
+/// Cuts a run at every round by saving, and restores into a new backend; `other` is of another
+/// ensemble.
 pub fn assert_goes_on(
     new: &dyn Fn() -> Box<dyn Backend>,
     other: &dyn Fn() -> Box<dyn Backend>,

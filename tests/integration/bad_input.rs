@@ -1,7 +1,9 @@
-//! Bad input of every kind: exit code 2, one line on stderr that names it, nothing on stdout and nothing changed on disk.
+//! Bad input of every kind: exit code 2, one line on stderr that names it, nothing on stdout and
+//! nothing changed on disk.
 //!
-//! Every row is run by the program itself in a directory of its own. `cargo test --release --test integration bad_input -- --nocapture` prints
-//! every message beside its arguments.
+//! Every row is run by the program itself in a directory of its own.
+//! `cargo test --release --test integration bad_input -- --nocapture` prints every message beside
+//! its arguments.
 
 mod files;
 
@@ -179,7 +181,8 @@ fn other_commands() {
     ]);
 }
 
-/// A settings file and what its refusal says; the file is `c.toml` and the message names it where the parser refuses.
+/// A settings file and what its refusal says; the file is `c.toml` and the message names it where
+/// the parser refuses.
 #[test]
 fn settings_files() {
     let file = |content: Content, words| with(&["run", "--config", "c.toml"], vec![("c.toml", content)], words);
@@ -555,7 +558,8 @@ fn resumed_runs() {
     ]);
 }
 
-/// The check itself can fail: of a run that is fine, of a word that is not said, and of a file that appears.
+/// The check itself can fail: of a run that is fine, of a word that is not said, and of a file that
+/// appears.
 #[test]
 fn a_row_that_does_not_hold_is_found() {
     let fails = |row: Row| std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| check(vec![row]))).is_err();

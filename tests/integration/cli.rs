@@ -324,7 +324,8 @@ fn the_table_of_theories_names_classes_and_errors() {
     assert!(line("single-unit").contains(" ± ") && !line("saddle").contains('±'), "{two}");
 }
 
-/// The theories of one unit have errors of their own, which z counts, and are silent where they predict nothing.
+/// The theories of one unit have errors of their own, which z counts, and are silent where they
+/// predict nothing.
 #[test]
 fn theories_of_one_unit_stand_beside_the_samples() {
     let dir = TempDir::new().unwrap();
@@ -423,7 +424,8 @@ fn an_interrupted_run_keeps_its_draws() {
     assert!((4..100_000).contains(&draws), "{draws}");
     let observables = &report["temperatures"][0]["observables"];
     assert!(observables["train_loss"]["mean"].is_f64());
-    // Few of the planned batches of predictions are filled; what is there has its error nevertheless.
+    // Few of the planned batches of predictions are filled; what is there has its error
+    // nevertheless.
     for name in ["predictive_mean", "predictive_variance"] {
         assert!(
             observables[name]["mcse"].as_array().unwrap().iter().all(Value::is_f64),

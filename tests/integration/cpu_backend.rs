@@ -160,7 +160,8 @@ fn the_same_seed_gives_the_same_bits_on_any_number_of_threads() {
     }
 }
 
-/// What a chain keeps of its last gradient never shows: put where it stands, it goes on as it would have.
+/// What a chain keeps of its last gradient never shows: put where it stands, it goes on as it would
+/// have.
 #[test]
 fn a_chain_with_a_past_moves_like_one_without() {
     let problem = problem();
@@ -212,7 +213,8 @@ fn a_diverged_trajectory_is_rejected_and_forgotten() {
     assert!(tame[0].transitions.iter().all(|t| t.acceptance > 0.9 && !t.diverged), "{:?}", tame[0].transitions);
 }
 
-/// An unadjusted chain that leaves the finite numbers is lost, keeps its last finite state and says so.
+/// An unadjusted chain that leaves the finite numbers is lost, keeps its last finite state and says
+/// so.
 #[test]
 fn an_unadjusted_chain_that_blows_up_is_lost() {
     let problem = problem();
@@ -227,8 +229,9 @@ fn an_unadjusted_chain_that_blows_up_is_lost() {
     assert!(backend.weights().unwrap().iter().all(|w| w.rotated.iter().all(|x| x.is_finite())));
 }
 
-/// Chains whose step magnifies W′ but not v run away while erf of them stays finite, and so does the loss: they are lost, before a sum of their
-/// squares or fourth powers overflows. The control stays.
+/// Chains whose step magnifies W′ but not v run away while erf of them stays finite, and so does
+/// the loss: they are lost, before a sum of their squares or fourth powers overflows. The control
+/// stays.
 #[test]
 fn an_unadjusted_chain_that_runs_away_with_a_finite_loss_is_lost() {
     let problem = problem();
@@ -306,7 +309,8 @@ fn batches_are_merged_two_by_two() {
     }
 }
 
-/// Under the prior (β = 0) weights are Gaussian and uncorrelated: densities, fourth moments and ⟨v w⟩ have nothing to show, and a prior of another width does.
+/// Under the prior (β = 0) weights are Gaussian and uncorrelated: densities, fourth moments and ⟨v
+/// w⟩ have nothing to show, and a prior of another width does.
 #[test]
 fn tallies_of_the_prior_are_gaussian() {
     let problem = problem();
@@ -335,6 +339,7 @@ fn tallies_of_the_prior_are_gaussian() {
     let vector = readout_weight_vector(tallies, &ensemble.projection_axes[0], &[]).unwrap();
     let error = (1.0 / (lambda0 * lambda1 * (64 * 100 * ensemble.network.width) as f64)).sqrt();
     let rank = problem.rank() as f64;
-    // Without noise nothing is left of the length, up to the fluctuations of a sum of squares; its raw value would be √r errors.
+    // Without noise nothing is left of the length, up to the fluctuations of a sum of squares; its
+    // raw value would be √r errors.
     assert!(vector.norm.value.unwrap_or(0.0) < 2.0 * (2.0 * rank).powf(0.25) * error * 2.0, "{vector:?}");
 }

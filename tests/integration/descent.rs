@@ -1,4 +1,5 @@
-//! Gradient descent follows the gradient flow: what the flow conserves stays, and half the rate goes the same way.
+//! Gradient descent follows the gradient flow: what the flow conserves stays, and half the rate
+//! goes the same way.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -53,7 +54,8 @@ fn drift(activation: Activation, scheme: Scheme, rate: f64) -> f64 {
     before.iter().zip(&after).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
 }
 
-/// σ(cx) = cσ(x) for c > 0 gives v ∂f/∂v = w·∂f/∂w, so the flow keeps v_i² − ‖w_i‖² of every unit, and descent at rate η keeps it to order η.
+/// σ(cx) = cσ(x) for c > 0 gives v ∂f/∂v = w·∂f/∂w, so the flow keeps v_i² − ‖w_i‖² of every unit,
+/// and descent at rate η keeps it to order η.
 #[test]
 fn homogeneous_units_keep_what_the_gradient_flow_conserves() {
     for activation in [Activation::Relu, Activation::Identity] {
@@ -92,7 +94,8 @@ fn half_the_rate_goes_the_same_way() {
     assert!(matches!(followed(Some(1.0), 10), Err(DescentError::Unstable { .. })));
 }
 
-/// The same bits however often the path is recorded, and an interrupted path is the beginning of the whole.
+/// The same bits however often the path is recorded, and an interrupted path is the beginning of
+/// the whole.
 #[test]
 fn records_do_not_disturb_the_path() {
     let path = |records| {
@@ -110,7 +113,8 @@ fn records_do_not_disturb_the_path() {
     agrees_with_its_tracks(&part);
 }
 
-/// Digits on which D² is known to turn, or not to: forty of them, and a network of twenty relu units.
+/// Digits on which D² is known to turn, or not to: forty of them, and a network of twenty relu
+/// units.
 fn digits(classes: &str, starts: usize) -> Descent {
     let mut settings = preset("quick").unwrap();
     settings.data.classes = Some(classes.into());
@@ -146,8 +150,8 @@ fn agrees_with_its_tracks(found: &Descent) {
     }
 }
 
-/// An earlier build, whose means over 1, 2, … 48 starts give the starts one by one, has 45 of 48, a fall of 8.5 ± 0.9 % at L/P = 0.035 ± 0.002,
-/// and 0.0116 ± 0.0017 of the mean.
+/// An earlier build, whose means over 1, 2, … 48 starts give the starts one by one, has 45 of 48, a
+/// fall of 8.5 ± 0.9 % at L/P = 0.035 ± 0.002, and 0.0116 ± 0.0017 of the mean.
 #[test]
 fn manifolds_of_ones_and_eights_invert() {
     let found = digits("1,8", 48);

@@ -1,4 +1,5 @@
-//! A device that fails in the middle of a run: one error, the last checkpoint stays good, and a sound device ends the run as if nothing had been.
+//! A device that fails in the middle of a run: one error, the last checkpoint stays good, and a
+//! sound device ends the run as if nothing had been.
 
 use std::ops::ControlFlow;
 use std::time::Duration;

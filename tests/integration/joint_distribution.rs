@@ -1,5 +1,5 @@
-//! Samplers judged by the joint law of weights and data: Geweke's alternation and simulation-based calibration, each with controls.
-//! `examples/correctness` has the long versions.
+//! Samplers judged by the joint law of weights and data: Geweke's alternation and simulation-based
+//! calibration, each with controls. `examples/correctness` has the long versions.
 
 use crate::common::MAX_Z;
 use crate::common::joint::{Joint, Sampler, Statistics, distances, uniformity};
@@ -70,7 +70,8 @@ fn ranks_of_a_wrong_sampler_are_not_uniform() {
     }
 }
 
-/// The tail of χ² against its table: sixteen degrees of freedom exceed 26.296 once in twenty and 32.0 once in a hundred.
+/// The tail of χ² against its table: sixteen degrees of freedom exceed 26.296 once in twenty and
+/// 32.0 once in a hundred.
 #[test]
 fn the_tail_of_chi_square_is_its_table() {
     // Two of seventeen cells of 1000 off by ±d: χ² = 2d²/1000.

@@ -124,7 +124,8 @@ fn sampled_evidence(width: usize, setting: &Setting, scale: f64) -> Vec<LogEvide
     compare::log_evidence(&theory, &setting.temperatures, &losses).unwrap()
 }
 
-/// ln p(y) at every temperature against the quadrature over q, with errors small enough to mean something.
+/// ln p(y) at every temperature against the quadrature over q, with errors small enough to mean
+/// something.
 #[test]
 #[ignore = "slow: statistical, four ladders"]
 fn the_evidence_of_a_linear_network_is_exact() {
@@ -142,7 +143,8 @@ fn the_evidence_of_a_linear_network_is_exact() {
             assert!(z.abs() < MAX_Z, "N1 = {width}, T = {t}: {found:?}, exact {}", log_evidence(&problem, width, t));
             assert!(found.error() < 0.1, "N1 = {width}, T = {t}: {found:?}");
         }
-        // Controls: the evidence of another width is another one, and a loss that is off by a twentieth is seen.
+        // Controls: the evidence of another width is another one, and a loss that is off by a
+        // twentieth is seen.
         if width == 3 {
             let missed = |z: &[f64]| z.iter().any(|z| z.abs() > MAX_Z);
             assert!(missed(&z(&found, 6)), "N1 = 3 against N1 = 6: {:?}", z(&found, 6));
@@ -152,7 +154,8 @@ fn the_evidence_of_a_linear_network_is_exact() {
     }
 }
 
-/// A ladder that starts too cold cannot resolve the way from the prior: its error says so and covers what was lost.
+/// A ladder that starts too cold cannot resolve the way from the prior: its error says so and
+/// covers what was lost.
 #[test]
 fn an_unresolved_first_interval_shows_in_the_quadrature_error() {
     let problem = problem();

@@ -1,4 +1,5 @@
-//! Every parser meets mutants of whole files: it refuses or accepts them, in one line, and never panics. `fuzz/` does the same for longer.
+//! Every parser meets mutants of whole files: it refuses or accepts them, in one line, and never
+//! panics. `fuzz/` does the same for longer.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -22,7 +23,8 @@ impl Dice {
     }
 }
 
-/// One to four changes: a bit, a byte, a digit, an end cut off, a stretch left out, repeated, or filled with one byte.
+/// One to four changes: a bit, a byte, a digit, an end cut off, a stretch left out, repeated, or
+/// filled with one byte.
 fn mutant(seed: &[u8], dice: &mut Dice) -> Vec<u8> {
     let mut bytes = seed.to_vec();
     for _ in 0..=dice.below(4) {
@@ -50,7 +52,8 @@ fn mutant(seed: &[u8], dice: &mut Dice) -> Vec<u8> {
     bytes
 }
 
-/// Feeds mutants of every seed of a fuzz target; `accepts` gives back the message of a refusal. Returns how many were accepted, and refused.
+/// Feeds mutants of every seed of a fuzz target; `accepts` gives back the message of a refusal.
+/// Returns how many were accepted, and refused.
 fn feed(target: &str, mutants: usize, mut accepts: impl FnMut(&Path, &[u8]) -> Result<(), String>) -> (usize, usize) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds").join(target);
     let mut seeds: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();

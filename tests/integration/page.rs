@@ -1,5 +1,5 @@
-//! The report page and its figures: well-formed and free of NaN whatever is missing, rebuilt from disk as they were written, never in the way of
-//! what else is there.
+//! The report page and its figures: well-formed and free of NaN whatever is missing, rebuilt from
+//! disk as they were written, never in the way of what else is there.
 
 use std::fs;
 use std::ops::ControlFlow;
@@ -70,7 +70,8 @@ fn check(figures: &[Figure]) {
     }
 }
 
-/// An SVG that any viewer can read: XML whose attributes, but for names in words, hold no number that is none.
+/// An SVG that any viewer can read: XML whose attributes, but for names in words, hold no number
+/// that is none.
 fn well_formed(svg: &str) -> Result<(), String> {
     let parsed = roxmltree::Document::parse(svg).map_err(|error| error.to_string())?;
     for attribute in parsed.descendants().flat_map(|node| node.attributes()).filter(|a| a.name() != "aria-label") {
@@ -119,7 +120,8 @@ fn every_figure_is_drawn() {
     assert!(drawn[12].file().contains(">sampled</text>"));
 }
 
-/// Class manifolds at the test points have a block of their own, which is there with them and no wider than the others.
+/// Class manifolds at the test points have a block of their own, which is there with them and no
+/// wider than the others.
 #[test]
 fn the_table_has_test_manifolds_where_there_are_any() {
     let block = |text: &str| -> Vec<String> {
@@ -143,7 +145,8 @@ fn the_table_has_test_manifolds_where_there_are_any() {
     assert!(block(&table(&without, |setting| setting.name().into())).is_empty());
 }
 
-/// Pictures are of images: one beside every theory, whatever their number, and none of a teacher's inputs.
+/// Pictures are of images: one beside every theory, whatever their number, and none of a teacher's
+/// inputs.
 #[test]
 fn the_vector_is_a_picture_of_images_only() {
     let of = |document: &Document, vector: &VectorAt| -> Vec<Figure> {
@@ -236,7 +239,8 @@ fn broken_figures_are_caught() {
     }
 }
 
-/// Names from data and settings reach the page as text, and files under names that any system allows.
+/// Names from data and settings reach the page as text, and files under names that any system
+/// allows.
 #[test]
 fn what_users_name_is_only_text() {
     let evil = "<script>alert('1')</script>&\"../../x\u{1b}";
@@ -342,7 +346,8 @@ fn a_report_is_rebuilt_from_disk_as_it_was_written() {
     assert!(featherm(dir.path(), &["report", "run"]).status.success());
     assert!(contents(&run) == written, "the rebuilt report differs");
 
-    // Runs that came before the page, and directories that lost their matrices, or hold damaged ones.
+    // Runs that came before the page, and directories that lost their matrices, or hold damaged
+    // ones.
     for damage in [None, Some(&b"no zip"[..])] {
         fs::remove_file(run.join("arrays.npz")).ok();
         if let Some(bytes) = damage {
@@ -372,7 +377,8 @@ fn a_page_that_cannot_be_written_fails_alone() {
     assert!(String::from_utf8_lossy(&output.stderr).contains("figures"));
 }
 
-/// Descent and its figure: with a run of the same problem its samples are in it, another problem is refused, and nothing is left half-written.
+/// Descent and its figure: with a run of the same problem its samples are in it, another problem is
+/// refused, and nothing is left half-written.
 #[test]
 fn descent_is_drawn_beside_equilibrium() {
     let dir = TempDir::new().unwrap();

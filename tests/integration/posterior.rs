@@ -67,7 +67,8 @@ fn float64_meets_a_reference_posterior() {
     }
 }
 
-/// Every observable of every reference posterior is the same in both precisions; under a likelihood five per cent too strong it is not.
+/// Every observable of every reference posterior is the same in both precisions; under a likelihood
+/// five per cent too strong it is not.
 #[test]
 #[ignore = "slow: statistical"]
 fn float32_and_float64_agree() {

@@ -19,27 +19,28 @@ fn files(path: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// The numbers of the lines that are too long. Tables, displayed formulas and code, and lines that
-/// hold one long word, such as an address, cannot be wrapped.
+/// The numbers of the lines that are too long. Tables, headings, displayed formulas and code, and
+/// lines that hold one long word, such as an address or a command in the text, cannot be wrapped.
 fn too_long(text: &str, markdown: bool) -> Vec<usize> {
     let mut fenced = false;
     let mut found = Vec::new();
     for (number, line) in text.lines().enumerate() {
-        let prose = match line.trim_start() {
-            line if markdown => line,
-            line => match line.strip_prefix("//") {
-                Some(comment) => comment.trim_start_matches(['/', '!']).trim_start(),
-                None => {
-                    fenced = false;
-                    continue;
-                }
-            },
+        let body = match line.trim_start().strip_prefix("//") {
+            _ if markdown => line,
+            Some(comment) => comment.trim_start_matches(['/', '!']),
+            None => {
+                fenced = false;
+                continue;
+            }
         };
+        let prose = body.trim_start();
         if prose.starts_with("```") {
             fenced = !fenced;
         }
-        // A word with its mark of a list, a quotation or a heading.
-        let wrappable = !fenced && !prose.starts_with('|') && prose.split_whitespace().count() > 2;
+        let displayed = fenced || body.len() >= prose.len() + 4;
+        let command = prose.starts_with('`') && prose.trim_end_matches(':').ends_with('`');
+        let whole = prose.starts_with(['|', '#']) || command || prose.split_whitespace().count() <= 2;
+        let wrappable = !displayed && !whole;
         // Combining marks, as of Q̄, have no column of their own.
         let columns = line.chars().filter(|c| !('\u{300}'..='\u{36f}').contains(c)).count();
         if wrappable && columns > COLUMNS {

@@ -1,4 +1,5 @@
-//! A problem without classes, as in regression: what needs classes is left out, and everything else is as with them.
+//! A problem without classes, as in regression: what needs classes is left out, and everything else
+//! is as with them.
 
 use std::fs;
 use std::ops::ControlFlow;
@@ -67,8 +68,8 @@ fn written(dir: &Path, run: &Run) -> String {
     page(&document, gram, vector).html
 }
 
-/// Sampling, theories, comparison and files with classes by the sign of y and without them: without, nothing speaks of classes,
-/// and the numbers that do not need them are the same.
+/// Sampling, theories, comparison and files with classes by the sign of y and without them:
+/// without, nothing speaks of classes, and the numbers that do not need them are the same.
 #[test]
 fn without_classes_there_are_no_manifolds_and_all_else_stays() {
     let place = TempDir::new().unwrap();
@@ -101,7 +102,8 @@ fn without_classes_there_are_no_manifolds_and_all_else_stays() {
         assert!(store.join("posterior/train_loss").exists());
     }
     for (with, without) in with.1.temperatures.iter().zip(&without.1.temperatures) {
-        // Warm-up and the theories of one unit make use of the distances; infinite width and the saddle point do not.
+        // Warm-up and the theories of one unit make use of the distances; infinite width and the
+        // saddle point do not.
         for kind in ["nngp", "saddle"] {
             let of = |at: &TemperatureReport| at.observables["readout_second_moment"].theory[kind].scalar();
             assert_eq!(of(with), of(without), "{kind}");

@@ -1,4 +1,5 @@
-//! Runs that are killed, interrupted, cut off by a full disk or damaged on disk, and taken up again: to the same bits, or refused with one message.
+//! Runs that are killed, interrupted, cut off by a full disk or damaged on disk, and taken up
+//! again: to the same bits, or refused with one message.
 
 use std::fs;
 use std::path::Path;
@@ -177,7 +178,8 @@ fn other_data_is_refused() {
     assert!(output(dir.path(), &["resume", "run"]).status.success());
 }
 
-/// Flipped bits and cuts at random places are all noticed; the reading is done by a process that would show what it had loaded.
+/// Flipped bits and cuts at random places are all noticed; the reading is done by a process that
+/// would show what it had loaded.
 #[test]
 fn damage_is_refused_wherever_it_is() {
     let dir = killed();
@@ -241,7 +243,8 @@ fn a_finished_run_says_so_and_can_be_extended() {
     assert!(before != *REFERENCE);
 }
 
-/// Ctrl-C and SIGTERM end with exit code 3 and a report, and the run goes on to what it would have been.
+/// Ctrl-C and SIGTERM end with exit code 3 and a report, and the run goes on to what it would have
+/// been.
 #[test]
 fn an_interrupted_run_goes_on() {
     let reference = result(completed(&with(&[("--draws", "1200")])).path());
@@ -277,8 +280,8 @@ fn an_interrupted_warm_up_goes_on() {
     assert!(result(dir.path()) == reference);
 }
 
-/// A disk that is full ends the run with one message, and what was kept before is good. A limit on the size of files stands for the disk: what
-/// exceeds it fails in the same call.
+/// A disk that is full ends the run with one message, and what was kept before is good. A limit on
+/// the size of files stands for the disk: what exceeds it fails in the same call.
 #[test]
 fn a_full_disk_leaves_the_last_checkpoint() {
     let arguments = with(&[("--draws", "1500")]);

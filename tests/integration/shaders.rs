@@ -1,5 +1,6 @@
-//! Every shader, in every variant, is valid WGSL and translates to SPIR-V, MSL and HLSL; its bindings, arguments and workgroup size are those
-//! that the host uses, read from the shader itself. No device is needed.
+//! Every shader, in every variant, is valid WGSL and translates to SPIR-V, MSL and HLSL; its
+//! bindings, arguments and workgroup size are those that the host uses, read from the shader
+//! itself. No device is needed.
 
 use featherm::backend::gpu::layout::{Call, Layout};
 use featherm::backend::gpu::shader::{Kernel, Source};
@@ -35,7 +36,8 @@ fn layout(activation: Activation, tiling: Tiling, half: bool) -> Layout {
     }
 }
 
-/// The smallest sizes at which every kernel has something to do; more units than points take the other half of shaders/linear_system.wgsl.
+/// The smallest sizes at which every kernel has something to do; more units than points take the
+/// other half of shaders/linear_system.wgsl.
 fn every_layout() -> impl Iterator<Item = Layout> {
     let more_units = |layout: Layout| Layout { units: 14, ..layout };
     TILINGS.into_iter().chain([Tiling::Cooperative, Tiling::Emulated]).flat_map(move |tiling| {
@@ -70,8 +72,8 @@ fn validated(source: &Source, beyond: Beyond) -> Result<(naga::Module, ModuleInf
         let line = error.location(&source.text).map_or(0, |l| l.line_number as usize);
         format!("{}: {}", source.origin(line), error.message())
     })?;
-    // Packing halves into words is the one thing beyond the core, and every Vulkan, Metal and DirectX 12 device has it; subgroups are allowed
-    // where they were asked for.
+    // Packing halves into words is the one thing beyond the core, and every Vulkan, Metal and
+    // DirectX 12 device has it; subgroups are allowed where they were asked for.
     let mut capabilities = Capabilities::SHADER_FLOAT16_IN_FLOAT32;
     capabilities.set(Capabilities::SUBGROUP, beyond != Beyond::Nothing);
     capabilities.set(Capabilities::COOPERATIVE_MATRIX | Capabilities::SHADER_FLOAT16, beyond == Beyond::Matrices);
@@ -102,7 +104,8 @@ fn translates(layouts: impl Iterator<Item = Layout>) {
             let what = format!("{kernel:?}, {:?}, {:?}, half {}", layout.activation, layout.tiling, layout.half);
             let (module, info) =
                 validated(&kernel.source(&layout), beyond).unwrap_or_else(|error| panic!("{what}: {error}"));
-            // Subgroups came with SPIR-V 1.3 (Vulkan 1.1), MSL 2.1 and shader model 6.0, cooperative matrices with MSL 2.3.
+            // Subgroups came with SPIR-V 1.3 (Vulkan 1.1), MSL 2.1 and shader model 6.0,
+            // cooperative matrices with MSL 2.3.
             let mut options = naga::back::spv::Options::default();
             if beyond != Beyond::Nothing {
                 options.lang_version = (1, 3);

@@ -1,4 +1,5 @@
-//! `draws.zarr` and `table.csv` as they lie on disk: layout, metadata and values, held against the report of the same run.
+//! `draws.zarr` and `table.csv` as they lie on disk: layout, metadata and values, held against the
+//! report of the same run.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -159,13 +160,15 @@ fn the_draws_are_those_of_the_report() {
         let acceptance = of("acceptance_rate").sum::<f64>() / (CHAINS * DRAWS) as f64;
         assert!((acceptance - at.sampler.acceptance_rate).abs() < 1e-12);
         assert!(of("step_size").all(|h| h == at.sampler.step_size));
-        // What the energy holds beside the log density is kinetic, or the readout that is integrated out.
+        // What the energy holds beside the log density is kinetic, or the readout that is
+        // integrated out.
         assert!(of("lp").all(|x| x < 0.0) && of("energy").all(f64::is_finite));
     }
     assert_eq!(compared, 3 * 11);
 }
 
-/// The log density again from its parts, with λ0 = λ1 = 1: lp + L/T + ½(N1 r ⟨w′²⟩ + N1 ⟨v²⟩) = 0, so that −2(lp + L/T) − N1⟨v²⟩ is ‖W′‖², about N1 r.
+/// The log density again from its parts, with λ0 = λ1 = 1: lp + L/T + ½(N1 r ⟨w′²⟩ + N1 ⟨v²⟩) = 0,
+/// so that −2(lp + L/T) − N1⟨v²⟩ is ‖W′‖², about N1 r.
 #[test]
 fn the_log_density_is_that_of_the_weights() {
     let run = sampled(&setup(|_| {}));
@@ -265,11 +268,13 @@ fn the_table_is_that_of_the_report() {
     assert!(lines.iter().any(|line| line[1] == *"centroid_distance_sq[0,6]"), "a name with a comma is one field");
 }
 
-/// Largest relative difference between a loss measured by the sampler and that of the saved network: float32 on both sides.
+/// Largest relative difference between a loss measured by the sampler and that of the saved
+/// network: float32 on both sides.
 const LOSS_TOLERANCE: f64 = 1e-4;
 
-/// Saved networks have the loss of their draw on the training points, in the basis of the inputs, and that of another draw not; and on test points, where they
-/// have what the sampler never moved, they err as the samples do.
+/// Saved networks have the loss of their draw on the training points, in the basis of the inputs,
+/// and that of another draw not; and on test points, where they have what the sampler never moved,
+/// they err as the samples do.
 #[test]
 fn saved_networks_are_those_of_their_draws() {
     let wanted = 8;

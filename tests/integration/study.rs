@@ -1,4 +1,5 @@
-//! Several runs from one file: each in a directory of its own, bit for bit the run that it would be alone, and resumable as one.
+//! Several runs from one file: each in a directory of its own, bit for bit the run that it would be
+//! alone, and resumable as one.
 
 use std::fs;
 use std::path::Path;

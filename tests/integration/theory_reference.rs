@@ -1,4 +1,5 @@
-//! Every number of `reference/theory_reference.json`, an independent float64 implementation of the theory, field by field.
+//! Every number of `reference/theory_reference.json`, an independent float64 implementation of the
+//! theory, field by field.
 
 use featherm::model::{Activation, Network, Problem, Task};
 use featherm::numerics::estimate::Estimate;
@@ -58,7 +59,8 @@ fn network(case: &Value) -> Network {
     }
 }
 
-/// The values that this crate computes for one field of a case; `None` for the fields that describe the problem.
+/// The values that this crate computes for one field of a case; `None` for the fields that describe
+/// the problem.
 fn computed(field: &str, theory: &Theory, saddle: &Prediction, nngp: &Prediction) -> Option<Vec<f64>> {
     let kernel = &theory.kernels().train;
     let process = saddle.process.as_ref().expect("the saddle point is a process");
@@ -136,8 +138,8 @@ fn every_number_of_the_reference_is_reproduced() {
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
-/// The comparison sees the formulas it guards: infinite width in the place of the saddle point, another temperature, and a test field
-/// nobody reads.
+/// The comparison sees the formulas it guards: infinite width in the place of the saddle point,
+/// another temperature, and a test field nobody reads.
 #[test]
 fn wrong_predictions_disagree_in_every_field_they_touch() {
     let reference = reference();
@@ -148,7 +150,8 @@ fn wrong_predictions_disagree_in_every_field_they_touch() {
         let (saddle, nngp) = (theory.saddle(temperature).expect("saddle"), theory.nngp(temperature).expect("limit"));
         let wrong_kind = disagreements(case, &theory, &nngp, &nngp);
         let odd = network(case).activation.is_odd();
-        // Untouched by the kind of theory: the prior kernels, the geometry of nngp, and ⟨v⟩ = 0 of odd σ.
+        // Untouched by the kind of theory: the prior kernels, the geometry of nngp, and ⟨v⟩ = 0 of
+        // odd σ.
         let touched = fields(case).len() - 5 - 4 - usize::from(odd);
         assert_eq!(wrong_kind.len(), touched, "{wrong_kind:#?}");
         let hotter = theory.saddle(temperature * 1.001).expect("saddle");

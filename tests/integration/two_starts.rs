@@ -1,5 +1,5 @@
-//! Two starts meet: chains from the prior and chains planted in a cold state forget where they came from. `examples/correctness` has the
-//! long version.
+//! Two starts meet: chains from the prior and chains planted in a cold state forget where they came
+//! from. `examples/correctness` has the long version.
 
 use crate::common::two_starts::{TwoStarts, hasty, patient};
 use crate::common::{MAX_Z, MIN_ESS};

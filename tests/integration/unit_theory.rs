@@ -28,7 +28,8 @@ fn adaptive_predicts_the_test_points_of_whole_networks() {
     let rms_z = |kind: &str| at.signatures.predictor.as_ref().unwrap().theory[kind].rms_z.unwrap();
     let z = |name: &str, kind: &str| at.observables[name].z[kind].scalar().unwrap().abs();
     println!("rms z of f* {:.2}, saddle {:.2}", rms_z("adaptive"), rms_z("saddle"));
-    // An error from eight sets is known to a quarter only, by which z of sixty points is 1.2 and not 1.
+    // An error from eight sets is known to a quarter only, by which z of sixty points is 1.2 and
+    // not 1.
     assert!(rms_z("adaptive") < 1.6, "{}", rms_z("adaptive"));
     assert!(rms_z("saddle") > 3.0, "the saddle point must fail this test, {}", rms_z("saddle"));
     for name in ["test_mse", "test_bias_squared", "test_variance"] {

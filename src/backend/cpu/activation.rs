@@ -1,7 +1,9 @@
-//! Stage activation: σ and σ′ of a block of pre-activations in float32, branch-free so that they run in vector registers.
+//! Stage activation: σ and σ′ of a block of pre-activations in float32, branch-free so that they
+//! run in vector registers.
 //!
-//! erf and tanh are odd rational functions x P(x²)/Q(x²) on a clamped range, with minimax coefficients fitted for this file
-//! (relative error 2e-8 before rounding); in float32 they stay within 7 ulp, 4e-7 absolute (measured in the tests below).
+//! erf and tanh are odd rational functions x P(x²)/Q(x²) on a clamped range, with minimax
+//! coefficients fitted for this file (relative error 2e-8 before rounding); in float32 they stay
+//! within 7 ulp, 4e-7 absolute (measured in the tests below).
 
 use crate::model::Activation;
 use crate::numerics::simd::{fused, mul_add, polynomial, vectorize};
@@ -83,7 +85,8 @@ pub fn tanh<const FMA: bool>(x: f32) -> f32 {
     x * polynomial::<FMA, 5>(z, P) / polynomial::<FMA, 5>(z, Q)
 }
 
-/// exp in float32: 2ⁿ eʳ with |r| ≤ ½ ln 2 and a Taylor polynomial of degree 7 (5e-9); 0 below −87, ∞-free above 88.
+/// exp in float32: 2ⁿ eʳ with |r| ≤ ½ ln 2 and a Taylor polynomial of degree 7 (5e-9); 0 below −87,
+/// ∞-free above 88.
 #[inline(always)]
 pub fn exp<const FMA: bool>(x: f32) -> f32 {
     let clamped = if x > 88.0 { 88.0 } else { x };
@@ -108,7 +111,8 @@ mod tests {
         (-120_000..=120_000).map(|i| i as f32 * 1e-4)
     }
 
-    /// Largest error of `approximate` against `exact` in units of the last place of the exact value, and absolute.
+    /// Largest error of `approximate` against `exact` in units of the last place of the exact
+    /// value, and absolute.
     fn worst(approximate: impl Fn(f32) -> f32, exact: impl Fn(f64) -> f64) -> (f64, f64) {
         grid().fold((0.0, 0.0), |(ulps, absolute), x| {
             let truth = exact(f64::from(x));

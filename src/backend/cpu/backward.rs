@@ -6,7 +6,8 @@ use super::forward::Inputs;
 use super::scalar::Scalar;
 use crate::numerics::simd::vectorize;
 
-/// ∂L/∂v_i = (1/√N1) Σ_μ e_μ φ_iμ; `slope` holds σ′(H), (N1, P), and is overwritten by g_iμ = ∂L/∂h_iμ = e_μ v_i σ′(h_iμ)/√N1.
+/// ∂L/∂v_i = (1/√N1) Σ_μ e_μ φ_iμ; `slope` holds σ′(H), (N1, P), and is overwritten by g_iμ =
+/// ∂L/∂h_iμ = e_μ v_i σ′(h_iμ)/√N1.
 pub fn backward<S: Scalar>(readout: &[S], residual: &[S], features: &[S], slope: &mut [S], gradient_readout: &mut [S]) {
     let (units, points) = (readout.len(), residual.len());
     let scale = S::round(1.0 / (units as f64).sqrt());

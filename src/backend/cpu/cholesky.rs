@@ -1,12 +1,15 @@
-//! The Cholesky factor of 1 + c TᵀT, for a T that is the features or their transpose, and solves by it, in float32 and in explicit registers.
+//! The Cholesky factor of 1 + c TᵀT, for a T that is the features or their transpose, and solves by
+//! it, in float32 and in explicit registers.
 //!
-//! With U the factor, M = UᵀU, both parts are one operation: a block of rows of U, or of the unknowns, is a sum over what is known,
+//! With U the factor, M = UᵀU, both parts are one operation: a block of rows of U, or of the
+//! unknowns, is a sum over what is known,
 //!
 //! ```text
 //! x_b = D_b⁻ᵀ (s_b − Σ_{k<b} U_kbᵀ x_k)      s_b = c T_bᵀT for U itself, the right side for U⁻ᵀB
 //! ```
 //!
-//! so TᵀT is never stored, and half of it never calculated. D⁻ᵀ of the diagonal blocks is made explicit, which turns their substitution into one more such sum.
+//! so TᵀT is never stored, and half of it never calculated. D⁻ᵀ of the diagonal blocks is made
+//! explicit, which turns their substitution into one more such sum.
 
 use pulp::{Arch, Simd, WithSimd};
 
@@ -22,7 +25,8 @@ pub struct Cholesky {
     width: usize,
     /// T in panels of columns, each (depth, width): zeros where there is no column.
     tall: Vec<f32>,
-    /// U in panels of columns, each of as many rows as there are columns in all; the identity where M has ended.
+    /// U in panels of columns, each of as many rows as there are columns in all; the identity where
+    /// M has ended.
     upper: Vec<f32>,
     /// D⁻¹, then D⁻ᵀ, of every diagonal block, row by row.
     inverses: Vec<f32>,
@@ -41,7 +45,8 @@ impl Cholesky {
             width,
             tall: vec![0.0; rows * depth],
             upper: vec![0.0; rows * rows],
-            // Twice as many rows as a block has are at most as many as the numbers of two registers.
+            // Twice as many rows as a block has are at most as many as the numbers of two
+            // registers.
             inverses: vec![0.0; rows * width],
             columns: vec![0.0; rows * width],
         }
@@ -178,7 +183,8 @@ fn multiply<V: Simd, const ROWS: usize, const REGISTERS: usize>(
     put::<V, ROWS, REGISTERS>(&product, rows);
 }
 
-/// From 1 + `block`, rows at a stride: D⁻¹ and D⁻ᵀ, and ½ ln det DᵀD. Gauss's elimination beside the identity; TWICE is twice ROWS.
+/// From 1 + `block`, rows at a stride: D⁻¹ and D⁻ᵀ, and ½ ln det DᵀD. Gauss's elimination beside
+/// the identity; TWICE is twice ROWS.
 #[inline(always)]
 fn diagonal<V: Simd, const ROWS: usize, const TWICE: usize>(
     simd: V,
@@ -248,7 +254,8 @@ impl Factorize<'_> {
         half_log_determinant
     }
 
-    /// Rows from `first` on of U in the panel of columns from `from` on; what they add to ½ ln det M.
+    /// Rows from `first` on of U in the panel of columns from `from` on; what they add to ½ ln det
+    /// M.
     #[inline(always)]
     fn block<V: Simd, const ROWS: usize, const TWICE: usize, const REGISTERS: usize>(
         &mut self,
@@ -377,7 +384,8 @@ mod tests {
         ((i * 31 + j * 57 + i * j * 13) % 23) as f32 / 11.5 - 1.0
     }
 
-    /// Largest |M X − Φ| for X = M⁻¹Φ, and the error of ½ ln det M, in float64; solved for a Φ with one entry spoiled by as much as said.
+    /// Largest |M X − Φ| for X = M⁻¹Φ, and the error of ½ ln det M, in float64; solved for a Φ with
+    /// one entry spoiled by as much as said.
     fn errors(units: usize, points: usize, spoil: f32) -> (f64, f64) {
         let phi: Vec<f32> = (0..units * points).map(|e| entry(e / points, e % points)).collect();
         let mut spoiled = phi.clone();

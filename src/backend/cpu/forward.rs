@@ -6,7 +6,8 @@ use super::product::RightFactor;
 use super::scalar::Scalar;
 use crate::numerics::simd::vectorize;
 
-/// Inputs in the rotated basis, `count` points of `rank` coordinates, as the factor of products from either side.
+/// Inputs in the rotated basis, `count` points of `rank` coordinates, as the factor of products
+/// from either side.
 #[derive(Debug, Clone)]
 pub struct Inputs<S> {
     pub count: usize,

@@ -1,4 +1,5 @@
-//! Stage gram: ⟨G⟩ = ⟨ΦᵀΦ/N1⟩ of a block of chains, in float32 products and a float64 sum; and ⟨w wᵀ⟩ = ⟨W′ᵀW′/N1⟩ in the same way.
+//! Stage gram: ⟨G⟩ = ⟨ΦᵀΦ/N1⟩ of a block of chains, in float32 products and a float64 sum; and ⟨w
+//! wᵀ⟩ = ⟨W′ᵀW′/N1⟩ in the same way.
 
 use faer::linalg::matmul::triangular::{BlockStructure, matmul};
 use faer::{Accum, MatMut, MatRef, Par};
@@ -6,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::scalar::Scalar;
 
-/// The running sum over the draws of one block of chains of G, or of another second moment of rows pooled over units.
+/// The running sum over the draws of one block of chains of G, or of another second moment of rows
+/// pooled over units.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct GramSum<S> {
     /// P, or r of weights.

@@ -1,6 +1,7 @@
 //! The ensemble on the processor: one sequential gradient per chain, chains spread over all cores.
 //!
-//! A chain's arithmetic does not depend on the others, so its bits do not depend on the size of the ensemble or on the threads.
+//! A chain's arithmetic does not depend on the others, so its bits do not depend on the size of the
+//! ensemble or on the threads.
 
 mod accept;
 mod activation;
@@ -69,7 +70,8 @@ struct Workspace<S> {
 /// A chain and what its draws are added to.
 type Member<'a> = (usize, Option<ChainSums<'a>>);
 
-/// The buffers of the current thread. They are overwritten before they are read, so what a panicked thread left does no harm.
+/// The buffers of the current thread. They are overwritten before they are read, so what a panicked
+/// thread left does no harm.
 fn workspace<S>(pool: &[Mutex<Workspace<S>>]) -> MutexGuard<'_, Workspace<S>> {
     let thread = rayon::current_thread_index().unwrap_or(pool.len() - 1);
     pool[thread].lock().unwrap_or_else(PoisonError::into_inner)

@@ -92,7 +92,8 @@ impl<S: Scalar> Observer<S> {
         }
     }
 
-    /// Measures a chain; adds its features to `gram`, and its predictions and units to `sums`, where these are given.
+    /// Measures a chain; adds its features to `gram`, and its predictions and units to `sums`,
+    /// where these are given.
     pub fn observe(
         &self,
         target: &Target<S>,
@@ -162,7 +163,8 @@ impl<S: Scalar> Observer<S> {
         }
     }
 
-    /// Predictions f* with H* = W′z* + W⊥z*⊥, W⊥ drawn afresh from its prior; returns (1/P*) Σ (f* − y*)².
+    /// Predictions f* with H* = W′z* + W⊥z*⊥, W⊥ drawn afresh from its prior; returns (1/P*) Σ (f*
+    /// − y*)².
     fn predict(
         &self,
         target: &Target<S>,
@@ -203,8 +205,8 @@ impl Classes {
         Self { class: class.to_vec(), sizes }
     }
 
-    /// Gram matrix of the class centroids and the mean squared norm of every class, from features of shape (N1, points);
-    /// empty without classes.
+    /// Gram matrix of the class centroids and the mean squared norm of every class, from features
+    /// of shape (N1, points); empty without classes.
     fn geometry<S: Scalar>(&self, features: &[S]) -> (Vec<f64>, Vec<f64>) {
         let classes = self.sizes.len();
         if classes == 0 {

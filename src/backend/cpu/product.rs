@@ -1,7 +1,10 @@
-//! Products with a right factor that does not change: in float32 its columns are packed once, for a kernel that keeps a block of the result in registers.
+//! Products with a right factor that does not change: in float32 its columns are packed once, for a
+//! kernel that keeps a block of the result in registers.
 //!
-//! A step multiplies the inputs from two sides and by nothing else, so nothing is packed inside of it. On registers of 256 bits small products take about a tenth less
-//! time than the library's, and large ones no more; wider ones are left to the library, whose kernels use them, and so is float64.
+//! A step multiplies the inputs from two sides and by nothing else, so nothing is packed inside of
+//! it. On registers of 256 bits small products take about a tenth less time than the library's, and
+//! large ones no more; wider ones are left to the library, whose kernels use them, and so is
+//! float64.
 
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
@@ -10,7 +13,8 @@ use pulp::{Arch, Simd, WithSimd, bytemuck};
 use super::scalar::Scalar;
 use crate::numerics::simd::has_fma;
 
-/// Rows of a block of the result: with two registers of columns they are twelve accumulators of sixteen registers.
+/// Rows of a block of the result: with two registers of columns they are twelve accumulators of
+/// sixteen registers.
 const ROWS: usize = 6;
 
 /// The right factor B, of shape (depth, columns).
@@ -53,7 +57,8 @@ impl<S: Scalar> RightFactor<S> {
     }
 }
 
-/// Whether the kernel is the best there is: with multiply-add, and with no registers wider than it makes good use of.
+/// Whether the kernel is the best there is: with multiply-add, and with no registers wider than it
+/// makes good use of.
 fn kernel_suits() -> bool {
     #[cfg(target_arch = "x86_64")]
     let wider = std::arch::is_x86_feature_detected!("avx512f");
@@ -91,7 +96,8 @@ struct Multiply<'a> {
     add: bool,
 }
 
-/// Where a block of C stands: the length of its rows in memory, its first column and how many it has.
+/// Where a block of C stands: the length of its rows in memory, its first column and how many it
+/// has.
 #[derive(Clone, Copy)]
 struct Place {
     stride: usize,

@@ -1,6 +1,8 @@
-//! Stage readout: the readout integrated out given the features, and drawn from its exact conditional law.
+//! Stage readout: the readout integrated out given the features, and drawn from its exact
+//! conditional law.
 //!
-//! Given Φ, (N1, P), the posterior of v is Gaussian. With M = 1 + cΦΦᵀ and A = 1 + cΦᵀΦ, c = β/(λ1 N1),
+//! Given Φ, (N1, P), the posterior of v is Gaussian. With M = 1 + cΦΦᵀ and A = 1 + cΦᵀΦ, c = β/(λ1
+//! N1),
 //!
 //! ```text
 //! K = M⁻¹Φ = ΦA⁻¹      v̄ = β/(λ1√N1) K y      e = Φᵀv̄/√N1 − y
@@ -9,8 +11,9 @@
 //! v = v0 + β/(λ1√N1) K (y − Φᵀv0/√N1 − ξ/√β)      v0 ~ N(0, 1/λ1), ξ ~ N(0, 1)
 //! ```
 //!
-//! det M = det A, and of the two the smaller is factorised. The last line is Matheron's rule: it conditions a draw from the prior on data
-//! drawn with it. At the minimum v̄ of a quadratic form V depends on an error of v̄ in second order only, so float32 serves.
+//! det M = det A, and of the two the smaller is factorised. The last line is Matheron's rule: it
+//! conditions a draw from the prior on data drawn with it. At the minimum v̄ of a quadratic form V
+//! depends on an error of v̄ in second order only, so float32 serves.
 
 use faer::dyn_stack::{MemBuffer, MemStack};
 use faer::linalg::cholesky::llt::factor::{LltParams, LltRegularization, cholesky_in_place, cholesky_in_place_scratch};
@@ -26,7 +29,8 @@ use super::update::sum_of_squares;
 use crate::model::Network;
 use crate::numerics::simd::{has_fma, vectorize};
 
-/// Side up to which our factor stays in the second cache of most processors while columns pass: larger ones are left to the library, block by block.
+/// Side up to which our factor stays in the second cache of most processors while columns pass:
+/// larger ones are left to the library, block by block.
 const LARGEST: usize = 256;
 
 /// Buffers of one thread.
@@ -137,8 +141,8 @@ pub fn integrate<S: Scalar>(
     beta * loss + 0.5 * network.lambda1 * sum_of_squares(mean) + log_volume
 }
 
-/// Draws v given the features that [`integrate`] saw last with the same β; `readout` holds N1 standard normals, `noise` P of them.
-/// Returns L at (W′, v).
+/// Draws v given the features that [`integrate`] saw last with the same β; `readout` holds N1
+/// standard normals, `noise` P of them. Returns L at (W′, v).
 pub fn draw_readout<S: Scalar>(
     network: &Network,
     beta: f64,

@@ -9,7 +9,8 @@ pub enum Stage {
     Products,
     /// σ and σ′.
     Activation,
-    /// Output, residual and the readout's part of the gradient, or the readout integrated out and drawn.
+    /// Output, residual and the readout's part of the gradient, or the readout integrated out and
+    /// drawn.
     Readout,
     /// Normal deviates.
     Noise,
@@ -40,7 +41,8 @@ impl Stopwatch {
         *self = Self { last: Some(Instant::now()), ..Self::default() };
     }
 
-    /// Time that passes between laps belongs to the stage that ends with the second; what passes before `resume` belongs to none.
+    /// Time that passes between laps belongs to the stage that ends with the second; what passes
+    /// before `resume` belongs to none.
     pub fn resume(&mut self) {
         if let Some(last) = &mut self.last {
             *last = Instant::now();

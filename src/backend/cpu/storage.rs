@@ -1,4 +1,5 @@
-//! How the activations Φ, the slopes σ′(H) and the weights W⊥ of test points are stored between stages.
+//! How the activations Φ, the slopes σ′(H) and the weights W⊥ of test points are stored between
+//! stages.
 //!
 //! A graphics device that stores them in float16 (shaders/features_half.wgsl) rounds what it writes
 //! there and calculates in float32. Outputs of the network are summed before that, from the

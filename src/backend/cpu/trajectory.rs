@@ -1,5 +1,5 @@
-//! A chain and its trajectories: the stages of one gradient composed into OBABO, BAOAB, Euler–Maruyama, marginal and
-//! descent steps.
+//! A chain and its trajectories: the stages of one gradient composed into OBABO, BAOAB,
+//! Euler–Maruyama, marginal and descent steps.
 
 use faer::Accum;
 use serde::{Deserialize, Serialize};
@@ -105,7 +105,8 @@ pub struct Chain<S> {
     energy: Energy,
     /// L at `position`.
     pub loss: f64,
-    /// An unadjusted trajectory ended in a non-finite state or beyond [`RUNAWAY`]; `position` is where it began and no longer moves.
+    /// An unadjusted trajectory ended in a non-finite state or beyond [`RUNAWAY`]; `position` is
+    /// where it began and no longer moves.
     pub lost: bool,
 }
 
@@ -217,7 +218,8 @@ impl<S: Scalar> Chain<S> {
         }
     }
 
-    /// Makes the gradient that of a move's energy: after an exchange, or another kind of move, it is not.
+    /// Makes the gradient that of a move's energy: after an exchange, or another kind of move, it
+    /// is not.
     fn prepare(&mut self, target: &Target<S>, integrator: &CpuIntegrator<S>, scratch: &mut Scratch<S>) {
         let fits = match self.energy {
             Energy::Loss => !integrator.marginal(),
@@ -317,8 +319,9 @@ impl<S: Scalar> Chain<S> {
 
     /// Plays one trajectory of `steps` steps, with a full momentum refreshment before it.
     ///
-    /// The two half refreshments that meet between OBABO steps are one refreshment with e^{−γh}, and those at the ends fall into
-    /// the full refreshments there: the law of the trajectory is the same and half the noise is saved.
+    /// The two half refreshments that meet between OBABO steps are one refreshment with e^{−γh},
+    /// and those at the ends fall into the full refreshments there: the law of the trajectory is
+    /// the same and half the noise is saved.
     pub fn advance(
         &mut self,
         target: &Target<S>,
@@ -360,7 +363,8 @@ impl<S: Scalar> Chain<S> {
                 let heat = self.obabo(target, integrator, friction, steps, &stream, scratch);
                 let end = self.potential(network, beta) + total_kinetic(integrator, &scratch.momentum);
                 if integrator.marginal() {
-                    // Before the verdict: (W′, v) is proposed as a whole, and p(v | W′) cancels from its acceptance.
+                    // Before the verdict: (W′, v) is proposed as a whole, and p(v | W′) cancels
+                    // from its acceptance.
                     self.draw_readout(target, beta, &stream, scratch);
                 }
                 let adjusted = !matches!(integrator.scheme, Scheme::Obabo { metropolis: false, .. });

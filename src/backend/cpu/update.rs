@@ -1,6 +1,8 @@
-//! Stage update: the elementary moves of an integrator on one block of coordinates, and float64 sums of squares.
+//! Stage update: the elementary moves of an integrator on one block of coordinates, and float64
+//! sums of squares.
 //!
-//! Coordinates come in rows that share one vector of masses: the N1 units of W′, or the readout as one row.
+//! Coordinates come in rows that share one vector of masses: the N1 units of W′, or the readout as
+//! one row.
 
 use super::scalar::{Scalar, rounded};
 use crate::backend::harmonic_flow;
@@ -42,8 +44,8 @@ pub fn drift<S: Scalar>(position: &mut [S], momentum: &[S], mass: &RowMass<S>, t
     })
 }
 
-/// Exact flow of a row of coordinates for one step under the prior, ½ λ θ² + ½ p²/m: a rotation with
-/// frequency ω = √(λ/m).
+/// Exact flow of a row of coordinates for one step under the prior, ½ λ θ² + ½ p²/m: a rotation
+/// with frequency ω = √(λ/m).
 #[derive(Debug, Clone)]
 pub struct RowRotation<S> {
     /// 1 − cos ωh.
@@ -75,7 +77,8 @@ pub fn rotate<S: Scalar>(position: &mut [S], momentum: &mut [S], rotation: &RowR
     })
 }
 
-/// p ← √m ξ, the full refreshment. What p held before is not read: a diverged trajectory may have left anything there.
+/// p ← √m ξ, the full refreshment. What p held before is not read: a diverged trajectory may have
+/// left anything there.
 pub fn draw<S: Scalar>(momentum: &mut [S], noise: &[S], mass: &RowMass<S>) {
     let row = mass.root.len();
     vectorize!({
@@ -160,7 +163,8 @@ pub fn descend<S: Scalar>(position: &mut [S], gradient: &[S], eta: f64) {
     })
 }
 
-/// One Euler–Maruyama step of the overdamped dynamics in the field's convention: θ ← (1 − ηTλ)θ − η ∂L + √(2ηT) ξ.
+/// One Euler–Maruyama step of the overdamped dynamics in the field's convention: θ ← (1 − ηTλ)θ − η
+/// ∂L + √(2ηT) ξ.
 pub fn euler_maruyama<S: Scalar>(
     position: &mut [S],
     gradient: &[S],

@@ -9,7 +9,8 @@ use super::panic_guard::catch;
 use super::tiling::MATRIX;
 use crate::backend::BackendError;
 
-/// What products on cooperative matrices need of a device: subgroups divide the tile of a workgroup among themselves.
+/// What products on cooperative matrices need of a device: subgroups divide the tile of a workgroup
+/// among themselves.
 pub(super) const COOPERATIVE: wgpu::Features =
     wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX.union(wgpu::Features::SHADER_F16).union(wgpu::Features::SUBGROUP);
 
@@ -40,11 +41,14 @@ pub struct AdapterInfo {
     pub max_workgroup_invocations: u32,
     /// Whether kernels can be timed on the device.
     pub timestamps: bool,
-    /// Smallest number of invocations that run as one and can hand each other values; 0 where they cannot.
+    /// Smallest number of invocations that run as one and can hand each other values; 0 where they
+    /// cannot.
     pub subgroup: u32,
-    /// Whether kernels could calculate in half precision. Only cooperative matrices use it: packing halves to store them needs no feature.
+    /// Whether kernels could calculate in half precision. Only cooperative matrices use it: packing
+    /// halves to store them needs no feature.
     pub f16: bool,
-    /// Whether it has cooperative matrices of 16 × 16 with float16 operands and float32 sums, which `--precision f16-matrix` needs.
+    /// Whether it has cooperative matrices of 16 × 16 with float16 operands and float32 sums, which
+    /// `--precision f16-matrix` needs.
     pub cooperative: bool,
 }
 
@@ -111,7 +115,8 @@ impl fmt::Display for AdapterInfo {
 /// Which device to run on.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum AdapterChoice {
-    /// The first hardware GPU, discrete before integrated; never a software rasteriser, which is slower than the CPU backend.
+    /// The first hardware GPU, discrete before integrated; never a software rasteriser, which is
+    /// slower than the CPU backend.
     #[default]
     Auto,
     /// By place in [`adapters`].

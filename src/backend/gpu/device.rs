@@ -1,4 +1,5 @@
-//! An open device: every call that a driver can fail in is guarded here, so that each failure is one message and no panic.
+//! An open device: every call that a driver can fail in is guarded here, so that each failure is
+//! one message and no panic.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -8,7 +9,8 @@ use super::panic_guard::catch;
 use super::programs::Programs;
 use crate::backend::BackendError;
 
-/// How long a submission may take before the device counts as hung; submissions aim at a twentieth of a second.
+/// How long a submission may take before the device counts as hung; submissions aim at a twentieth
+/// of a second.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A device and its queue; clones are of the same.
@@ -23,8 +25,9 @@ pub struct Device {
 }
 
 impl Device {
-    /// Opens the chosen device with default limits but for the sizes of buffers, and of the optional features those that are of use: timestamps
-    /// and subgroups; with `cooperative`, where it has them, cooperative matrices too. With `core` it gets none.
+    /// Opens the chosen device with default limits but for the sizes of buffers, and of the
+    /// optional features those that are of use: timestamps and subgroups; with `cooperative`, where
+    /// it has them, cooperative matrices too. With `core` it gets none.
     ///
     /// # Errors
     /// When there is no such device or its driver refuses.
@@ -75,7 +78,8 @@ impl Device {
         Ok(Self { info, device, queue, programs, fault })
     }
 
-    /// Does something in which the driver may fail; `what` completes the sentence "the device failed while …".
+    /// Does something in which the driver may fail; `what` completes the sentence "the device
+    /// failed while …".
     ///
     /// # Errors
     /// When the driver reports an error, runs out of memory, loses the device or panics.
@@ -169,8 +173,9 @@ impl Device {
 
 /// Leave to ask for cooperative matrices, whose validation in wgpu is not complete.
 fn experimental() -> wgpu::ExperimentalFeatures {
-    // SAFETY: of the experimental features only this one is asked for. Its one kernel, shaders/product_cooperative.wgsl, loads and stores whole blocks
-    // within the padded sides for which `MemoryPlan` makes room.
+    // SAFETY: of the experimental features only this one is asked for. Its one kernel,
+    // shaders/product_cooperative.wgsl, loads and stores whole blocks within the padded sides for
+    // which `MemoryPlan` makes room.
     unsafe { wgpu::ExperimentalFeatures::enabled() }
 }
 

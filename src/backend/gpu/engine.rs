@@ -1,4 +1,5 @@
-//! Buffers and pipelines of one ensemble on one device, and the submission of commands in chunks of about 50 ms.
+//! Buffers and pipelines of one ensemble on one device, and the submission of commands in chunks of
+//! about 50 ms.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -13,7 +14,8 @@ use super::submission::{CALL_STRIDE, CALLS, CommandChunk, SubmissionBudget};
 use crate::backend::BackendError;
 use crate::host::stop::Stop;
 
-/// Commands that are timed in one submission: WebGPU promises room for 4096 times, and each takes two.
+/// Commands that are timed in one submission: WebGPU promises room for 4096 times, and each takes
+/// two.
 const TIMED: usize = 2048;
 
 /// Changes the source of a kernel before it is compiled, to prove that tests see a wrong kernel.
@@ -38,7 +40,8 @@ pub struct Engine {
     pub weight_moments: Vec<wgpu::Buffer>,
     pub results: wgpu::Buffer,
     calls: wgpu::Buffer,
-    /// For each shard the group with its predictions, then one with each buffer of Gram sums, then one with each of sums of the weights.
+    /// For each shard the group with its predictions, then one with each buffer of Gram sums, then
+    /// one with each of sums of the weights.
     bind_groups: Vec<Vec<wgpu::BindGroup>>,
     /// How fast the device has shown itself to be.
     budget: Cell<SubmissionBudget>,
@@ -167,10 +170,11 @@ impl Engine {
         pass.dispatch_workgroups(x, y, z);
     }
 
-    /// Seconds that the device itself spends in each of the commands, which run one at a time; `None` where it has no clock.
+    /// Seconds that the device itself spends in each of the commands, which run one at a time;
+    /// `None` where it has no clock.
     ///
-    /// Every command is a pass of its own, the only place where all devices take the time, and many passes are one submission: what lies between two
-    /// of them is not counted.
+    /// Every command is a pass of its own, the only place where all devices take the time, and many
+    /// passes are one submission: what lies between two of them is not counted.
     ///
     /// # Errors
     /// When the device fails.

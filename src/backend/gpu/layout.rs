@@ -1,6 +1,7 @@
 //! Where everything lies in the device's buffers, and the constants that tell the shaders.
 //!
-//! Numbers travel in vectors of four, so r, N1, P and k are rounded up: RV = ⌈r/4⌉ vectors and so on. Padding holds zeros.
+//! Numbers travel in vectors of four, so r, N1, P and k are rounded up: RV = ⌈r/4⌉ vectors and so
+//! on. Padding holds zeros.
 
 use std::fmt::Write;
 
@@ -14,8 +15,9 @@ use crate::backend::{CELLS, DIVERGENCE, Ensemble, RUNAWAY};
 use crate::model::Activation;
 use crate::numerics::noise::Purpose;
 
-/// Largest order of the systems of the integrated readout, min(N1, P). One workgroup finds the factor of each chain, whose cost grows as the
-/// cube of the order: beyond this it would outgrow the rest of a gradient, by the count of operations (not timed on hardware).
+/// Largest order of the systems of the integrated readout, min(N1, P). One workgroup finds the
+/// factor of each chain, whose cost grows as the cube of the order: beyond this it would outgrow
+/// the rest of a gradient, by the count of operations (not timed on hardware).
 const MAX_ORDER: usize = 512;
 
 /// `Call::step` where a gradient is prepared.
@@ -39,7 +41,8 @@ pub struct Call {
 pub const LANES: usize = 64;
 /// Vectors of a chain that one invocation of `launch` treats.
 const LAUNCH: usize = 4;
-/// Loop passes that one invocation may make: software devices end every loop after 65,535 in all, silently.
+/// Loop passes that one invocation may make: software devices end every loop after 65,535 in all,
+/// silently.
 pub const MAX_PASSES: usize = 50_000;
 
 /// What the kernels of one ensemble are compiled for.
@@ -99,7 +102,8 @@ impl Layout {
         layout
     }
 
-    /// Whether systems of this size can be solved, by their order and by the loops of the kernels that do.
+    /// Whether systems of this size can be solved, by their order and by the loops of the kernels
+    /// that do.
     fn can_integrate(&self) -> bool {
         let (per_point, per_unit) = (self.unit_vectors(), self.point_vectors());
         let (points, units) = ((4 * per_unit).div_ceil(LANES), per_point.div_ceil(LANES));
@@ -163,7 +167,8 @@ impl Layout {
         self.chain_body() + 1
     }
 
-    /// Vectors of one chain among the features: Φ and σ′(H), or W⊥ and the features of the test points.
+    /// Vectors of one chain among the features: Φ and σ′(H), or W⊥ and the features of the test
+    /// points.
     pub fn chain_features(&self) -> usize {
         let tested = if self.test_manifolds { self.test_points * self.unit_vectors() } else { 0 };
         (2 * self.points * self.unit_vectors()).max(self.test_features() + tested)
@@ -238,7 +243,8 @@ impl Layout {
         if self.tiling.halved() { size.next_multiple_of(4) } else { size }
     }
 
-    /// Numbers that `moments` returns for one chain: four sums and four sums of squares for each vector, and whether it is lost.
+    /// Numbers that `moments` returns for one chain: four sums and four sums of squares for each
+    /// vector, and whether it is lost.
     pub fn chain_moments(&self) -> usize {
         8 * (self.rank_vectors() + 1) + 1
     }
@@ -248,7 +254,8 @@ impl Layout {
         self.batches * self.test_points
     }
 
-    /// Vectors of the sums of one chain: its predictions, then Σ v w′ with high and low parts in turn, then for every cell the counts of v and of w·û.
+    /// Vectors of the sums of one chain: its predictions, then Σ v w′ with high and low parts in
+    /// turn, then for every cell the counts of v and of w·û.
     pub fn chain_sums(&self) -> usize {
         self.counts_start() + CELLS + 2
     }
@@ -278,7 +285,8 @@ impl Layout {
         TransitionSlot::COUNT + self.test_norms() + if self.test_manifolds { self.manifolds() } else { 0 }
     }
 
-    /// Numbers that describe the manifolds of all classes: their mean squared norms and the Gram matrix of their centroids.
+    /// Numbers that describe the manifolds of all classes: their mean squared norms and the Gram
+    /// matrix of their centroids.
     fn manifolds(&self) -> usize {
         self.classes + self.classes * self.classes
     }
@@ -293,7 +301,8 @@ impl Layout {
         INTEGRATOR_VECTORS + 5 * self.rank_vectors()
     }
 
-    /// The parts of the data in order, with their sizes in vectors; the last two change from run to run.
+    /// The parts of the data in order, with their sizes in vectors; the last two change from run to
+    /// run.
     fn data_parts(&self, rounds: usize) -> [(&'static str, usize); 10] {
         [
             ("TRAIN", self.points * self.rank_vectors()),
@@ -348,7 +357,8 @@ impl Layout {
         data.values
     }
 
-    /// The part of the data that changes: one integrator per temperature, then the steps of every round.
+    /// The part of the data that changes: one integrator per temperature, then the steps of every
+    /// round.
     pub fn moving_data(&self, integrators: &[GpuIntegrator], steps: impl Iterator<Item = u32>) -> Vec<f32> {
         let mut data = Packer::default();
         for integrator in integrators {
@@ -361,7 +371,8 @@ impl Layout {
         data.values
     }
 
-    /// The constants as WGSL: the first fragment of every shader. `test` says whether the points are the test points.
+    /// The constants as WGSL: the first fragment of every shader. `test` says whether the points
+    /// are the test points.
     pub fn constants(&self, test: bool) -> String {
         let mut sizes: Vec<(String, usize)> = [
             ("TEMPERATURES", self.temperatures),

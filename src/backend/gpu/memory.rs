@@ -1,7 +1,8 @@
 //! What an ensemble takes of a device's memory, known before any device is touched.
 //!
-//! Replicas are split into shards that run one after the other: a shard keeps the state and the predictions of its replicas of every
-//! temperature (so that temperatures can exchange), while features and scratch are shared by all shards.
+//! Replicas are split into shards that run one after the other: a shard keeps the state and the
+//! predictions of its replicas of every temperature (so that temperatures can exchange), while
+//! features and scratch are shared by all shards.
 
 use std::fmt;
 
@@ -18,8 +19,8 @@ const RESULTS_BYTES: usize = 16 << 20;
 /// Rounds between two read-backs at most.
 const MAX_ROUNDS: usize = 512;
 const MIB: f64 = 1048576.0;
-/// What a unit of work costs with subgroups on a software device, where it costs 2 with blocks of side 8 and 3 with those of side 4
-/// (benches/RESULTS.md).
+/// What a unit of work costs with subgroups on a software device, where it costs 2 with blocks of
+/// side 8 and 3 with those of side 4 (benches/RESULTS.md).
 const SUBGROUP_COST: usize = 1;
 
 /// What a device allows.
@@ -31,7 +32,8 @@ pub struct DeviceLimits {
     pub workgroup_invocations: u32,
     /// Whether the device is a program on the processor.
     pub software: bool,
-    /// Smallest number of invocations that run as one and can hand each other values; 0 where they cannot.
+    /// Smallest number of invocations that run as one and can hand each other values; 0 where they
+    /// cannot.
     pub subgroup: u32,
     /// Whether it has the cooperative matrices of [`Tiling::Cooperative`].
     pub cooperative: bool,
@@ -77,8 +79,9 @@ impl MemoryPlan {
     /// Plans an ensemble for a device; a tiling not given is chosen for the device and the shapes.
     ///
     /// # Errors
-    /// When a single replica of all temperatures, the data or one Gram matrix is more than a kernel can see, or a loop longer than
-    /// devices allow; the message has the numbers and what to change.
+    /// When a single replica of all temperatures, the data or one Gram matrix is more than a kernel
+    /// can see, or a loop longer than devices allow; the message has the numbers and what to
+    /// change.
     pub fn new(
         ensemble: &Ensemble,
         limits: &DeviceLimits,
@@ -219,9 +222,10 @@ pub(super) fn allowed(tiling: Tiling, limits: &DeviceLimits) -> Result<Tiling, B
     Ok(tiling)
 }
 
-/// Hardware shares tiles in workgroup memory. Software devices have none that is fast, and read from every buffer one invocation at a time:
-/// they do best where subgroups hand operands on. Of what a device can run, the tiling that takes least time for the padded shapes, by what a
-/// unit of work costs with each.
+/// Hardware shares tiles in workgroup memory. Software devices have none that is fast, and read
+/// from every buffer one invocation at a time: they do best where subgroups hand operands on. Of
+/// what a device can run, the tiling that takes least time for the padded shapes, by what a unit of
+/// work costs with each.
 fn choose(ensemble: &Ensemble, limits: &DeviceLimits) -> Tiling {
     let (points, rank, units) = (ensemble.problem.points(), ensemble.problem.rank(), ensemble.network.width);
     let software = [(Tiling::Subgroup, SUBGROUP_COST), (Tiling::Register(8), 2), (Tiling::Register(4), 3)];

@@ -1,14 +1,17 @@
 //! The ensemble on a graphics device: the whole sampler as compute shaders.
 //!
-//! Every stage is a kernel in `shaders/`, twin of the file of the same name in `backend/cpu/`. The host turns rounds into a list of
-//! dispatches ([`schedule`]), submits it in chunks of about 50 ms ([`engine`]) and reads results back once for many rounds. All arithmetic is
-//! float32; sums over many terms that are later subtracted or averaged (losses, energies, predictions, Gram matrices) are double-single.
-//! Only forces within a trajectory can be had from products of float16 operands ([`Tiling::Cooperative`]): reversible and volume-preserving like any
-//! function of position, they leave the law that float32 energies accept by. A trajectory's last force, from which the next one starts, is float32 too:
-//! forwards and backwards the sequence is the same.
-//! With the readout integrated out ([`Scheme::Marginal`]) every gradient also factorises one matrix per chain, in float32 like the CPU's; a GPU plays it
-//! at all temperatures or at none.
-//! Sums are taken in an order that depends on the shapes alone, so a chain's bits do not depend on how many others run beside it.
+//! Every stage is a kernel in `shaders/`, twin of the file of the same name in `backend/cpu/`. The
+//! host turns rounds into a list of dispatches ([`schedule`]), submits it in chunks of about 50 ms
+//! ([`engine`]) and reads results back once for many rounds. All arithmetic is float32; sums over
+//! many terms that are later subtracted or averaged (losses, energies, predictions, Gram matrices)
+//! are double-single. Only forces within a trajectory can be had from products of float16 operands
+//! ([`Tiling::Cooperative`]): reversible and volume-preserving like any function of position, they
+//! leave the law that float32 energies accept by. A trajectory's last force, from which the next
+//! one starts, is float32 too: forwards and backwards the sequence is the same. With the readout
+//! integrated out ([`Scheme::Marginal`]) every gradient also factorises one matrix per chain, in
+//! float32 like the CPU's; a GPU plays it at all temperatures or at none. Sums are taken in an
+//! order that depends on the shapes alone, so a chain's bits do not depend on how many others run
+//! beside it.
 
 pub mod adapter;
 pub mod device;
@@ -69,11 +72,13 @@ pub const BINDINGS: [Binding; 9] = [
 pub struct GpuOptions {
     /// How matrix products are divided.
     pub tiling: Option<Tiling>,
-    /// Store activations and slopes in float16: half the memory and traffic of the largest buffers, at a relative error of 5e-4 in each
-    /// feature. The energy error is then that of the rounded network, so acceptance falls and results shift in the fourth digit.
+    /// Store activations and slopes in float16: half the memory and traffic of the largest buffers,
+    /// at a relative error of 5e-4 in each feature. The energy error is then that of the rounded
+    /// network, so acceptance falls and results shift in the fourth digit.
     ///
-    /// Halves are packed in pairs into words, which every device can do, and not held in arrays of `f16`: arithmetic is float32 either way, both move
-    /// the same bytes, and one path for all devices means one set of bits.
+    /// Halves are packed in pairs into words, which every device can do, and not held in arrays of
+    /// `f16`: arithmetic is float32 either way, both move the same bytes, and one path for all
+    /// devices means one set of bits.
     pub half: bool,
     /// Bytes of a buffer that a kernel may see, where less than the device allows.
     pub binding_bytes: Option<u64>,
@@ -132,7 +137,8 @@ impl Gpu {
         Self::on(device, ensemble, GpuOptions { tiling, ..options }, "measured")
     }
 
-    /// The same on a device that is open: ensembles of the same shape then share their compiled kernels.
+    /// The same on a device that is open: ensembles of the same shape then share their compiled
+    /// kernels.
     ///
     /// # Errors
     /// When the ensemble does not fit or the device fails.
@@ -198,7 +204,8 @@ impl Gpu {
         })
     }
 
-    /// Loss and gradient at the chains' positions, which are drawn from the prior first if asked for.
+    /// Loss and gradient at the chains' positions, which are drawn from the prior first if asked
+    /// for.
     fn start(&self, prior: bool) -> Result<(), BackendError> {
         let frozen = vec![GpuIntegrator::frozen(self.layout().rank); self.ensemble.temperatures];
         let steps = std::iter::repeat_n(1, self.ensemble.temperatures);
@@ -215,7 +222,8 @@ impl Gpu {
         (energy, moves.iter().map(|integrator| GpuIntegrator::new(integrator, self.layout().lambda)).collect())
     }
 
-    /// Plays a round with every command timed by the device itself, one after the other; `None` where it has no clock.
+    /// Plays a round with every command timed by the device itself, one after the other; `None`
+    /// where it has no clock.
     fn timed(
         &mut self,
         moves: &[IntegratorParams],
@@ -284,8 +292,9 @@ impl Gpu {
         }
     }
 
-    /// The means of symmetric matrices of `size` rows over the draws that `draws` counts by temperature and block, from buffers of their sums of
-    /// `vectors` vectors each; empty where nothing was added.
+    /// The means of symmetric matrices of `size` rows over the draws that `draws` counts by
+    /// temperature and block, from buffers of their sums of `vectors` vectors each; empty where
+    /// nothing was added.
     fn means(
         &self,
         buffers: &[wgpu::Buffer],

@@ -1,5 +1,5 @@
-//! Panics of the graphics stack, turned into values. wgpu reports most failures through error scopes
-//! and callbacks, but panics where a driver breaks its promises.
+//! Panics of the graphics stack, turned into values. wgpu reports most failures through error
+//! scopes and callbacks, but panics where a driver breaks its promises.
 //!
 //! The panic hook belongs to the whole process, so [`catch`] leaves the hook alone. Rust's default
 //! hook then prints a line for a panic that is caught too. A front end that shows the error itself

@@ -65,8 +65,8 @@ fn measurement(layout: &Layout, predicted: bool, results: &[f32]) -> Measurement
     }
 }
 
-/// The mean of a symmetric matrix of `points` rows from the sums of its lower triangle: per row ⌈points/4⌉ pairs of a vector of high parts and one of
-/// low parts.
+/// The mean of a symmetric matrix of `points` rows from the sums of its lower triangle: per row
+/// ⌈points/4⌉ pairs of a vector of high parts and one of low parts.
 pub fn gram(points: usize, sums: &[f32], draws: usize) -> Vec<f64> {
     let vectors = points.div_ceil(4);
     let entry = |i: usize, j: usize| {
@@ -83,7 +83,8 @@ pub fn predictive(sums: &[f32], draws: usize) -> PredictiveBatch {
     PredictiveBatch { draws, sum: sum(0), sum_of_squares: sum(2) }
 }
 
-/// Merges the batches of one chain's predictions, of `size` numbers each, two by two; the last ones become empty.
+/// Merges the batches of one chain's predictions, of `size` numbers each, two by two; the last ones
+/// become empty.
 pub fn merge_batches(chain: &mut [f32], size: usize) {
     let merged: Vec<f32> = chain
         .chunks(2 * size)

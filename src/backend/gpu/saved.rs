@@ -21,7 +21,8 @@ pub struct DeviceState {
     weight_draws: Vec<usize>,
     predictive_draws: Vec<usize>,
     histogram_draws: Vec<usize>,
-    /// Of every shard the sections of the state before the proposal: positions, gradients and their notes.
+    /// Of every shard the sections of the state before the proposal: positions, gradients and their
+    /// notes.
     state: Vec<Vec<f32>>,
     /// Of every shard the sums of its chains: predictions and histograms of units.
     sums: Vec<Vec<f32>>,

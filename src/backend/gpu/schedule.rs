@@ -30,7 +30,8 @@ pub enum Energy {
     Marginal,
 }
 
-/// Which gradients of a trajectory are taken in one step: of temperatures that go on, and of those that end there.
+/// Which gradients of a trajectory are taken in one step: of temperatures that go on, and of those
+/// that end there.
 #[derive(Debug, Clone, Copy)]
 struct Part {
     inner: bool,
@@ -64,7 +65,8 @@ impl<'a> Schedule<'a> {
         Self { energy, stale, ..Self::new(plan) }
     }
 
-    /// The energy of which the gradients are when all commands have run, where any is not of the loss.
+    /// The energy of which the gradients are when all commands have run, where any is not of the
+    /// loss.
     pub fn left(&self) -> Energy {
         if self.stale { Energy::Marginal } else { self.energy }
     }
@@ -90,8 +92,8 @@ impl<'a> Schedule<'a> {
         self.stale = (self.stale && !moved) || (self.energy == Energy::Marginal && round.exchange.is_some());
     }
 
-    /// Loss and gradient where the chains stand, drawn from the prior first if asked for: one step of
-    /// [`GpuIntegrator::frozen`](super::integrator::GpuIntegrator::frozen).
+    /// Loss and gradient where the chains stand, drawn from the prior first if asked for: one step
+    /// of [`GpuIntegrator::frozen`](super::integrator::GpuIntegrator::frozen).
     pub fn start(&mut self, prior: bool) {
         if self.plan.layout.tiling.halved() {
             self.push(Kernel::PackInputs, 0, self.call(0));
@@ -127,7 +129,8 @@ impl<'a> Schedule<'a> {
             self.gradient(shard, Call { step, ..call }, part);
         }
         if steps > 0 && self.energy == Energy::Marginal {
-            // Before the verdict: (W′, v) is proposed as a whole, and p(v | W′) cancels from its acceptance.
+            // Before the verdict: (W′, v) is proposed as a whole, and p(v | W′) cancels from its
+            // acceptance.
             self.push(Kernel::DrawReadout, shard, call);
         }
         self.push(Kernel::Accept, shard, call);

@@ -1,4 +1,5 @@
-//! The kernels and their sources: fragments of WGSL strung together, each idea written once, with errors led back to file and line.
+//! The kernels and their sources: fragments of WGSL strung together, each idea written once, with
+//! errors led back to file and line.
 
 use std::collections::HashSet;
 
@@ -162,7 +163,8 @@ impl Kernel {
         }
     }
 
-    /// Whether it has a part in the products of float16 operands, which make the forces within a trajectory.
+    /// Whether it has a part in the products of float16 operands, which make the forces within a
+    /// trajectory.
     pub fn is_inner(self) -> bool {
         matches!(
             self,

@@ -1,4 +1,5 @@
-//! Cutting a list of dispatches into submissions of about 50 ms: long ones make drivers reset the device, short ones leave it idle in between.
+//! Cutting a list of dispatches into submissions of about 50 ms: long ones make drivers reset the
+//! device, short ones leave it idle in between.
 
 use super::layout::Call;
 use super::schedule::Command;
@@ -30,8 +31,9 @@ impl Default for SubmissionBudget {
 }
 
 impl SubmissionBudget {
-    /// Operations of submission `n` of those in a row. The first are short: a device that is done with everything in 50 ms would otherwise wait until
-    /// all of it is written down, where it can begin while the host still writes.
+    /// Operations of submission `n` of those in a row. The first are short: a device that is done
+    /// with everything in 50 ms would otherwise wait until all of it is written down, where it can
+    /// begin while the host still writes.
     pub fn operations(self, n: usize) -> f64 {
         let doublings = DOUBLINGS - DOUBLINGS.min(u32::try_from(n).unwrap_or(DOUBLINGS));
         self.rate * SECONDS / f64::from(1u32 << doublings)
@@ -98,7 +100,8 @@ mod tests {
         Command { kernel: Kernel::Forward, shard: 0, gram_buffer: 0, groups: [1; 3], call, cost }
     }
 
-    /// Seconds of every submission of `commands` on a device that makes `rate(n)` operations per second in submission n.
+    /// Seconds of every submission of `commands` on a device that makes `rate(n)` operations per
+    /// second in submission n.
     fn durations(commands: &[Command], rate: impl Fn(usize) -> f64) -> Vec<f64> {
         let (mut budget, mut rest, mut seconds) = (SubmissionBudget::default(), commands, Vec::new());
         while !rest.is_empty() {
@@ -114,7 +117,8 @@ mod tests {
 
     #[test]
     fn submissions_settle_at_fifty_milliseconds_on_any_device() {
-        // A device of 2e7 operations per second is no longer given more than it can chew after the sixth halving.
+        // A device of 2e7 operations per second is no longer given more than it can chew after the
+        // sixth halving.
         for rate in [2e7, 1e9, 2e9, 1e11, 1e13] {
             let cost = rate / 1e3;
             let commands: Vec<_> = (0..4000).map(|step| command(step % 50, cost)).collect();
@@ -156,8 +160,9 @@ mod tests {
         assert_ne!(budget.after(1e3, 0.02), budget);
     }
 
-    /// The share of the time in which the device waits, when every command takes the host `write` and then the device `run` seconds. The next submission is
-    /// handed over while one runs, as in `Engine::run`.
+    /// The share of the time in which the device waits, when every command takes the host `write`
+    /// and then the device `run` seconds. The next submission is handed over while one runs, as in
+    /// `Engine::run`.
     fn idle(commands: &[Command], budget: impl Fn(usize) -> f64, [write, run]: [f64; 2]) -> f64 {
         let (mut rest, mut host, mut waited) = (commands, 0.0f64, 0.0);
         // When each submission ends.
@@ -177,7 +182,8 @@ mod tests {
 
     #[test]
     fn a_fast_device_begins_while_the_host_still_writes() {
-        // Eight draws of ten steps: 560 commands of 12 µs, written down in 3 µs each; then a hundred times as many.
+        // Eight draws of ten steps: 560 commands of 12 µs, written down in 3 µs each; then a
+        // hundred times as many.
         let times = [3e-6, 12e-6];
         let cost = 1e7;
         let budget = SubmissionBudget { rate: (cost + DISPATCH_COST) / times[1] };

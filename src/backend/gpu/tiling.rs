@@ -8,27 +8,32 @@ use serde::{Deserialize, Serialize};
 pub(super) const SIDE: usize = 8;
 /// Invocations of a workgroup whose operands are neither shared nor handed on.
 const REGISTER_LANES: usize = 16;
-/// Invocations that hand rows to one another in shaders/product_subgroup.wgsl: as few as the smallest subgroup it is used with has.
+/// Invocations that hand rows to one another in shaders/product_subgroup.wgsl: as few as the
+/// smallest subgroup it is used with has.
 pub const SUBGROUP_LANES: usize = 8;
 /// Side of a cooperative matrix.
 pub const MATRIX: usize = 16;
 /// Side of what a workgroup computes with cooperative matrices (shaders/product_cooperative.wgsl).
 pub const MATRIX_TILE: usize = 64;
 
-/// How matrix products are divided among invocations. A tile fixes the order in which a network's outputs are summed, so the same seed gives the
-/// same bits only with the same tiling. It follows from the device and the shapes by rule, or from a measurement that was asked for
+/// How matrix products are divided among invocations. A tile fixes the order in which a network's
+/// outputs are summed, so the same seed gives the same bits only with the same tiling. It follows
+/// from the device and the shapes by rule, or from a measurement that was asked for
 /// ([`super::tuning`]); a run that is gone on with keeps the one that it began with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Tiling {
     /// Every invocation reads its own operands, for a square block of side 4 or 8.
     Register(usize),
-    /// A workgroup shares tiles in its memory; every invocation computes a square block of side 4 or 8.
+    /// A workgroup shares tiles in its memory; every invocation computes a square block of side 4
+    /// or 8.
     Workgroup(usize),
-    /// A subgroup's invocations read rows in turn and hand them to one another; each computes 32 rows of 8 columns of its own.
+    /// A subgroup's invocations read rows in turn and hand them to one another; each computes 32
+    /// rows of 8 columns of its own.
     Subgroup,
-    /// Within a trajectory forces come from products of float16 operands on cooperative matrices, which sum in float32; all else, its last force and
-    /// the energies included, is as with [`Tiling::SINGLE`]. Only where it is asked for.
+    /// Within a trajectory forces come from products of float16 operands on cooperative matrices,
+    /// which sum in float32; all else, its last force and the energies included, is as with
+    /// [`Tiling::SINGLE`]. Only where it is asked for.
     Cooperative,
     /// The same from the same float16 operands without cooperative matrices, to check it anywhere.
     Emulated,

@@ -1,9 +1,13 @@
-//! Which tiling of the matrix products a device is fastest with: timed on trajectories and kept in a cache directory.
+//! Which tiling of the matrix products a device is fastest with: timed on trajectories and kept in
+//! a cache directory.
 //!
-//! Tilings sum in different orders, so the same seed gives other bits with each (`tests/environment/gpu/tuning.rs` shows it). Nothing is timed unasked, then, as
-//! cuDNN's benchmark mode would: like FFTW's wisdom a choice is made once, when asked for (`featherm bench --tune`), and every later run of the shape takes it. How
-//! many chains there are is no part of the shape, for a chain's bits must not depend on how many others run beside it. Checkpoints hold the tiling,
-//! so that a run goes on with the one that it began with, whatever was measured meanwhile.
+//! Tilings sum in different orders, so the same seed gives other bits with each
+//! (`tests/environment/gpu/tuning.rs` shows it). Nothing is timed unasked, then, as cuDNN's
+//! benchmark mode would: like FFTW's wisdom a choice is made once, when asked for
+//! (`featherm bench --tune`), and every later run of the shape takes it. How many chains there are
+//! is no part of the shape, for a chain's bits must not depend on how many others run beside it.
+//! Checkpoints hold the tiling, so that a run goes on with the one that it began with, whatever was
+//! measured meanwhile.
 
 use std::fmt;
 use std::fs;
@@ -37,7 +41,8 @@ const MOST_CHAINS: usize = 1024;
 const MOST_WORK: usize = 10_000_000_000;
 /// The same where chains run on a few cores, which two of them fill.
 const SOFTWARE_CHAINS: usize = 2;
-/// What the time must fall to before another tiling than that of the rule is taken: else chance would decide on a run's bits.
+/// What the time must fall to before another tiling than that of the rule is taken: else chance
+/// would decide on a run's bits.
 const GAIN: f64 = 0.95;
 
 /// What a choice holds for.
@@ -116,7 +121,8 @@ impl Tilings {
         Self { path: Some(path.into()) }
     }
 
-    /// Every choice there is; none where the file is missing, damaged or of another kind, which is as good as never measured.
+    /// Every choice there is; none where the file is missing, damaged or of another kind, which is
+    /// as good as never measured.
     pub fn choices(&self) -> Vec<Choice> {
         let document = self.path.as_ref().and_then(|path| fs::read(path).ok());
         match document.and_then(|bytes| serde_json::from_slice::<Document>(&bytes).ok()) {
@@ -145,7 +151,8 @@ impl Tilings {
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder)?;
         }
-        // Another process may be writing too: the last one to be done wins, and readers see one whole file.
+        // Another process may be writing too: the last one to be done wins, and readers see one
+        // whole file.
         let partial = path.with_extension(format!("{}.partial", std::process::id()));
         let written = fs::write(&partial, text + "\n").and_then(|()| fs::rename(&partial, path));
         if written.is_err() {
@@ -178,10 +185,12 @@ impl fmt::Display for Tuned {
     }
 }
 
-/// Times trajectories of a part of the ensemble with every tiling that the device can run, in turn, and keeps the choice in `tilings`. Beside the
-/// compilation of the kernels that takes little more than six tenths of a second, or one sweep where that is longer, as on software devices.
+/// Times trajectories of a part of the ensemble with every tiling that the device can run, in turn,
+/// and keeps the choice in `tilings`. Beside the compilation of the kernels that takes little more
+/// than six tenths of a second, or one sweep where that is longer, as on software devices.
 ///
-/// The least time of each counts. By wall clock, which is what a run is about, and which every device has.
+/// The least time of each counts. By wall clock, which is what a run is about, and which every
+/// device has.
 ///
 /// # Errors
 /// When there is no such device, or it fails with every tiling.

@@ -1,8 +1,10 @@
 //! The memory that an ensemble takes on the CPU, and whether this machine has it.
 //!
-//! P×P matrices dominate: one running sum of G per temperature and block of chains, the means of these when the run ends, and the matrices that the
-//! theory and `arrays.npz` need. (Measured at P = 1500, six temperatures of 16 chains: 2651 MiB at the peak, 2662 MiB by this account.) All of it is known before it is allocated.
-//! A checkpoint on its way to the disk is a copy of state, sums and draws, each of which is counted twice already for another moment.
+//! P×P matrices dominate: one running sum of G per temperature and block of chains, the means of
+//! these when the run ends, and the matrices that the theory and `arrays.npz` need. (Measured at P
+//! = 1500, six temperatures of 16 chains: 2651 MiB at the peak, 2662 MiB by this account.) All of
+//! it is known before it is allocated. A checkpoint on its way to the disk is a copy of state, sums
+//! and draws, each of which is counted twice already for another moment.
 
 use std::fmt;
 
@@ -21,14 +23,15 @@ pub struct CpuMemory {
     remedies: Vec<Remedy>,
 }
 
-/// P×P float64 matrices per temperature that the end of a run makes beside the blocks of G: the mean, its error and the theory's in `arrays.npz`.
+/// P×P float64 matrices per temperature that the end of a run makes beside the blocks of G: the
+/// mean, its error and the theory's in `arrays.npz`.
 const RESULT_MATRICES: f64 = 3.0;
 
 /// P×P float64 matrices that the theory makes at the end on its way to those, and lets go.
 const PASSING_MATRICES: f64 = 10.0;
 
-/// Numbers kept of every draw, about: scalars of two classes, the sampler's statistics, the copy in which chains are brought together, and one variable
-/// on its way into the store.
+/// Numbers kept of every draw, about: scalars of two classes, the sampler's statistics, the copy in
+/// which chains are brought together, and one variable on its way into the store.
 const NUMBERS_PER_DRAW: f64 = 34.0;
 
 impl CpuMemory {
@@ -57,7 +60,8 @@ impl CpuMemory {
         let blocks = temperatures * blocks;
         let matrix = points * points;
         let parts = [
-            // Position and gradient, and at the start the same again with the weights in float64 on their way to their superchains.
+            // Position and gradient, and at the start the same again with the weights in float64 on
+            // their way to their superchains.
             ("chains", chains * weights * (4.0 * scalar + 8.0)),
             ("work space", threads * scalar * (4.0 * weights + 4.0 * width * points + 2.0 * width * test)),
             ("Gram sums", blocks * (8.0 + scalar) * (matrix + rank * rank)),

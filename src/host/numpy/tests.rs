@@ -77,7 +77,8 @@ proptest! {
     }
 }
 
-/// As `numpy.savez` of the same arrays has them (NumPy 2.2): the names, and the first bytes of an array.
+/// As `numpy.savez` of the same arrays has them (NumPy 2.2): the names, and the first bytes of an
+/// array.
 #[test]
 fn arrays_are_laid_out_as_numpy_does() {
     let bytes = written(|npz| npz.array("a", &array![[1.0, 2.0, 3.0]]).unwrap());

@@ -1,4 +1,5 @@
-//! Kernels of sigmoids that are mixtures of error functions, σ(x) = Σ_i w_i erf(x/s_i): erf itself and tanh.
+//! Kernels of sigmoids that are mixtures of error functions, σ(x) = Σ_i w_i erf(x/s_i): erf itself
+//! and tanh.
 //!
 //! Every Gaussian average of such a σ is a finite sum of the closed forms of erf (Williams 1996):
 //!
@@ -6,10 +7,12 @@
 //! E[σ(x)σ(y)] = (2/π) Σ_ij w_i w_j arcsin( 2c / √((s_i² + 2a)(s_j² + 2b)) ),     E[σ'(x)] = Σ_i 2w_i/√(π(s_i² + 2a))
 //! ```
 //!
-//! for x, y of variances a, b and covariance c. tanh(x) = 2F(2x) − 1 with F the logistic distribution, and the logistic variable is
-//! 2tZ with Z normal and t Kolmogorov-distributed (Andrews & Mallows 1974): tanh(x) = ∫ g(t) erf(x/(√2 t)) dt. In u = ln t the
-//! density g decays doubly exponentially on both sides and is analytic for |Im u| < π/4, so the trapezoidal rule converges
-//! exponentially in 1/h: twenty error functions give tanh to 1e-11 relative, hence K to 2e-11, whatever the variances and correlations.
+//! for x, y of variances a, b and covariance c. tanh(x) = 2F(2x) − 1 with F the logistic
+//! distribution, and the logistic variable is 2tZ with Z normal and t Kolmogorov-distributed
+//! (Andrews & Mallows 1974): tanh(x) = ∫ g(t) erf(x/(√2 t)) dt. In u = ln t the density g decays
+//! doubly exponentially on both sides and is analytic for |Im u| < π/4, so the trapezoidal rule
+//! converges exponentially in 1/h: twenty error functions give tanh to 1e-11 relative, hence K to
+//! 2e-11, whatever the variances and correlations.
 
 use std::f64::consts::{FRAC_2_PI, FRAC_2_SQRT_PI, FRAC_PI_2, PI};
 use std::sync::LazyLock;
@@ -28,7 +31,8 @@ pub struct ErfMixture {
     pairs: Vec<(usize, usize, f64)>,
 }
 
-/// Contributions to σ, σ' and K below this are dropped: together they stay below the error of the trapezoidal rule.
+/// Contributions to σ, σ' and K below this are dropped: together they stay below the error of the
+/// trapezoidal rule.
 const NEGLIGIBLE: f64 = 1e-13;
 
 /// Step in ln t of the trapezoidal rule.
@@ -98,7 +102,8 @@ fn add_arcsines(sum: &mut [f64], weight: f64, twice: &[f64], left: &[f64], right
     });
 }
 
-/// arcsin on [−1, 1] without branches; FreeBSD's msun rational approximation, within 2 ulp; arguments beyond ±1 count as ±1.
+/// arcsin on [−1, 1] without branches; FreeBSD's msun rational approximation, within 2 ulp;
+/// arguments beyond ±1 count as ±1.
 #[inline(always)]
 fn asin(x: f64) -> f64 {
     const P: [f64; 6] = [
@@ -122,7 +127,8 @@ fn asin(x: f64) -> f64 {
     (if central { arc } else { FRAC_PI_2 - 2.0 * arc }).copysign(x)
 }
 
-/// Density of the Kolmogorov distribution, by the series that converges fast on each side of t = 0.8.
+/// Density of the Kolmogorov distribution, by the series that converges fast on each side of t =
+/// 0.8.
 fn kolmogorov_density(t: f64) -> f64 {
     if t < 0.8 {
         let terms = (1..8).map(|k| f64::from((2 * k - 1) * (2 * k - 1)) * PI * PI / (8.0 * t * t));

@@ -5,7 +5,8 @@ use std::f64::consts::TAU;
 use faer::Mat;
 use rayon::prelude::*;
 
-/// Replaces every covariance c by `kernel(variance of the row, variance of the column, c)`, columns in parallel.
+/// Replaces every covariance c by `kernel(variance of the row, variance of the column, c)`, columns
+/// in parallel.
 pub fn entrywise(
     mut covariance: Mat<f64>,
     rows: &[f64],
@@ -20,17 +21,19 @@ pub fn entrywise(
     covariance
 }
 
-/// ReLU: the arc-cosine kernel of order 1 (Cho & Saul 2009), K = [√(ab − c²) + c(π − θ)]/2π with cos θ = c/√(ab).
+/// ReLU: the arc-cosine kernel of order 1 (Cho & Saul 2009), K = [√(ab − c²) + c(π − θ)]/2π with
+/// cos θ = c/√(ab).
 ///
-/// The angle is taken as π − θ = atan2(√(ab − c²), −c), which keeps its digits at correlations near ±1.
+/// The angle is taken as π − θ = atan2(√(ab − c²), −c), which keeps its digits at correlations near
+/// ±1.
 pub fn relu(a: f64, b: f64, c: f64) -> f64 {
     let sine = positive_part(a * b - c * c).sqrt();
     (sine + c * sine.atan2(-c)) / TAU
 }
 
-/// GELU: with Δ = (1+a)(1+b) − c²,
-/// K = [c(π/2 + arcsin(c/√((1+a)(1+b)))) + (ab + c²(1 − ab)/((1+a)(1+b)))/√Δ]/2π
-/// (Tsuchida, Pearce, van der Heide, Roosta, Gallagher 2021; two Gaussian integrations by parts of E[xy Φ(x)Φ(y)]).
+/// GELU: with Δ = (1+a)(1+b) − c², K = [c(π/2 + arcsin(c/√((1+a)(1+b)))) + (ab + c²(1 −
+/// ab)/((1+a)(1+b)))/√Δ]/2π (Tsuchida, Pearce, van der Heide, Roosta, Gallagher 2021; two Gaussian
+/// integrations by parts of E[xy Φ(x)Φ(y)]).
 ///
 /// The angle is atan2(√Δ, −c), for the same reason as in [`relu`].
 pub fn gelu(a: f64, b: f64, c: f64) -> f64 {

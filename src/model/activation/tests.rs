@@ -87,7 +87,8 @@ fn means_and_mean_derivatives_match_quadrature() {
     }
 }
 
-/// Gram matrices of random features meet every kernel, train and cross blocks; a kernel of another variance does not.
+/// Gram matrices of random features meet every kernel, train and cross blocks; a kernel of another
+/// variance does not.
 #[test]
 fn kernels_match_sampled_gram_matrices() {
     const DRAWS: usize = 400_000;

@@ -8,7 +8,8 @@ pub const TEXT: f64 = 12.0;
 /// Coordinates beyond this are far outside any figure and would only make renderers lose precision.
 const FAR: f64 = 1e5;
 
-/// Text for XML and HTML alike: markup escaped, and the control characters that no XML may hold left out.
+/// Text for XML and HTML alike: markup escaped, and the control characters that no XML may hold
+/// left out.
 pub fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
@@ -26,7 +27,8 @@ pub fn escape(text: &str) -> String {
     escaped
 }
 
-/// A coordinate to a hundredth of a unit. What is not finite has no place in a figure and is filtered before; here it only cannot do harm.
+/// A coordinate to a hundredth of a unit. What is not finite has no place in a figure and is
+/// filtered before; here it only cannot do harm.
 pub fn coordinate(x: f64) -> String {
     debug_assert!(x.is_finite(), "a coordinate is not finite");
     let x = if x.is_finite() { x.clamp(-FAR, FAR) } else { 0.0 };
@@ -35,7 +37,8 @@ pub fn coordinate(x: f64) -> String {
     if text == "-0" { "0".into() } else { text.into() }
 }
 
-/// Width that a text takes, about, and rather too much: renderers differ in their fonts. Combining marks take none.
+/// Width that a text takes, about, and rather too much: renderers differ in their fonts. Combining
+/// marks take none.
 pub fn text_width(text: &str, size: f64) -> f64 {
     let width = |c: char| match c {
         '\u{300}'..='\u{36f}' => 0.0,
@@ -67,8 +70,8 @@ impl Anchor {
 
 /// The body of an SVG in the making.
 ///
-/// Colours are presentation attributes, which the style sheet of a page overrides by class: the same text is right in a plain viewer, in the
-/// rasteriser and in a dark page.
+/// Colours are presentation attributes, which the style sheet of a page overrides by class: the
+/// same text is right in a plain viewer, in the rasteriser and in a dark page.
 #[derive(Debug, Default)]
 pub struct Canvas {
     body: String,

@@ -1,4 +1,5 @@
-//! The marginal densities of a readout weight v and of the projection w·û, sampled and in theory, at a few temperatures.
+//! The marginal densities of a readout weight v and of the projection w·û, sampled and in theory,
+//! at a few temperatures.
 
 use super::ink::Ink;
 use super::plot::{Axis, Look, Panel, Plot, Point, Series};
@@ -52,7 +53,8 @@ impl Variable {
         };
         let known: Vec<&TemperatureReport> = document.temperatures.iter().filter(speaks).collect();
         let mut panels: Vec<Panel> = spread(known.len()).into_iter().map(|k| self.panel(known[k])).collect();
-        // One range for all, so that widths can be seen to change, and room for the temperature above the curves.
+        // One range for all, so that widths can be seen to change, and room for the temperature
+        // above the curves.
         let points = || panels.iter().flat_map(|panel| &panel.series).flat_map(|series| &series.points);
         let x = covering(points().map(|point| point.x), false)?;
         let [_, top] = covering(points().map(|point| point.y), false)?;

@@ -15,7 +15,8 @@ pub fn figures(document: &Document) -> Vec<Figure> {
         true,
         vec![series(document, Ink::Sampled, "", |at| {
             let (_, name, value) = at.worst_rhat()?;
-            // Chains that agree better than a perfect mixture would have no place on a logarithmic axis.
+            // Chains that agree better than a perfect mixture would have no place on a logarithmic
+            // axis.
             Some(((value - 1.0).max(1e-5), format!("{value:.4}, of {name}")))
         })],
         Some(Rule::Level(MAX_RHAT - 1.0, format!("dashed: R\u{302} = {MAX_RHAT}, to be below"))),

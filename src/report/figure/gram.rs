@@ -1,4 +1,5 @@
-//! How feature learning displaces the Gram matrix of the features, ⟨G⟩ − K: sampled beside theory as heat maps, and pair by pair.
+//! How feature learning displaces the Gram matrix of the features, ⟨G⟩ − K: sampled beside theory
+//! as heat maps, and pair by pair.
 
 use super::canvas::{Anchor, Canvas, TEXT};
 use super::heat::{Cells, bar, blocks, reach};

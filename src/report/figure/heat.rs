@@ -8,7 +8,8 @@ use super::scale::scientific;
 /// Cells along one side, at most.
 pub const MOST_CELLS: usize = 100;
 
-/// Colours on either side of zero. Cells of one colour share a path, so this also bounds the size of the text.
+/// Colours on either side of zero. Cells of one colour share a path, so this also bounds the size
+/// of the text.
 const SHADES: i32 = 12;
 
 /// A square matrix reduced to `side`×`side` cells, row by row.
@@ -20,8 +21,8 @@ pub struct Cells {
     pub values: Vec<f64>,
 }
 
-/// Averages over blocks of a square matrix with `order.len()` rows, taken in that order. Numbers that are not finite do not enter; a cell without any
-/// is NaN and stays empty.
+/// Averages over blocks of a square matrix with `order.len()` rows, taken in that order. Numbers
+/// that are not finite do not enter; a cell without any is NaN and stays empty.
 pub fn blocks(order: &[usize], value: impl Fn(usize, usize) -> f64) -> Cells {
     let points = order.len();
     // Blocks of one size: cells of unlike noise would look like structure.
@@ -43,7 +44,8 @@ pub fn blocks(order: &[usize], value: impl Fn(usize, usize) -> f64) -> Cells {
     Cells { side, block, values: values.collect() }
 }
 
-/// The size below which 98 % of the values lie: the end of the palette. `None` where there are none but zeros.
+/// The size below which 98 % of the values lie: the end of the palette. `None` where there are none
+/// but zeros.
 pub fn reach<'a>(values: impl IntoIterator<Item = &'a f64>) -> Option<f64> {
     let mut sizes: Vec<f64> = values.into_iter().filter(|x| x.is_finite()).map(|x| x.abs()).collect();
     sizes.sort_by(f64::total_cmp);

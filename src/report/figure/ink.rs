@@ -1,4 +1,5 @@
-//! Colours, dashes and markers by what they stand for, chosen to be told apart without colour vision (palette of Okabe and Ito) and without colour.
+//! Colours, dashes and markers by what they stand for, chosen to be told apart without colour
+//! vision (palette of Okabe and Ito) and without colour.
 
 use super::canvas::{Canvas, coordinate};
 use crate::theory::TheoryKind;
@@ -62,7 +63,8 @@ impl Ink {
         }
     }
 
-    /// Attributes of a group in this ink: `currentColor` inside is its colour, which a style sheet may change by the class.
+    /// Attributes of a group in this ink: `currentColor` inside is its colour, which a style sheet
+    /// may change by the class.
     pub fn attributes(self) -> String {
         let class = self.class();
         let colour = COLOURS.iter().find(|(name, ..)| *name == class).map_or("#222222", |(_, light, _)| light);

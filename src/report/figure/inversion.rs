@@ -1,4 +1,5 @@
-//! D² against the training loss: along gradient descent, where it may rise and fall again, and in equilibrium, from hot (large loss) to cold.
+//! D² against the training loss: along gradient descent, where it may rise and fall again, and in
+//! equilibrium, from hot (large loss) to cold.
 
 use super::ink::Ink;
 use super::ladder::{Quantity, vertical};
@@ -13,7 +14,8 @@ use crate::theory::TheoryKind;
 const DISTANCE: &str = "centroid_distance_sq";
 const LOSS: &str = "train_loss";
 
-/// One figure for every pair of classes; `run` is a run of the same problem, whose samples are shown with their errors.
+/// One figure for every pair of classes; `run` is a run of the same problem, whose samples are
+/// shown with their errors.
 pub fn figures(descent: &Descent, run: Option<&Document>) -> Vec<Figure> {
     let Some(loss) = descent.tracks.iter().find(|track| track.observable == LOSS) else { return Vec::new() };
     let distances = descent.tracks.iter().filter(|track| track.observable.split('[').next() == Some(DISTANCE));
@@ -72,7 +74,8 @@ fn equilibrium(descent: &Descent, kind: TheoryKind, pair: usize) -> Series {
     Series { ink: Ink::Theory(kind), label: kind.name().into(), look: Look::Line, points: points.collect() }
 }
 
-/// The same of a theory of one unit that the run has and descent was not asked for, where its report says both.
+/// The same of a theory of one unit that the run has and descent was not asked for, where its
+/// report says both.
 fn of_unit_theory(run: &Document, quantity: &Quantity, kind: TheoryKind) -> Series {
     let loss = Quantity::new(LOSS, "⟨L⟩/P");
     let points = run.temperatures.iter().filter_map(|at| {

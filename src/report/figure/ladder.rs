@@ -1,4 +1,5 @@
-//! An observable along the ladder of temperatures: sampled points, the line of every theory, and the same as a table.
+//! An observable along the ladder of temperatures: sampled points, the line of every theory, and
+//! the same as a table.
 
 use super::ink::Ink;
 use super::plot::{Axis, Callout, Look, Panel, Plot, Point, Series};
@@ -158,7 +159,8 @@ pub fn horizontal() -> Axis {
     Axis { label: "temperature T".into(), log: true, range: None }
 }
 
-/// The axis of a quantity: logarithmic where the samples span a decade, and wide enough for the samples and for every theory that is not far off.
+/// The axis of a quantity: logarithmic where the samples span a decade, and wide enough for the
+/// samples and for every theory that is not far off.
 pub fn vertical(label: &str, series: &[Series]) -> Axis {
     let ends = |series: &Series| {
         let of = |point: &Point| [point.y - 2.0 * point.error, point.y, point.y + 2.0 * point.error];

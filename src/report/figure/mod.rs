@@ -1,6 +1,8 @@
-//! The figures of a run, each as SVG text that can be themed, carries what a pointer reads, and is rasterised without fonts of the system.
+//! The figures of a run, each as SVG text that can be themed, carries what a pointer reads, and is
+//! rasterised without fonts of the system.
 //!
-//! A small layer draws ([`canvas`], [`scale`], [`ink`], [`plot`], [`heat`]); every figure has a file of its own and knows only the document.
+//! A small layer draws ([`canvas`], [`scale`], [`ink`], [`plot`], [`heat`]); every figure has a
+//! file of its own and knows only the document.
 
 pub mod canvas;
 mod density;
@@ -62,7 +64,8 @@ pub struct Section {
     pub figures: Vec<Figure>,
 }
 
-/// All figures for which the run has data. `gram` are the matrices and `vector` is ⟨v w⟩ at [`shown_temperature`].
+/// All figures for which the run has data. `gram` are the matrices and `vector` is ⟨v w⟩ at
+/// [`shown_temperature`].
 pub fn sections(document: &Document, gram: Option<&GramAt>, vector: Option<&VectorAt>) -> Vec<Section> {
     let section = |heading, figures| Section { heading, figures };
     let mut weights = readout::figures(document);
@@ -88,8 +91,9 @@ pub fn sections(document: &Document, gram: Option<&GramAt>, vector: Option<&Vect
     sections
 }
 
-/// Index of the temperature at which a figure that shows one temperature alone shows the run: where the D² that has moved most from infinite width is
-/// largest, else the coldest. `None` without temperatures.
+/// Index of the temperature at which a figure that shows one temperature alone shows the run: where
+/// the D² that has moved most from infinite width is largest, else the coldest. `None` without
+/// temperatures.
 pub fn shown_temperature(document: &Document) -> Option<usize> {
     let last = document.temperatures.len().checked_sub(1)?;
     let moved = |found: &CentroidDistanceMaximum| (found.value / found.infinite_width_value - 1.0).abs();

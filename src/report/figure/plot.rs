@@ -409,7 +409,8 @@ impl Series {
                 continue;
             }
             let measured = matches!(self.look, Look::Dots | Look::Scatter);
-            // Measured points can be reached by the keyboard; the lines of a theory are on the way otherwise.
+            // Measured points can be reached by the keyboard; the lines of a theory are on the way
+            // otherwise.
             canvas.open(if self.look == Look::Dots { "class=\"pt\" tabindex=\"0\"" } else { "class=\"pt\"" });
             if !point.note.is_empty() {
                 canvas.title(&point.note);

@@ -15,7 +15,8 @@ pub struct Tick {
     pub label: Option<String>,
 }
 
-/// What one scale covers of the values that it is to show, with a margin; `None` where none of them can be shown. A single value gets room around it.
+/// What one scale covers of the values that it is to show, with a margin; `None` where none of them
+/// can be shown. A single value gets room around it.
 pub fn covering(values: impl IntoIterator<Item = f64>, log: bool) -> Option<[f64; 2]> {
     let shown = values.into_iter().filter(|x| x.is_finite() && (!log || *x > 0.0));
     let [low, high] = shown

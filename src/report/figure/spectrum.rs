@@ -1,4 +1,5 @@
-//! The spectrum of ⟨w wᵀ⟩: its largest eigenvalues along the ladder, and all of them at one temperature, beside the band of the prior.
+//! The spectrum of ⟨w wᵀ⟩: its largest eigenvalues along the ladder, and all of them at one
+//! temperature, beside the band of the prior.
 
 use super::ink::Ink;
 use super::ladder::horizontal;

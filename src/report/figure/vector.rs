@@ -1,4 +1,5 @@
-//! ⟨v w⟩, the vector: how far the sampled one is from every theory's along the ladder, and for images both as pictures.
+//! ⟨v w⟩, the vector: how far the sampled one is from every theory's along the ladder, and for
+//! images both as pictures.
 
 use super::canvas::{Anchor, Canvas, TEXT};
 use super::heat::{bar, blocks, reach};

@@ -1,4 +1,5 @@
-//! How far first-layer weights move along the direction û of the labels, and how that goes with the readout.
+//! How far first-layer weights move along the direction û of the labels, and how that goes with the
+//! readout.
 
 use super::Figure;
 use super::ladder::Quantity;

@@ -1,4 +1,5 @@
-//! What pages are made of: the frame with its style sheet, cards with figures, tables that scroll in their own box.
+//! What pages are made of: the frame with its style sheet, cards with figures, tables that scroll
+//! in their own box.
 
 use std::fmt::Write;
 
@@ -7,7 +8,8 @@ use crate::report::figure::{Figure, Numbers, style};
 
 /// A whole page. `mark` names what it is in a `meta` element near the beginning; `body` is markup.
 ///
-/// The policy forbids every fetch: a page that would want one shows an error in the browser's console.
+/// The policy forbids every fetch: a page that would want one shows an error in the browser's
+/// console.
 pub fn document(title: &str, mark: &str, body: &str) -> String {
     format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"generator\" content=\"{mark}\">\n\

@@ -1,4 +1,5 @@
-//! The report as one page that needs nothing else: no network, no script, no font; light and dark; from a phone's width up.
+//! The report as one page that needs nothing else: no network, no script, no font; light and dark;
+//! from a phone's width up.
 
 mod descent;
 mod html;

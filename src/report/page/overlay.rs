@@ -1,4 +1,5 @@
-//! A page that lays several runs over each other: their curves, their differences, and what differs in how they were made.
+//! A page that lays several runs over each other: their curves, their differences, and what differs
+//! in how they were made.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +15,8 @@ use crate::report::table::header;
 use crate::results::{Document, short};
 use crate::theory::TheoryKind;
 
-/// By which such a page is known: only a file that has it near its beginning is overwritten by another.
+/// By which such a page is known: only a file that has it near its beginning is overwritten by
+/// another.
 pub const OVERLAY_MARK: &str = "featherm overlay";
 
 /// Temperatures closer than this, relatively, are one.
@@ -99,7 +101,8 @@ fn curves(runs: &[Named]) -> Vec<Figure> {
             let Some(quantity) = quantity else { continue };
             let any =
                 |kind: &TheoryKind| run.document.temperatures.iter().any(|at| quantity.theory_at(at, *kind).is_some());
-            // One theory for each run, the most refined that it has: all of them would hide the runs.
+            // One theory for each run, the most refined that it has: all of them would hide the
+            // runs.
             if let Some(kind) = TheoryKind::ALL.into_iter().rev().find(any) {
                 let points = quantity.theory(run.document, kind);
                 let label = format!("{}: {}", run.name, kind.name());

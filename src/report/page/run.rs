@@ -13,7 +13,8 @@ use crate::theory::TheoryKind;
 /// What a page of a run says of itself in its `generator` element.
 const MARK: &str = "featherm report";
 
-/// The page of a run with its figures. `gram` are the matrices and `vector` is ⟨v w⟩ at [`crate::report::figure::shown_temperature`], or why there are none.
+/// The page of a run with its figures. `gram` are the matrices and `vector` is ⟨v w⟩ at
+/// [`crate::report::figure::shown_temperature`], or why there are none.
 ///
 /// A figure that cannot be rasterised is in the page and in its notes, and has no PNG.
 pub fn page(run: &Document, gram: Result<GramAt, String>, vector: Result<VectorAt, String>) -> Page {
@@ -82,7 +83,8 @@ fn verdict(run: &Document) -> String {
     text
 }
 
-/// One row for every temperature, one column for every quantity, with z against the theories below each number.
+/// One row for every temperature, one column for every quantity, with z against the theories below
+/// each number.
 fn results(run: &Document) -> Numbers {
     let mut quantities = distance_quantities(run);
     quantities.push(readout_quantity(run));

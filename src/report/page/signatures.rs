@@ -1,4 +1,5 @@
-//! The signatures that are more than one number of a draw, in tables: the displaced Gram matrix, the predictor, the weights and how the theories of one unit were solved.
+//! The signatures that are more than one number of a draw, in tables: the displaced Gram matrix,
+//! the predictor, the weights and how the theories of one unit were solved.
 
 use super::html::table;
 use crate::compare::Measured;

@@ -1,15 +1,18 @@
-//! Whether class manifolds invert along descent: D² rises, is largest within the path, and falls again.
+//! Whether class manifolds invert along descent: D² rises, is largest within the path, and falls
+//! again.
 
 use serde::Serialize;
 
 use super::Spread;
 
-/// D² counts as larger only beyond this fraction of it: features are float32, and D² is a small difference of their means. Without it a plateau would have
-/// its maximum anywhere.
+/// D² counts as larger only beyond this fraction of it: features are float32, and D² is a small
+/// difference of their means. Without it a plateau would have its maximum anywhere.
 const ROUNDING: f64 = 1e-4;
 
-/// Standard errors by which the mean must rise and fall. Three, since the maximum is sought among all records: noise that is independent from record to
-/// record passes two of them in one case of ten at 16 starts and 30 records, and three in one of a hundred (in four of a hundred at 4 starts).
+/// Standard errors by which the mean must rise and fall. Three, since the maximum is sought among
+/// all records: noise that is independent from record to record passes two of them in one case of
+/// ten at 16 starts and 30 records, and three in one of a hundred (in four of a hundred at 4
+/// starts).
 const CLEAR: f64 = 3.0;
 
 /// Fewer starts say too little of their own spread.
@@ -36,7 +39,8 @@ pub struct MeanPeak {
     pub train_loss: f64,
     pub value: f64,
     pub interior: bool,
-    /// D²(there) − D²(first record), start by start: what the starts have in common drops out of the error.
+    /// D²(there) − D²(first record), start by start: what the starts have in common drops out of
+    /// the error.
     pub rise: Spread,
     /// D²(there) − D²(last record), start by start.
     pub fall: Spread,
@@ -49,15 +53,18 @@ pub struct Inversion {
     pub observable: String,
     /// One for each start.
     pub peaks: Vec<Peak>,
-    /// k/n, with k of the n starts having an interior maximum, and √(p(1−p)/(n+3)) with p = (k+1)/(n+2), the standard deviation that k of n leaves of a
-    /// fraction of which nothing else is known: not zero where all starts agree.
+    /// k/n, with k of the n starts having an interior maximum, and √(p(1−p)/(n+3)) with p =
+    /// (k+1)/(n+2), the standard deviation that k of n leaves of a fraction of which nothing else
+    /// is known: not zero where all starts agree.
     pub interior_fraction: f64,
     pub interior_fraction_error: f64,
-    /// L/P at the maximum and the relative fall from it, over the starts in which it is interior; `null` where there are none.
+    /// L/P at the maximum and the relative fall from it, over the starts in which it is interior;
+    /// `null` where there are none.
     pub train_loss: Option<Spread>,
     pub relative_fall: Option<Spread>,
     pub mean: MeanPeak,
-    /// Whether the mean rises to its maximum, and falls from it, by more than three standard errors each; `null` with fewer than four starts.
+    /// Whether the mean rises to its maximum, and falls from it, by more than three standard errors
+    /// each; `null` with fewer than four starts.
     pub inverts: Option<bool>,
 }
 
@@ -220,7 +227,8 @@ mod tests {
         assert_eq!(found.inverts, Some(false), "0.5 ± 0.87");
     }
 
-    /// Starts far apart that all turn: paired, the fall is clear though it is smaller than the spread.
+    /// Starts far apart that all turn: paired, the fall is clear though it is smaller than the
+    /// spread.
     #[test]
     fn a_fall_that_starts_share_is_an_inversion() {
         let turning = |start: usize, record: usize| {
@@ -258,7 +266,8 @@ mod tests {
         assert_eq!(plateau(3e-3).interior_fraction, 1.0);
     }
 
-    /// Noise alone, independent from record to record: every start has its maximum somewhere inside, and the mean of them claims nothing.
+    /// Noise alone, independent from record to record: every start has its maximum somewhere
+    /// inside, and the mean of them claims nothing.
     #[test]
     fn noise_alone_is_no_inversion() {
         let trials = 200;

@@ -9,8 +9,9 @@ pub struct Line {
     pub limit_error: f64,
     pub slope: f64,
     pub slope_error: f64,
-    /// Σ ((y − line)/error)², and the number of points less two. Where χ² exceeds it, the points are not on a line within their errors
-    /// (higher orders in x), and both errors above are enlarged by √(χ²/degrees).
+    /// Σ ((y − line)/error)², and the number of points less two. Where χ² exceeds it, the points
+    /// are not on a line within their errors (higher orders in x), and both errors above are
+    /// enlarged by √(χ²/degrees).
     pub chi_square: f64,
     pub degrees: usize,
 }
@@ -37,7 +38,8 @@ impl Line {
         self.limit / self.limit_error
     }
 
-    /// `narrowest` is the deviation and its error at the narrowest width that the line goes through, and `agreement` what may be left where a theory is called right.
+    /// `narrowest` is the deviation and its error at the narrowest width that the line goes
+    /// through, and `agreement` what may be left where a theory is called right.
     ///
     /// ```text
     /// not zero       |limit| ≥ 3 error
@@ -45,8 +47,9 @@ impl Line {
     /// undetermined   otherwise
     /// ```
     ///
-    /// So the limit is known to 3 errors on either side, and all of that is next to nothing where it is called zero. A deviation at the narrowest width that is itself
-    /// within 3 of its errors is no scale.
+    /// So the limit is known to 3 errors on either side, and all of that is next to nothing where
+    /// it is called zero. A deviation at the narrowest width that is itself within 3 of its errors
+    /// is no scale.
     pub fn verdict(&self, narrowest: (f64, f64), agreement: f64) -> Verdict {
         let reach = SIGNIFICANT * self.limit_error;
         let (deviation, error) = narrowest;
@@ -61,7 +64,8 @@ impl Line {
     }
 }
 
-/// Weighted least squares through points (x, y, error of y); `None` when they do not determine a line.
+/// Weighted least squares through points (x, y, error of y); `None` when they do not determine a
+/// line.
 pub fn fit(points: &[(f64, f64, f64)]) -> Option<Line> {
     let usable =
         |&&(x, y, error): &&(f64, f64, f64)| x.is_finite() && y.is_finite() && error.is_finite() && error > 0.0;
@@ -101,7 +105,8 @@ mod tests {
         assert!(fit(&[(1.0, 0.0, 0.1), (2.0, 1.0, 0.0), (3.0, f64::NAN, 0.1)]).is_none(), "one usable point");
     }
 
-    /// The limit scatters by its error over many draws of the points, and a curved set of points has larger errors than its points have.
+    /// The limit scatters by its error over many draws of the points, and a curved set of points
+    /// has larger errors than its points have.
     #[test]
     fn errors_are_those_of_the_limit() {
         let places = [0.04, 0.02, 0.01, 0.005];
@@ -125,7 +130,8 @@ mod tests {
     fn a_limit_is_zero_only_where_its_error_leaves_next_to_nothing() {
         let verdict = |points: [(f64, f64, f64); 4]| fit(&points).unwrap().verdict((points[0].1, points[0].2), 0.01);
         let at = |value: &dyn Fn(f64) -> f64, error: f64| [0.04, 0.02, 0.01, 0.005].map(|x| (x, value(x), error));
-        // It falls from 20 % with the width, and errors are small against that, or comparable with it.
+        // It falls from 20 % with the width, and errors are small against that, or comparable with
+        // it.
         assert_eq!(verdict(at(&|x| 5.0 * x, 0.01)), Verdict::Zero);
         assert_eq!(verdict(at(&|x| 5.0 * x, 0.05)), Verdict::Undetermined);
         // Two per cent at every width: seen or not.

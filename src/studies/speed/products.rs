@@ -1,4 +1,5 @@
-//! The two matrix products of a gradient alone, in float32 by faer: what a step is measured against.
+//! The two matrix products of a gradient alone, in float32 by faer: what a step is measured
+//! against.
 
 use std::hint::black_box;
 

@@ -296,8 +296,8 @@ fn both_theories_are_the_prior_at_high_temperature() {
     }
 }
 
-/// At training points the manifolds of test points are the others, and of new points, which see what no training point does, they are the prior's at
-/// high temperature.
+/// At training points the manifolds of test points are the others, and of new points, which see
+/// what no training point does, they are the prior's at high temperature.
 #[test]
 fn the_manifolds_of_test_points_are_those_of_their_features() {
     let solve = |problem: &Problem, temperature: f64, kind: TheoryKind| {
@@ -341,7 +341,8 @@ fn the_manifolds_of_test_points_are_those_of_their_features() {
     }
 }
 
-/// For Gaussian features (identity) wide networks are those of the saddle point: the displacement by feature learning agrees to O(1/N1).
+/// For Gaussian features (identity) wide networks are those of the saddle point: the displacement
+/// by feature learning agrees to O(1/N1).
 #[test]
 fn wide_networks_with_gaussian_features_meet_the_saddle_point() {
     let wide = Network { width: 2000, ..network(Activation::Identity) };
@@ -360,14 +361,15 @@ fn wide_networks_with_gaussian_features_meet_the_saddle_point() {
     }
 }
 
-/// ⟨v w⟩ of a linear network is known at any width: with q = λ1‖v‖²/N1, of density ∝ q^{N1/2 − 1} e^{−N1q/2} N(y; 0, A_q),
+/// ⟨v w⟩ of a linear network is known at any width: with q = λ1‖v‖²/N1, of density ∝ q^{N1/2 − 1}
+/// e^{−N1q/2} N(y; 0, A_q),
 ///
 /// ```text
 /// ⟨v w⟩ = Zᵀ⟨q A_q⁻¹y⟩/(λ0 λ1 √N1),     A_q = T·1 + q ZZᵀ/(λ0λ1)
 /// ```
 ///
-/// by integration by parts over w. The self-consistent theory leaves out what is of order 1/N1² of it and no direction of it; noise of as many draws in
-/// 20 directions would be longer than that.
+/// by integration by parts over w. The self-consistent theory leaves out what is of order 1/N1² of
+/// it and no direction of it; noise of as many draws in 20 directions would be longer than that.
 #[test]
 fn the_vector_of_a_linear_network_is_the_closed_form() {
     const TEMPERATURE: f64 = 0.5;
@@ -412,7 +414,8 @@ fn the_vector_of_a_linear_network_is_the_closed_form() {
     assert!(off(&other) > 8.0 * noise.hypot(1e-3) && off(&turned) > 0.5, "another temperature must be seen");
 }
 
-/// The self-consistent field in the plane, against a plain damped iteration whose averages are sums over a grid.
+/// The self-consistent field in the plane, against a plain damped iteration whose averages are sums
+/// over a grid.
 #[test]
 fn the_adaptive_field_is_that_of_sums_over_the_plane() {
     let problem = Problem::new(&task(20, 5, 2)).unwrap();
@@ -474,7 +477,8 @@ fn the_adaptive_field_is_that_of_sums_over_the_plane() {
             .sum();
         let mse = found.test_mse.unwrap();
         assert!((mse.value - error / 5.0).abs() < mse.error, "{activation:?}: {mse:?} for {}", error / 5.0);
-        // Controls: the saddle point says other things of the test points; neither its loss nor the single unit in its field is that of the adaptive theory.
+        // Controls: the saddle point says other things of the test points; neither its loss nor the
+        // single unit in its field is that of the adaptive theory.
         let pairs = found.predictive_mean.iter().zip(&saddle.values.predictive_mean);
         let apart = pairs.map(|(f, saddle)| (f.value - saddle.value).abs() / f.error).fold(0.0, f64::max);
         let pairs = found.predictive_variance.iter().zip(&saddle.values.predictive_variance);
@@ -491,7 +495,8 @@ fn the_adaptive_field_is_that_of_sums_over_the_plane() {
     }
 }
 
-/// Where prior draws know the measure, populations of chains come to the same prediction, within the errors even at twelve units, where the two closures differ most.
+/// Where prior draws know the measure, populations of chains come to the same prediction, within
+/// the errors even at twelve units, where the two closures differ most.
 #[test]
 #[ignore = "slow: the adaptive theory is solved by draws and by chains"]
 fn chains_find_the_field_that_prior_draws_solve() {
@@ -588,8 +593,10 @@ fn zero_labels_have_no_direction() {
     }
 }
 
-/// The digits of the quick preset, whose coldest temperatures let one unit fit the data alone: from there down there are errors and no numbers. Populations so
-/// small lose the adaptive theory in their own noise at one of three temperatures at the latest, which is not said to be of the unit; that a jump ends it is tested in `population.rs`.
+/// The digits of the quick preset, whose coldest temperatures let one unit fit the data alone: from
+/// there down there are errors and no numbers. Populations so small lose the adaptive theory in
+/// their own noise at one of three temperatures at the latest, which is not said to be of the unit;
+/// that a jump ends it is tested in `population.rs`.
 #[test]
 #[ignore = "slow: two theories are followed to their end"]
 fn lost_stability_is_an_error_at_all_lower_temperatures() {
@@ -615,7 +622,8 @@ fn lost_stability_is_an_error_at_all_lower_temperatures() {
         };
         assert!(temperature == coldest && (cold..0.3).contains(&near), "{kind:?}: {near}");
         if kind == TheoryKind::SingleUnit {
-            // Between the temperatures of the ladder, to 5 per cent: a little above it is still there.
+            // Between the temperatures of the ladder, to 5 per cent: a little above it is still
+            // there.
             assert!(!temperatures.contains(&near), "{near}");
             let above = solve_all(&theory, kind, &[near, near * 1.06], &params);
             assert!(above[0].is_err() && above[1].is_ok(), "{near}");
