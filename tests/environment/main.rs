@@ -9,7 +9,7 @@ mod arviz;
 mod browser;
 #[path = "../common/mod.rs"]
 mod common;
-mod fashion_mnist;
+//CUT mod fashion_mnist;
 #[cfg(feature = "gpu")]
 mod gpu;
 
@@ -23,7 +23,7 @@ fn main() {
     let mut trials = Trials { arguments: Arguments::from_args(), trials: Vec::new() };
     #[cfg(feature = "gpu")]
     gpu::add(&mut trials);
-    fashion_mnist::add(&mut trials);
+    //CUT fashion_mnist::add(&mut trials);
     arviz::add(&mut trials);
     browser::add(&mut trials);
     libtest_mimic::run(&trials.arguments, trials.trials).exit();

@@ -123,7 +123,7 @@ fn flags() {
         row(&["--seed", "-1"], &["--seed", "-1"]),
         row(&["--seed", "1.5"], &["--seed", "1.5"]),
         row(&["--tempering", "perhaps"], &["--tempering", "perhaps"]),
-        row(&["--precision", "f16", "--backend", "cpu"], &["precision = f16", "--backend gpu"]),
+        row(&["--precision", "f16-matrix", "--backend", "cpu"], &["precision = f16-matrix", "--backend gpu"]),
         row(&["--precision", "f16-matrix"], &["precision = f16-matrix", "--backend gpu"]),
         row(
             &["--precision", "f16-matrix", "--backend", "gpu", "--sampler", "ula", "--step-size", "0.01"],

@@ -54,6 +54,21 @@ fn assert_tempered(kind: SamplerKind, readout: Readout) {
     assert_met(&format!("tempered {kind:?}, readout {readout:?}"), &found);
 }
 
+/// Rounded forces leave the law of a sampled readout as it is; the integrated one is that of
+/// rounded activations, by less than the errors.
+#[test]
+fn storage_in_float16_leaves_a_linear_network_exact() {
+    let problem = problem();
+    let half = |ensemble| -> Box<dyn Backend> { Box::new(Cpu::<f32>::with_half_storage(ensemble)) };
+    for readout in [Readout::Integrated, Readout::Sampled] {
+        let setting = Setting { readout, ..Setting::new(SamplerKind::Malt, &[TEMPERATURE]) };
+        let found = targets(&problem, network(10), &setting, 0, &exact(&problem, 10), half);
+        assert_met(&format!("float16, readout {readout:?}"), &found);
+        let other = targets(&problem, network(10), &setting, 0, &exact(&problem, 20), half);
+        assert_missed("the law of twice the width", &other);
+    }
+}
+
 #[test]
 fn replica_exchange_leaves_a_linear_network_exact() {
     assert_tempered(SamplerKind::Malt, Readout::Integrated);

@@ -3,16 +3,19 @@
 
 use std::collections::HashSet;
 
+use featherm::backend::cpu::Cpu;
+use featherm::backend::doctor::{Check, Tolerances, compare};
 use featherm::backend::gpu::GpuOptions;
 use featherm::backend::gpu::shader::Kernel;
 use featherm::backend::gpu::tiling::SUBGROUP_LANES;
+use featherm::backend::{Backend, BackendError, Round};
 use featherm::model::Activation;
 
 use super::{
-    BASE, COOPERATIVE, Case, EMULATED, HALF_FORCES, HALF_FORCES_LARGE, REGISTER_8, SHARED_4, SHARED_8, SUBGROUP,
-    all_pass, checks,
+    BASE, COOPERATIVE, Case, EMULATED, HALF_FORCES, HALF_FORCES_LARGE, MALT, REGISTER_8, SHARED_4, SHARED_8, SUBGROUP,
+    all_pass, checks, moves, rounds,
 };
-use crate::common::gpu::info;
+use crate::common::gpu::{info, on_device};
 use crate::{Group, Test};
 
 /// Adds the tests of this file.
@@ -22,6 +25,10 @@ pub fn add(group: &mut Group) {
     for case in CASES {
         group.fast(format!("parity::{}", case.name), move || parity(case));
     }
+    for twin in HALF_TWINS {
+        group.fast(format!("parity::{}", twin.case.name), move || half_twin(twin));
+    }
+    group.fast("parity::half_activations_are_those_of_the_cpu", half_activations);
     let can_run = |case: &Case| (case.tiling != SUBGROUP || subgroups) && (case.tiling != COOPERATIVE || matrices);
     for case in MORE_CASES.into_iter().filter(can_run) {
         group.slow(format!("parity::{}", case.name), move || parity(case));
@@ -89,6 +96,79 @@ fn parity(case: Case) -> Test {
         println!("{:30} {:24} {:9.2e} of {:9.2e}", case.name, check.stage, check.deviation, check.tolerance);
     }
     all_pass(&checks)
+}
+
+/// Storage in float16 against the CPU with the same roundings, and what must show that the CPU does
+/// not round.
+#[derive(Clone, Copy)]
+struct HalfTwin {
+    case: Case,
+    tolerances: Tolerances,
+    unlike: &'static [&'static str],
+}
+
+/// A number so near the middle between two of float16 that float32 decides is rounded differently
+/// now and then, which moves a sum by its share of 2⁻¹¹: a stage may hold one of these in the first
+/// case. In the second pre-activations are single products and σ is ReLU, so that both devices have
+/// the same bits; later states may differ.
+const HALF_TWINS: [HalfTwin; 2] = [
+    HalfTwin {
+        case: Case { name: "half_odd_shapes", half: true, ..BASE },
+        tolerances: Tolerances { noise: 1e-6, stage: 5e-5, steps: 2e-5, trajectory: 5e-5, energy: 4e-5 },
+        unlike: &["gram", "predictions", "gradient", "drawn readout"],
+    },
+    HalfTwin {
+        case: Case { name: "half_rank_1", dimension: 1, activation: Activation::Relu, half: true, ..BASE },
+        tolerances: Tolerances { noise: 1e-6, stage: 2e-6, steps: 2e-5, trajectory: 5e-5, energy: 4e-5 },
+        unlike: &["observables", "gram", "gradient", "drawn readout"],
+    },
+];
+
+fn half_twin(HalfTwin { case, tolerances, unlike }: HalfTwin) -> Test {
+    let ensemble = case.ensemble();
+    let against = |mut cpu: Cpu<f32>| -> Result<Vec<Check>, BackendError> {
+        let mut gpu = on_device(ensemble.clone(), case.options())?;
+        compare(&mut cpu, &mut gpu, &ensemble, &tolerances)
+    };
+    let (rounded, control) = (against(Cpu::with_half_storage(ensemble.clone()))?, against(Cpu::new(ensemble.clone()))?);
+    for (check, control) in rounded.iter().zip(&control) {
+        let (found, other) = (check.deviation, control.deviation);
+        println!(
+            "{:16} {:28} {found:9.2e} of {:9.2e}, unrounded {other:9.2e}",
+            case.name, check.stage, check.tolerance
+        );
+    }
+    all_pass(&rounded)?;
+    for stage in unlike {
+        if control.iter().filter(|check| check.stage == *stage).all(Check::passed) {
+            return Err(format!("stage `{stage}` did not notice that the CPU did not round").into());
+        }
+    }
+    Ok(())
+}
+
+/// Of one unit the diagonal of G is φ² at every point: squares of float16 numbers, which float32
+/// holds exactly.
+fn half_activations() -> Test {
+    let case = Case { name: "one_unit", units: 1, points: 200, temperatures: 1, replicas: 1, half: true, ..BASE };
+    let ensemble = case.ensemble();
+    let squares = |backend: &mut dyn Backend| -> Result<Vec<f64>, BackendError> {
+        let still = rounds(&ensemble, 1, true).into_iter().map(|round| Round { steps: vec![0], ..round });
+        backend.run(&moves(&ensemble, MALT, 0.1), &still.collect::<Vec<_>>())?;
+        let gram = backend.accumulated()?.gram.remove(0).remove(0);
+        Ok(gram.into_iter().step_by(case.points + 1).collect())
+    };
+    let found = squares(&mut on_device(ensemble.clone(), case.options())?)?;
+    let unlike = |mut cpu: Cpu<f32>| -> Result<usize, BackendError> {
+        Ok(squares(&mut cpu)?.iter().zip(&found).filter(|(a, b)| a != b).count())
+    };
+    let (rounded, control) = (unlike(Cpu::with_half_storage(ensemble.clone()))?, unlike(Cpu::new(ensemble.clone()))?);
+    println!("of {} activations {rounded} differ, and {control} where the CPU does not round", case.points);
+    // Two may lie near the middle between two of float16.
+    if rounded > 2 || control < case.points / 2 {
+        return Err(format!("{rounded} and {control} of {} activations differ", case.points).into());
+    }
+    Ok(())
 }
 
 /// A kernel spoiled on purpose, and the stage in which that must show.
