@@ -14,7 +14,7 @@
 //! | module | room for | knows nothing of |
 //! |---|---|---|
 //! | [`remedy`] | settings by name, and what to change in them, as data | their types and values |
-//! | [`host`] | this machine: its memory; requests to stop | what it is for |
+//! | [`host`] | this machine and its files: memory, directories, NumPy archives, temporary files; requests to stop | what they are for |
 //! | [`numerics`] | wide loops, linear algebra, counter-based noise, histograms, numbers with errors | networks |
 //! | [`stats`] | ESS, R̂, nested R̂, MCSE, E-BFMI, drift | networks |
 //! | [`model`] | activations with their Gaussian averages; `Problem`, the rotated, rank-reduced data; classes | where data come from |
@@ -22,12 +22,12 @@
 //! | [`theory`] | order parameters and what follows from them, the measure of one unit, in float64 | samples |
 //! | [`backend`] | `trait Backend` and the devices that implement it, stage by stage | experiments, files (but for measured tilings) |
 //! | [`sampler`] | warm-up, adaptation, draws, replica exchange | the device it drives |
-//! | [`config`] | settings and `Experiment`, the validated, resolved description of a run | what becomes of it |
+//! | [`config`] | every setting once; `Experiment`, what is sampled and compared, and `Setup`, with data, device and output | what becomes of it |
 //! | [`observables`] | the table of observables: name, measurement, theory value | devices |
 //! | [`compare`] | sampled ± MCSE beside each theory; the sampled evidence; the signatures and their confidence | plots |
-//! | [`results`] | the document of a run, and the verdict on its temperatures | figures, files |
-//! | [`session`] | the whole job, from `Experiment` to `Document` | the command line |
-//! | [`studies`] | several runs that answer one question: scaling, descent, bias, speed | drawing |
+//! | [`results`] | the document of a run, named arrays, and the verdict on its temperatures with its remedies | figures, files |
+//! | [`session`] | an `Experiment` on a `Problem`: theory, samples, comparison, with events and a request to stop | data sources, directories |
+//! | [`studies`] | runs from their `Setup`, and several that answer one question: scaling, descent, bias, speed | drawing |
 //! | [`report`] | the table, the figures and the page of a run | devices |
 //! | [`store`] | the run directory, its lock, its checkpoint | the loop |
 //! | [`cli`] | raw arguments, messages, exit codes | formulas |
