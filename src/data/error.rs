@@ -150,7 +150,7 @@ impl Remedies for DataError {
 
 fn listed(places: &[PathBuf]) -> String {
     match places {
-        [] => "no folder, for HOME is not set".into(),
+        [] => "no folder, for none is known".into(),
         _ => in_line(&places.iter().map(|place| place.display()).collect::<Vec<_>>()),
     }
 }

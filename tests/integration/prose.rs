@@ -38,7 +38,7 @@ fn too_long(text: &str, markdown: bool) -> Vec<usize> {
             fenced = !fenced;
         }
         let displayed = fenced || body.len() >= prose.len() + 4;
-        let command = prose.starts_with('`') && prose.trim_end_matches(':').ends_with('`');
+        let command = prose.starts_with('`') && prose.trim_end_matches([':', ',', '.']).ends_with('`');
         let whole = prose.starts_with(['|', '#']) || command || prose.split_whitespace().count() <= 2;
         let wrappable = !displayed && !whole;
         // Combining marks, as of Q̄, have no column of their own.

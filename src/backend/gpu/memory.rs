@@ -334,7 +334,7 @@ mod tests {
     fn what_does_not_fit_is_refused_with_numbers_and_advice() {
         for (ensemble, advice) in [
             (ensemble(20, 60_000, 1, 1), "the width is 60000"),
-            (ensemble(20, 3_000, 4, 1), "one chain of each of 4 temperatures needs"),
+            (ensemble(20, 3_000, 4, 1), "one chain of each of 4 temperatures need"),
             (ensemble(300, 1, 1, 1), "the sums of one Gram matrix need"),
         ] {
             let error = plan(&ensemble, 1 << 19).unwrap_err();

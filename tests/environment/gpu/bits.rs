@@ -168,9 +168,10 @@ fn philox_words() -> Test {
     fn exposed(kernel: Kernel, text: &mut String) {
         if kernel == Kernel::Prior {
             let size = CHAIN_FEATURES.load(Ordering::Relaxed);
+            let friction = Purpose::Friction as u32;
             let exposed = format!(
                 "if 2u * offset + 1u < {size}u {{
-                    let place = address(chain, 4000000000u + chain, 1234567u, FRICTION);
+                    let place = address(chain, 4000000000u + chain, 1234567u, {friction}u);
                     let words = philox(vec4<u32>(offset * 2654435761u, place));
                     features[chain * {size}u + 2u * offset] = words.xy;
                     features[chain * {size}u + 2u * offset + 1u] = words.zw;
