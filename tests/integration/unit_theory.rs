@@ -19,7 +19,7 @@ fn adaptive_predicts_the_test_points_of_whole_networks() {
     (settings.data.train, settings.data.test, settings.network.width) = (Some(40), Some(60), Some(20));
     settings.network.activation = Some(Activation::Relu);
     (settings.temperature.values, settings.temperature.range) = (Some(vec![1.0, 0.3]), None);
-    (settings.sampler.chains, settings.sampler.warmup, settings.sampler.draws) = (Some(24), Some(100), Some(300));
+    (settings.sampler.chains, settings.sampler.warmup, settings.sampler.draws) = (Some(24), Some(100), Some(800));
     settings.sampler.seed = Some(1 + rotation());
     settings.theory.kinds = Some(vec![TheoryKind::Saddle, TheoryKind::Adaptive]);
     let document = run(&Setup::resolve(settings).unwrap(), |_| ControlFlow::Continue(())).unwrap().document;

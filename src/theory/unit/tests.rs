@@ -594,9 +594,8 @@ fn zero_labels_have_no_direction() {
 }
 
 /// The digits of the quick preset, whose coldest temperatures let one unit fit the data alone: from
-/// there down there are errors and no numbers. Populations so small lose the adaptive theory in
-/// their own noise at one of three temperatures at the latest, which is not said to be of the unit;
-/// that a jump ends it is tested in `population.rs`.
+/// there down there are errors and no numbers. Populations so small lose the adaptive theory at one
+/// of three temperatures at the latest; that a jump ends it is tested in `population.rs`.
 #[test]
 #[ignore = "slow: two theories are followed to their end"]
 fn lost_stability_is_an_error_at_all_lower_temperatures() {
@@ -611,12 +610,13 @@ fn lost_stability_is_an_error_at_all_lower_temperatures() {
         assert!(ladder[1].is_ok() && ladder[2].is_ok(), "{kind:?}: {:?}", ladder[2].as_ref().err());
         // Where the solution is first missed any guard may have spoken; below, it is lost.
         assert!(matches!(ladder[3], Err(TheoryError::Unit(_))), "{kind:?} at T = {cold}");
-        let (temperature, near) = match ladder[0] {
-            Err(TheoryError::Unit(UnitError::Unstable { near, temperature, .. })) if kind == TheoryKind::SingleUnit => {
-                (temperature, near)
+        // Populations may lose the branch in their own noise before a unit is seen to jump.
+        let (temperature, near, said) = match ladder[0] {
+            Err(TheoryError::Unit(UnitError::Unstable { near, temperature, .. })) => {
+                (temperature, near, "loses stability near T =")
             }
             Err(TheoryError::Unit(UnitError::Below { temperature, lost_at, .. })) if kind == TheoryKind::Adaptive => {
-                (temperature, lost_at)
+                (temperature, lost_at, "theory is lost at T =")
             }
             _ => panic!("{kind:?}: {:?}", ladder[0].as_ref().map(|p| p.readout_second_moment)),
         };
@@ -629,7 +629,6 @@ fn lost_stability_is_an_error_at_all_lower_temperatures() {
             assert!(above[0].is_err() && above[1].is_ok(), "{near}");
         }
         let message = ladder[0].as_ref().err().map(ToString::to_string);
-        let said = if kind == TheoryKind::SingleUnit { "loses stability near T =" } else { "theory is lost at T =" };
         assert!(message.is_some_and(|message| message.contains(said)));
     }
 }
