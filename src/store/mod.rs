@@ -231,11 +231,13 @@ fn unwritable(dir: &Path, name: &str) -> impl FnOnce(io::Error) -> StoreError {
 }
 
 /// The name of a directory until it is complete.
+#[cfg(feature = "zarr")]
 fn partial(dir: &Path, name: &str) -> PathBuf {
     dir.join(format!(".{name}.partial"))
 }
 
 /// The name of a directory whose place another is taking.
+#[cfg(feature = "zarr")]
 fn replaced(dir: &Path, name: &str) -> PathBuf {
     dir.join(format!(".{name}.replaced"))
 }
