@@ -237,7 +237,6 @@ fn partial(dir: &Path, name: &str) -> PathBuf {
 }
 
 /// The name of a directory whose place another is taking.
-#[cfg(feature = "zarr")]
 fn replaced(dir: &Path, name: &str) -> PathBuf {
     dir.join(format!(".{name}.replaced"))
 }
