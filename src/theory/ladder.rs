@@ -72,6 +72,7 @@ mod tests {
     use super::*;
     use crate::model::Activation;
     use crate::theory::tests::{network, problem};
+    use crate::theory::unit::ChainParams;
 
     /// Wherever the request comes, little more is done; without one the work goes to its end.
     #[test]
@@ -88,6 +89,31 @@ mod tests {
             assert_eq!(work(&stop).err(), Some(Stopped), "at check {at} of {checks}");
             // Work in parallel looks once more in every piece that has begun.
             assert!(stop.checks() < at + 40, "{} checks, asked to stop at {at}", stop.checks());
+        }
+    }
+
+    /// The same where prior draws fail, so that the adaptive theory goes on by chains.
+    #[test]
+    fn a_request_to_stop_ends_chains_soon() {
+        let theory = Theory::new(&problem(), &network(Activation::Erf)).unwrap();
+        let adaptive_chain = ChainParams { chains: 64, warmup: 10, draws: 16 };
+        let params = Params { sets: 2, adaptive_draws: 2048, adaptive_chain, ..Params::default() };
+        let work = |stop: &Stop, temperatures: &[f64], heard: &mut Vec<usize>| {
+            solve(&theory, &[TheoryKind::Adaptive], temperatures, &params, stop, |progress| heard.push(progress.done))
+        };
+        let (hot, whole) = (Stop::default(), Stop::default());
+        assert!(work(&hot, &[3.0], &mut Vec::new()).is_ok());
+        let mut heard = Vec::new();
+        assert!(work(&whole, &[3.0, 0.02], &mut heard).is_ok());
+        let (before, checks) = (hot.checks(), whole.checks());
+        assert_eq!(heard, [0, 1, 2]);
+        assert!(checks > 2 * before, "{checks} checks, {before} of them at the higher temperature");
+        for share in [0.3, 0.6, 0.9] {
+            let at = before + (share * (checks - before) as f64) as usize;
+            let (stop, mut heard) = (Stop::at_check(at), Vec::new());
+            assert_eq!(work(&stop, &[3.0, 0.02], &mut heard).err(), Some(Stopped), "at check {at} of {checks}");
+            assert!(stop.checks() < at + 40, "{} checks, asked to stop at {at}", stop.checks());
+            assert_eq!(heard, [0, 1], "the lower temperature was under way");
         }
     }
 }

@@ -372,6 +372,23 @@ fn results_come_in_the_order_given_and_bad_temperatures_fail_alone() {
     assert_eq!(ladder.iter().filter(|result| result.is_err()).count(), 2);
 }
 
+/// A request to stop ends the preparation at any of its checks; without one it goes on.
+#[test]
+fn the_preparation_stops_on_request() {
+    let (problem, network) = (problem(), network(Activation::Relu));
+    let whole = Stop::default();
+    assert!(Theory::new_until(&problem, &network, &whole).is_ok());
+    let checks = whole.checks();
+    assert!(checks > 3, "{checks}");
+    for at in 1..=checks {
+        let stop = Stop::at_check(at);
+        assert_eq!(Theory::new_until(&problem, &network, &stop).err(), Some(TheoryError::Stopped), "{at}");
+        assert!(stop.checks() < at + 4, "{} checks, asked to stop at {at}", stop.checks());
+    }
+    // Control: a request after the last check comes too late.
+    assert!(Theory::new_until(&problem, &network, &Stop::at_check(checks + 1)).is_ok());
+}
+
 #[test]
 fn bad_input_is_refused_by_name() {
     let refusal = |problem: &Problem, network: &Network| Theory::new(problem, network).err().map(|e| e.to_string());

@@ -310,6 +310,25 @@ fn theory_needs_no_sampling() {
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "theory writes nothing");
 }
 
+/// A theory without a solution is a warning, unless there is nothing else to say.
+#[test]
+fn theories_that_are_lost_everywhere_are_an_error_and_others_a_warning() {
+    let dir = TempDir::new().unwrap();
+    // One hidden unit has no saddle point for an activation that is not odd.
+    let small = ["theory", "--train", "20", "--test", "0", "--width", "1", "--activation", "relu"];
+    let theory = |kinds: &str| {
+        let rest = ["--temperatures", "1", "--json", "--theories", kinds];
+        featherm(dir.path(), &[&small[..], &rest].concat())
+    };
+    let alone = theory("saddle");
+    assert_eq!((alone.status.code(), stdout(&alone)), (Some(1), String::new()), "{}", stderr(&alone));
+    assert!(stderr(&alone).starts_with("error: one hidden unit has no proportional limit"), "{}", stderr(&alone));
+    // Control: beside a theory that has a solution.
+    let beside = theory("nngp,saddle");
+    assert!(beside.status.success() && stdout(&beside).contains("nngp"), "{}", stderr(&beside));
+    assert!(stderr(&beside).starts_with("warning: one hidden unit has no proportional limit"), "{}", stderr(&beside));
+}
+
 #[test]
 fn the_table_of_theories_names_classes_and_errors() {
     let dir = TempDir::new().unwrap();
