@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 
 use featherm::config::{Setup, preset};
+use featherm::data::Order;
 use featherm::model::Activation;
 use featherm::studies::run;
 use featherm::theory::TheoryKind;
@@ -13,11 +14,15 @@ use crate::common::rotation;
 const MOST_Z: f64 = 4.0;
 
 /// Mean and variance of f at the test points, in networks of twenty units and by the theories.
+///
+/// At this width the theory puts the variance 2 % too low (1.3 to 2.1 % over four seeds of the
+/// chains), which as many draws just do not resolve; the saddle point puts it 9 % too low.
 #[test]
 fn adaptive_predicts_the_test_points_of_whole_networks() {
     let mut settings = preset("quick").unwrap();
     (settings.data.train, settings.data.test, settings.network.width) = (Some(40), Some(60), Some(20));
     settings.network.activation = Some(Activation::Relu);
+    settings.data.order = Some(Order::File);
     (settings.temperature.values, settings.temperature.range) = (Some(vec![1.0, 0.3]), None);
     (settings.sampler.chains, settings.sampler.warmup, settings.sampler.draws) = (Some(24), Some(100), Some(800));
     settings.sampler.seed = Some(1 + rotation());
