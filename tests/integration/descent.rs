@@ -151,8 +151,8 @@ fn agrees_with_its_tracks(found: &Descent) {
     }
 }
 
-/// At these points 45 of 48 starts invert, with a fall of 9.9 % at L/P = 0.038, and the mean falls by
-/// 0.0148 ± 0.0022. At other choices of points (seeds 1 to 5) 36 to 42 of them do.
+/// At these points 45 of 48 starts invert, with a fall of 9.9 % at L/P = 0.038, and the mean falls
+/// by 0.0148 ± 0.0022. At other choices of points (seeds 1 to 5) 36 to 42 of them do.
 #[test]
 fn manifolds_of_ones_and_eights_invert() {
     let found = digits("1,8", 48);

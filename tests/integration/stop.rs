@@ -21,9 +21,9 @@ fn run(theories: &[TheoryKind], listener: impl FnMut(&Event) -> ControlFlow<()>)
         .temperatures([1.0, 0.1])
         .theories(theories)
         .chains(16)
-        .warmup(12)
-        .draws(60)
-        .steps(60)
+        .warmup(6)
+        .draws(40)
+        .steps(40)
         .build()
         .unwrap();
     let cpu = DeviceRequest { backend: BackendChoice::Cpu, ..DeviceRequest::default() };
@@ -46,7 +46,7 @@ fn a_round_that_is_given_up_leaves_the_draws_before_it() {
     let stopped = run(&[TheoryKind::Nngp], |event| {
         let repeated = (event.phase, event.done) == (last.phase, last.done);
         last = event.clone();
-        given_up |= repeated && event.phase == Phase::Sampling && event.done >= 24;
+        given_up |= repeated && event.phase == Phase::Sampling && event.done >= 8;
         go_on_if(!given_up)
     })
     .unwrap();
