@@ -168,7 +168,7 @@ section! {
 section! {
     /// `[output]`.
     OutputSettings under "Output" {
-        /// Run directory: absent or empty. Without it, the next free runs/<preset>-<n>.
+        /// Run directory: absent or empty. Without it, the next free runs/PRESET-N.
         dir: String [long = "out", value_name = "DIR"],
         /// Seconds between two checkpoints, from which featherm resume goes on; 0 writes one only
         /// at the end or when interrupted (default 60).
