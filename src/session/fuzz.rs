@@ -10,7 +10,7 @@ use super::checkpoint::resume;
 use crate::backend::{BackendChoice, SelectedDevice};
 use crate::config::{Setup, preset};
 use crate::data;
-use crate::model::{Network, Problem};
+use crate::model::Network;
 use crate::observables::{self, Recorder, TestSet};
 use crate::sampler::SamplerPlan;
 
